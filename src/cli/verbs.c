@@ -1,0 +1,54 @@
+#include "cli/cli.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define QL_VERB(name, function, usage, summary, help) int function(int argc, char **argv);
+#include "cli/verbs.def"
+
+const struct ql_verb ql_verbs[] = {
+#define QL_VERB(name, function, usage, summary, help) { #name, function, usage, summary, help },
+#include "cli/verbs.def"
+};
+const uint32_t ql_verb_count = QL_COUNT_OF(ql_verbs);
+
+int ql_cli_version(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    (void)printf("quell %s\n", QL_VERSION);
+    return 0;
+}
+
+int ql_cli_usage(const char *verb, bool asked)
+{
+    FILE *out = asked ? stdout : stderr;
+    for (uint32_t i = 0; verb != NULL && i < ql_verb_count; i++) {
+        if (strcmp(ql_verbs[i].name, verb) == 0) {
+            (void)fprintf(out, "usage: quell %s %s\n%s\n", verb, ql_verbs[i].usage,
+                          ql_verbs[i].summary);
+            if (ql_verbs[i].help[0] != '\0') {
+                (void)fprintf(out, "\n%s\n", ql_verbs[i].help);
+            }
+            return asked ? 0 : 2;
+        }
+    }
+    (void)fprintf(out, "usage: quell VERB [OPTIONS]\n\n");
+    for (uint32_t i = 0; i < ql_verb_count; i++) {
+        (void)fprintf(out, "  %-10s %s\n", ql_verbs[i].name, ql_verbs[i].summary);
+    }
+    (void)fprintf(out, "\n`quell VERB --help` tells more.\n");
+    return asked ? 0 : 2;
+}
+
+int ql_cli_fail(const char *verb, const char *format, ...)
+{
+    va_list args;
+    (void)fprintf(stderr, "quell %s: ", verb);
+    va_start(args, format);
+    (void)vfprintf(stderr, format, args);
+    va_end(args);
+    (void)fputc('\n', stderr);
+    return 2;
+}

@@ -1,0 +1,111 @@
+/* config.h - every setting of the daemon, read from YAML into one validated struct.
+ *
+ * Settings are rows of settings.def (name, type, default, range, unit, sentence): the
+ * parser, the checker, `quell check` and docs/configuration.md all come from them.
+ * An unknown key is an error that names the nearest known one; every error says file,
+ * line, column, what was found and what is allowed, with the line and a caret.
+ *
+ * Units         say their unit in their name; durations in YAML are "90s", "5m", "1h30m".
+ * Ownership     load gives; free takes NULL too. Texts live as long as the config.
+ * Threads       immutable after load; a reload makes a new one (all or nothing).
+ * Errors        QL_E_CONFIG with text in ret_why; QL_E_NOT_FOUND, QL_E_IO for the file.
+ * Bounds        file <= 4 MiB; list maxima as below.
+ */
+#ifndef QL_CONFIG_CONFIG_H
+#define QL_CONFIG_CONFIG_H
+
+#include "base/base.h"
+#include "base/buf.h"
+
+#define QL_CONFIG_SCRAPES_MAX 256u
+#define QL_CONFIG_TARGETS_MAX 1024u
+#define QL_CONFIG_RUNBOOKS_MAX 256u
+#define QL_CONFIG_STEPS_MAX 16u
+#define QL_CONFIG_EDGES_MAX 4096u
+
+enum ql_act_mode { QL_ACT_OFF, QL_ACT_OBSERVE, QL_ACT_APPROVE, QL_ACT_AUTO };
+
+struct ql_scrape {                /* scrapes: - job: node / targets: [...] */
+    const char *job;
+    const char *path;             /* "/metrics" */
+    const char *scheme;           /* "http" or "https" */
+    const char **targets;         /* "host:port" */
+    uint32_t target_count;
+    const char **label_names, **label_values; /* added to every series */
+    uint32_t label_count;
+    double interval_s, timeout_s;
+};
+
+struct ql_runbook_step {
+    const char *name;
+    const char **argv;            /* "{entity}", "{name}", "{incident}" are replaced */
+    uint32_t argc;
+    double timeout_s;
+};
+
+struct ql_runbook {
+    const char *name;
+    const char *entity;           /* glob on "kind/name", e.g. "service/checkout" */
+    const char *metric;           /* glob on the cause's metric; "*" = any */
+    enum ql_act_mode mode;
+    bool dry_run;
+    double score_min;             /* cause confidence needed, [0,1] */
+    double verify_s;              /* how long recovery may take after the last step */
+    double approval_s;            /* an approval not given by then has expired */
+    uint32_t attempts_max;        /* same (incident signature, runbook): then stop, escalate */
+    struct ql_runbook_step steps[QL_CONFIG_STEPS_MAX];
+    uint32_t step_count;
+};
+
+struct ql_declared_edge { const char *caller, *callee; }; /* entity names */
+
+struct ql_config {
+    /* server */
+    const char *listen;
+    const char *data_dir;
+    uint32_t http_threads, connections_max;
+    const char *log_level, *log_format;
+    /* limits */
+    double body_bytes_max;
+    uint32_t series_max;              /* all told; memory is reserved for this many */
+    uint32_t series_new_per_min_max;  /* per source (door and sender) */
+    double sample_ahead_s_max, sample_behind_s_max;
+    uint32_t batches_in_flight_max;
+    /* engine */
+    uint32_t shards;
+    double tick_s, checkpoint_s, journal_sync_s, journal_bytes_max;
+    /* detect */
+    double signals_per_day;           /* the false-alarm budget of the whole instance */
+    double absence_steps;             /* silence of this many steps is a hole */
+    /* correlate */
+    double join_s, close_s;
+    uint32_t hops_max;
+    /* diagnose */
+    double baseline_s;
+    /* act */
+    enum ql_act_mode act_mode;        /* ceiling over every runbook's mode */
+    /* store */
+    double history_days;
+    /* lists */
+    struct ql_scrape *scrapes;
+    uint32_t scrape_count;
+    struct ql_runbook *runbooks;
+    uint32_t runbook_count;
+    struct ql_declared_edge *edges;
+    uint32_t edge_count;
+    /* private */
+    void *own;
+};
+
+/* Defaults only: what runs without a file. */
+QL_MUST_USE ql_err ql_config_default(struct ql_config **ret_config);
+/* Every problem of the file (up to 20) is written to `ret_why` as shown to people. */
+QL_MUST_USE ql_err ql_config_load(const char *path, struct ql_config **ret_config,
+                                  struct ql_buf *ret_why);
+QL_MUST_USE ql_err ql_config_parse(ql_str yaml, const char *shown_name,
+                                   struct ql_config **ret_config, struct ql_buf *ret_why);
+void ql_config_free(struct ql_config *config);
+/* The effective settings as YAML, each with its sentence as a comment. */
+ql_err ql_config_explain(const struct ql_config *config, struct ql_buf *out);
+
+#endif

@@ -1,0 +1,255 @@
+/* record.h - the nouns: what travels between doors, stages, store and faces.
+ *
+ * Everything is a plain struct. Texts are borrowed slices into the batch that carries
+ * the record, valid until that batch is reset; whoever keeps a record copies its texts.
+ *
+ * Units         ql_time and ql_duration; values in the series' base unit; `surprise`
+ *               is -log10 of a calibrated probability, so 6 means one in a million.
+ * Determinism   ids are functions of the input, never of addresses or clocks.
+ */
+#ifndef QL_MODEL_RECORD_H
+#define QL_MODEL_RECORD_H
+
+#include "base/base.h"
+
+typedef struct { ql_hash128 h; } ql_series_id; /* XXH3-128 of the canonical label block */
+typedef struct { uint64_t v; } ql_entity_id;   /* XXH3-64 of "kind/name"; 0 = unknown */
+typedef struct { uint64_t v; } ql_id;          /* signals, incidents, actions; 0 = none */
+
+static inline bool ql_series_id_eq(ql_series_id a, ql_series_id b)
+{
+    return ql_hash128_eq(a.h, b.h);
+}
+
+/* ---- receive -> normalise ------------------------------------------------------- */
+
+enum ql_metric_type {
+    QL_METRIC_UNKNOWN, /* the sender did not say; normalise learns it */
+    QL_METRIC_COUNTER, /* cumulative, only grows, resets to near zero */
+    QL_METRIC_GAUGE,
+    QL_METRIC_DELTA    /* an increment since the last point */
+};
+
+struct ql_sample { ql_time at; double value; };
+
+/* The samples of one series in one request. */
+struct ql_run {
+    ql_hash128 raw;                     /* XXH3-128 of `labels` exactly as it stands */
+    ql_str labels;                      /* well-formed block; canonical or not */
+    uint32_t sample_first, sample_count;
+    enum ql_metric_type type;
+};
+
+struct ql_log {
+    ql_time at;
+    uint8_t severity;                   /* OpenTelemetry severity number; 0 = unset */
+    ql_str service, host, body;
+};
+
+struct ql_span {
+    uint8_t trace_id[16];
+    uint64_t span_id, parent_id;        /* parent 0: a root */
+    ql_time start;
+    ql_duration duration;
+    uint8_t kind;                       /* OpenTelemetry SpanKind: 2 server, 3 client ... */
+    bool error;
+    ql_str service, operation, peer;    /* peer: the called service, where the span says so */
+};
+
+/* An alert or change as it came in; enrich resolves the entity. */
+struct ql_alert_in {
+    ql_str labels, annotations;         /* canonical blocks */
+    ql_time starts, ends;               /* ends may be in the future: firing until then */
+    ql_str generator_url;
+};
+struct ql_change_in {
+    ql_time at;
+    ql_str kind;                        /* deploy, config, scale, flag, ... free text */
+    ql_str entity;                      /* "service/checkout" or a bare service name */
+    ql_str summary, source, link;
+};
+
+/* ---- normalise -> enrich -> detect ---------------------------------------------- */
+
+enum ql_point_kind {
+    QL_POINT_VALUE,
+    QL_POINT_HOLE,  /* nothing came where something should: one per silence, or a stale marker */
+    QL_POINT_RESET  /* a counter restarted: evidence, never scored */
+};
+
+struct ql_point {
+    ql_time at;
+    double value;   /* finite, |value| <= 1e150, counters already as rates; VALUE only */
+    double raw;     /* as it arrived; what history keeps */
+    uint32_t series; /* index into the shard's series table */
+    enum ql_point_kind kind;
+};
+
+struct ql_entity_seen { ql_entity_id id; ql_str name; /* "kind/name" */ };
+
+enum ql_edge_source { QL_EDGE_SPAN, QL_EDGE_CONFIG, QL_EDGE_LABEL };
+struct ql_edge { /* caller calls callee; repeats refresh it */
+    ql_entity_id caller, callee;
+    ql_time at;
+    uint32_t calls, errors;
+    enum ql_edge_source source;
+};
+
+/* ---- detect -> correlate -------------------------------------------------------- */
+
+#define QL_SIGNAL_KIND_MAP(X)                                                         \
+    X(SPIKE, "spike") X(LEVEL_SHIFT, "level shift") X(RANGE, "out of range")          \
+    X(SEASONAL, "seasonal miss") X(DRIFT, "drift") X(VOLATILITY, "volatility")        \
+    X(FLATLINE, "flatline") X(NEVER_SEEN, "never seen") X(ABSENCE, "absence")         \
+    X(RESET, "reset")
+enum ql_signal_kind {
+#define X(name, text) QL_SIGNAL_##name,
+    QL_SIGNAL_KIND_MAP(X)
+#undef X
+    QL_SIGNAL_KIND_COUNT
+};
+const char *ql_signal_kind_text(enum ql_signal_kind kind);
+
+enum ql_phase { QL_PHASE_OPEN, QL_PHASE_UPDATE, QL_PHASE_CLOSE };
+
+struct ql_signal {
+    ql_id id;                       /* the same from OPEN to CLOSE */
+    ql_series_id series;
+    ql_entity_id entity;
+    ql_str metric, labels;          /* metric name; canonical block */
+    enum ql_signal_kind kind;
+    enum ql_phase phase;
+    ql_time onset, at;              /* first odd point; this judgement */
+    double value, expected, lower, upper; /* the band `value` was judged against */
+    double surprise;
+    ql_str why;                     /* one sentence with numbers */
+};
+
+/* The band of one series at one time; recorded every so often, and at every point
+ * while a signal is open, so that a plot shows what was judged. */
+struct ql_band { ql_time at; uint32_t series; float expected, lower, upper, surprise; };
+
+struct ql_alert {
+    ql_id id;                       /* XXH3-64 of the canonical labels: one alert, one id */
+    ql_entity_id entity;
+    ql_str name, labels, annotations, severity;
+    ql_time starts, ends;
+    bool firing;
+};
+struct ql_change { ql_id id; ql_entity_id entity; ql_time at; ql_str kind, summary, source, link; };
+
+/* ---- correlate -> diagnose ------------------------------------------------------ */
+
+enum ql_incident_state { QL_INCIDENT_OPEN, QL_INCIDENT_ACKNOWLEDGED, QL_INCIDENT_RESOLVED };
+const char *ql_incident_state_text(enum ql_incident_state state); /* "open", ... */
+
+enum ql_incident_event {
+    QL_INC_OPENED, QL_INC_GREW, QL_INC_ACKED, QL_INC_RESOLVED, QL_INC_REOPENED, QL_INC_MERGED
+};
+struct ql_incident { /* the incident as it stands after `event` */
+    ql_id id;                       /* 1, 2, 3, ... in order of opening */
+    enum ql_incident_event event;
+    enum ql_incident_state state;
+    ql_entity_id entity;            /* where it was first seen */
+    ql_time onset, opened, updated, resolved; /* resolved: QL_TIME_NONE while not */
+    ql_str title, by;               /* by: "engine" or the person's name */
+    uint32_t alert_count, signal_count, entity_count;
+    uint32_t raw_count;             /* signals and alert deliveries that went in: the noise */
+    uint32_t reopen_count;
+    ql_id merged_into;              /* 0 unless MERGED */
+};
+enum ql_member_kind { QL_MEMBER_SIGNAL, QL_MEMBER_ALERT, QL_MEMBER_CHANGE };
+struct ql_member {
+    ql_id incident, id;
+    enum ql_member_kind kind;
+    ql_entity_id entity;
+    ql_series_id series;            /* signals only */
+    ql_str name, labels;
+    ql_time since, joined, ended;   /* ended: QL_TIME_NONE while it lasts */
+    ql_str why;                     /* why it was joined */
+};
+
+/* ---- diagnose -> act ------------------------------------------------------------ */
+
+/* Diagnose asks; the engine has every shard answer at its next tick. */
+struct ql_window_request { ql_id incident; ql_entity_id entity; ql_time from, onset; };
+struct ql_window {
+    ql_id incident;
+    ql_series_id series;
+    ql_entity_id entity;
+    ql_str metric, labels;
+    enum ql_metric_type type;
+    uint32_t sample_first, sample_count; /* into batch.samples; judged values (rates) */
+};
+
+enum ql_cause_role { QL_CAUSE_STATE_CHANGE, QL_CAUSE_FIRST_SYMPTOM, QL_CAUSE_IMPACT };
+const char *ql_cause_role_text(enum ql_cause_role role);
+struct ql_cause {
+    ql_id incident;
+    uint32_t rank;                  /* 1 = best; a new rank 1 replaces the whole list */
+    ql_entity_id entity;
+    ql_series_id series;            /* of `metric`; zero for a change */
+    ql_str metric;
+    double score;                   /* >= 0 */
+    double confidence;              /* [0,1] */
+    ql_time onset;
+    enum ql_cause_role role;
+    ql_str evidence;                /* one sentence with numbers */
+};
+
+/* ---- act -> learn --------------------------------------------------------------- */
+
+#define QL_ACTION_STATE_MAP(X)                                                         \
+    X(PROPOSED, "proposed") X(REFUSED, "refused") X(AWAITING, "awaiting approval")     \
+    X(REJECTED, "rejected") X(EXPIRED, "expired") X(RUNNING, "running")                \
+    X(VERIFYING, "verifying") X(SUCCEEDED, "succeeded") X(FAILED, "failed")            \
+    X(INEFFECTIVE, "ineffective") X(ESCALATED, "escalated") X(DRY_RUN, "dry run")
+enum ql_action_state {
+#define X(name, text) QL_ACTION_##name,
+    QL_ACTION_STATE_MAP(X)
+#undef X
+    QL_ACTION_STATE_COUNT
+};
+const char *ql_action_state_text(enum ql_action_state state);
+
+struct ql_action { /* the action as it stands; one record per change of state */
+    ql_id id, incident;
+    ql_entity_id entity;
+    ql_str runbook, step;
+    enum ql_action_state state;
+    ql_time at;
+    bool dispatch;                  /* true once: hand it to the actuator now */
+    bool dry_run;
+    ql_str command;                 /* what runs, for people; argv joined */
+    ql_str argv;                    /* NUL-separated argv for the actuator */
+    ql_duration timeout;
+    ql_str reason;                  /* the gate that passed or refused, or what was seen */
+    ql_str by;
+};
+struct ql_outcome { ql_id action; ql_time at; int32_t exit_code; bool timed_out; ql_str output; };
+
+/* ---- people -> engine ----------------------------------------------------------- */
+
+#define QL_COMMAND_MAP(X)                                                              \
+    X(ACK, "ack") X(RESOLVE, "resolve") X(APPROVE, "approve") X(REJECT, "reject")      \
+    X(FEEDBACK, "feedback")
+enum ql_command_kind {
+#define X(name, text) QL_COMMAND_##name,
+    QL_COMMAND_MAP(X)
+#undef X
+    QL_COMMAND_COUNT
+};
+const char *ql_command_kind_text(enum ql_command_kind kind);
+
+enum ql_verdict { QL_VERDICT_NONE, QL_VERDICT_TRUE, QL_VERDICT_FALSE, QL_VERDICT_RIGHT_CAUSE };
+struct ql_command {
+    enum ql_command_kind kind;
+    ql_id incident, action;
+    enum ql_verdict verdict;
+    ql_str entity;                  /* RIGHT_CAUSE: "service/checkout" */
+    ql_str by, note;
+    ql_time at;
+};
+struct ql_audit { ql_time at; ql_id incident, action; ql_str actor, what, detail; };
+
+#endif

@@ -1,0 +1,56 @@
+/* view.h - what the faces (api, cli) may ask of the running engine, as a table of calls.
+ *
+ * The api includes no engine: whoever wires the program fills this in. Questions are
+ * answered from published state or between two batches, never by reaching into stages.
+ *
+ * Threads       any thread may call; calls block for at most wait_ms_max.
+ * Ownership     results are appended to the caller's buf or batch.
+ * Errors        QL_E_TIMEOUT, QL_E_CLOSED, QL_E_NOT_FOUND, QL_E_FULL.
+ */
+#ifndef QL_MODEL_VIEW_H
+#define QL_MODEL_VIEW_H
+
+#include "base/base.h"
+#include "base/buf.h"
+#include "model/batch.h"
+#include "model/labels.h"
+
+struct ql_matcher { /* name op value; op is one of = != =~ !~ as '=', '!', '~', '^' */
+    ql_str name, value;
+    char op;
+};
+
+struct ql_series_info {
+    ql_series_id id;
+    ql_str labels;            /* canonical block, in the batch arena */
+    ql_str entity;            /* "kind/name" or "" */
+    enum ql_metric_type type;
+    ql_time last_at;
+    uint32_t step_ms;
+};
+
+struct ql_view {
+    void *host;
+    /* Series that satisfy all matchers, at most count_max, sorted by label text. The
+     * caller frees *ret_infos with free(); texts live in `texts`. */
+    QL_MUST_USE ql_err (*series_find)(void *host, const struct ql_matcher *matchers,
+                                      uint32_t matcher_count, uint32_t count_max,
+                                      struct ql_arena *texts, struct ql_series_info **ret_infos,
+                                      uint32_t *ret_count);
+    /* Appends samples (judged values: counters as rates) in [from, to] to out->samples and
+     * the recorded bands to out->bands, oldest first. From memory and from history. */
+    QL_MUST_USE ql_err (*series_read)(void *host, ql_series_id id, ql_time from, ql_time to,
+                                      struct ql_batch *out);
+    /* Journals a command, waits until it is durable and applied. */
+    QL_MUST_USE ql_err (*command)(void *host, const struct ql_command *command);
+    /* A JSON object: uptime, version, series, bytes per series, rates, lag, stages. */
+    QL_MUST_USE ql_err (*status)(void *host, struct ql_buf *out);
+    ql_time (*now)(void *host); /* the engine's time: newest tick */
+    /* Waits until an event after *cursor or timeout; appends SSE-ready "event: ...\ndata:
+     * ...\n\n" text and moves *cursor. Start with *cursor = 0 for "from now on". */
+    QL_MUST_USE ql_err (*events)(void *host, uint64_t *cursor, int timeout_ms,
+                                 struct ql_buf *out);
+    bool (*ready)(void *host);
+};
+
+#endif

@@ -1,0 +1,33 @@
+/* store.h - what the engine concluded, kept for people: incidents, signals, actions, audit.
+ *
+ * state.db (SQLite, WAL) holds the tables; audit.db is append-only with a hash chain and
+ * synchronous=FULL. The engine writes whole ticks in one transaction together with the
+ * journal sequence they came from, so a restart that replays the journal applies nothing
+ * twice. Readers open their own connections and see whole ticks only.
+ *
+ * Ownership     open/close. Rows given to a callback are borrowed for that call.
+ * Threads       apply from one thread; queries from any, each with its own reader.
+ * Errors        QL_E_IO (disk full included), QL_E_VERSION (file of a newer build),
+ *               QL_E_NOT_FOUND.
+ */
+#ifndef QL_STORE_STORE_H
+#define QL_STORE_STORE_H
+
+#include "base/base.h"
+#include "base/stat.h"
+#include "model/batch.h"
+
+struct ql_store;
+
+QL_MUST_USE ql_err ql_store_open(const char *data_dir, struct ql_stats *stats,
+                                 struct ql_store **ret_store);
+void ql_store_close(struct ql_store *store);
+/* Newest journal sequence whose effects are in the store; 0 for a new store. */
+uint64_t ql_store_applied(const struct ql_store *store);
+/* Writes incidents, members, signals, causes, actions, commands (as feedback and notes),
+ * alerts, changes, entities, edges and audits of the bus as of `sequence`. Does nothing
+ * when sequence <= ql_store_applied(). Idempotent by key. A tick without records is free. */
+QL_MUST_USE ql_err ql_store_apply(struct ql_store *store, uint64_t sequence, ql_time now,
+                                  const struct ql_batch *bus);
+
+#endif
