@@ -1,0 +1,276 @@
+#include "model/series.h"
+
+#include "base/intern.h"
+#include "base/map.h"
+#include "base/pages.h"
+#include "model/labels.h"
+
+#include <stdlib.h>
+
+/* On average series have about ten labels; a table full of longer ones fills up sooner
+ * and then refuses, which normalise counts. */
+#define SERIES_LABELS_MEAN_MAX 24u
+#define SERIES_PAIRS_PER_SERIES_MAX 4u
+#define SERIES_PAIR_BYTES_MAX ((size_t)4 << 30)
+#define SERIES_ALIASES_MAX 2u /* raw forms remembered a series, on average */
+
+struct ql_series_table {
+    uint32_t series_max, count;
+    struct ql_series *rows;
+    uint32_t *labels;             /* pair numbers, series after series */
+    uint32_t labels_used, labels_max;
+    struct ql_map128 by_hash;     /* canonical ids and raw hashes alike */
+    struct ql_intern pairs;       /* one label field as it stands in a block */
+    struct ql_intern names;       /* metric names: families */
+    struct ql_buf scratch;
+};
+
+ql_err ql_series_table_new(uint32_t series_max, struct ql_series_table **ret_table)
+{
+    QL_ASSERT(series_max > 0);
+    struct ql_series_table *table = calloc(1, sizeof(*table));
+    if (table == NULL) {
+        return QL_E_MEMORY;
+    }
+    const uint64_t labels = (uint64_t)series_max * SERIES_LABELS_MEAN_MAX;
+    table->series_max = series_max;
+    table->labels_max = labels > UINT32_MAX ? UINT32_MAX : (uint32_t)labels;
+    table->rows = ql_pages_new((size_t)series_max * sizeof(*table->rows));
+    table->labels = ql_pages_new((size_t)table->labels_max * sizeof(*table->labels));
+    ql_map128_init(&table->by_hash, series_max * (1 + SERIES_ALIASES_MAX));
+    ql_intern_init(&table->pairs, series_max * SERIES_PAIRS_PER_SERIES_MAX, SERIES_PAIR_BYTES_MAX);
+    ql_intern_init(&table->names, series_max, SERIES_PAIR_BYTES_MAX);
+    ql_buf_init(&table->scratch, QL_LABELS_BYTES_MAX * 2);
+    if (table->rows == NULL || table->labels == NULL) {
+        ql_series_table_free(table);
+        return QL_E_MEMORY;
+    }
+    *ret_table = table;
+    return QL_OK;
+}
+
+void ql_series_table_free(struct ql_series_table *table)
+{
+    if (table == NULL) {
+        return;
+    }
+    ql_pages_free(table->rows, (size_t)table->series_max * sizeof(*table->rows));
+    ql_pages_free(table->labels, (size_t)table->labels_max * sizeof(*table->labels));
+    ql_map128_fini(&table->by_hash);
+    ql_intern_fini(&table->pairs);
+    ql_intern_fini(&table->names);
+    ql_buf_fini(&table->scratch);
+    free(table);
+}
+
+uint32_t ql_series_find_raw(const struct ql_series_table *table, ql_hash128 raw)
+{
+    return ql_map128_get(&table->by_hash, raw);
+}
+
+void ql_series_prefetch_raw(const struct ql_series_table *table, ql_hash128 raw)
+{
+    ql_map128_prefetch(&table->by_hash, raw);
+}
+
+uint32_t ql_series_find(const struct ql_series_table *table, ql_series_id id)
+{
+    return ql_map128_get(&table->by_hash, id.h);
+}
+
+/* Interns the pairs of a canonical block behind the used labels; nothing is kept on failure
+ * but interned texts, which a later series may use. */
+static ql_err series_intern(struct ql_series_table *table, ql_str block, uint16_t *ret_count)
+{
+    struct ql_label label;
+    uint16_t count = 0;
+    for (size_t at = 0, before = 0; ql_labels_next(block, &at, &label); before = at) {
+        uint32_t number;
+        if (table->labels_used + count == table->labels_max) {
+            return QL_E_FULL;
+        }
+        const ql_err err =
+            ql_intern_put(&table->pairs, (ql_str){ block.at + before, at - before }, &number);
+        if (err != QL_OK) {
+            return err;
+        }
+        table->labels[table->labels_used + count] = number;
+        count++;
+    }
+    *ret_count = count;
+    return QL_OK;
+}
+
+static ql_err series_insert(struct ql_series_table *table, ql_series_id id, ql_str block,
+                            enum ql_metric_type type, uint32_t *ret_index)
+{
+    uint16_t label_count = 0;
+    uint32_t family = 0;
+    if (table->count == table->series_max) {
+        return QL_E_FULL;
+    }
+    ql_err err = series_intern(table, block, &label_count);
+    if (err == QL_OK) {
+        err = ql_intern_put(&table->names, ql_labels_get(block, QL_STR("__name__")), &family);
+    }
+    if (err == QL_OK) {
+        err = ql_map128_put(&table->by_hash, id.h, table->count);
+    }
+    if (err != QL_OK) {
+        return err;
+    }
+    table->rows[table->count] = (struct ql_series){
+        .id = id,
+        .last_at = QL_TIME_NONE,
+        .labels_at = table->labels_used,
+        .label_count = label_count,
+        .type = (uint8_t)type,
+        .family = family,
+    };
+    table->labels_used += label_count;
+    *ret_index = table->count++;
+    return QL_OK;
+}
+
+ql_err ql_series_add(struct ql_series_table *table, ql_hash128 raw, ql_str labels,
+                     enum ql_metric_type type, uint32_t *ret_index, bool *ret_new)
+{
+    bool canonical;
+    ql_series_id id = { raw };
+    ql_err err = ql_labels_check(labels, &canonical);
+    if (err == QL_OK && ql_labels_get(labels, QL_STR("__name__")).bytes == 0) {
+        err = QL_E_MALFORMED;
+    }
+    if (err == QL_OK && !canonical) {
+        ql_buf_reset(&table->scratch);
+        err = ql_labels_canonical(labels, &table->scratch);
+        labels = ql_buf_view(&table->scratch);
+        id.h = ql_hash128_of(labels.at, labels.bytes);
+    }
+    if (err != QL_OK) {
+        return err;
+    }
+    uint32_t index = ql_map128_get(&table->by_hash, id.h);
+    const bool is_new = index == QL_MAP_NONE;
+    if (is_new) {
+        err = series_insert(table, id, labels, type, &index);
+        if (err != QL_OK) {
+            return err;
+        }
+    }
+    if (!ql_hash128_eq(raw, id.h)) {
+        /* Without room for the alias the series is still found, only more slowly. */
+        (void)!ql_map128_put(&table->by_hash, raw, index);
+    }
+    *ret_index = index;
+    *ret_new = is_new;
+    return QL_OK;
+}
+
+uint32_t ql_series_count(const struct ql_series_table *table)
+{
+    return table->count;
+}
+
+struct ql_series *ql_series_at(const struct ql_series_table *table, uint32_t index)
+{
+    QL_ASSERT(index < table->count);
+    return &table->rows[index];
+}
+
+ql_err ql_series_labels(const struct ql_series_table *table, uint32_t index, struct ql_buf *out)
+{
+    const struct ql_series *s = ql_series_at(table, index);
+    for (uint32_t i = 0; i < s->label_count; i++) {
+        (void)ql_buf_str(out, ql_intern_text(&table->pairs, table->labels[s->labels_at + i]));
+    }
+    return ql_buf_check(out);
+}
+
+ql_str ql_series_name(const struct ql_series_table *table, uint32_t index)
+{
+    return ql_intern_text(&table->names, ql_series_at(table, index)->family);
+}
+
+ql_str ql_series_label(const struct ql_series_table *table, uint32_t index, ql_str name)
+{
+    const struct ql_series *s = ql_series_at(table, index);
+    for (uint32_t i = 0; i < s->label_count; i++) {
+        const ql_str pair = ql_intern_text(&table->pairs, table->labels[s->labels_at + i]);
+        struct ql_label label;
+        size_t at = 0;
+        if (ql_labels_next(pair, &at, &label) && ql_str_eq(label.name, name)) {
+            return label.value;
+        }
+    }
+    return (ql_str){ "", 0 };
+}
+
+size_t ql_series_bytes(const struct ql_series_table *table)
+{
+    return sizeof(*table) + (size_t)table->count * sizeof(struct ql_series) +
+           (size_t)table->labels_used * sizeof(uint32_t) +
+           (size_t)table->by_hash.capacity * sizeof(struct ql_map128_slot) +
+           ql_intern_bytes(&table->pairs) + ql_intern_bytes(&table->names);
+}
+
+ql_err ql_series_save(const struct ql_series_table *table, struct ql_buf *out)
+{
+    struct ql_buf labels;
+    ql_buf_init(&labels, QL_LABELS_BYTES_MAX);
+    (void)ql_buf_u32(out, table->count);
+    for (uint32_t i = 0; i < table->count; i++) {
+        const struct ql_series *s = &table->rows[i];
+        ql_buf_reset(&labels);
+        (void)ql_series_labels(table, i, &labels);
+        (void)ql_buf_lstr(out, ql_buf_view(&labels));
+        (void)ql_buf_u64(out, s->entity.v);
+        (void)ql_buf_i64(out, s->last_at.ns);
+        (void)ql_buf_f64(out, s->last_raw);
+        (void)ql_buf_u8(out, s->type);
+        (void)ql_buf_u8(out, s->flags);
+        (void)ql_buf_u32(out, s->step_ms);
+        (void)ql_buf_u32(out, s->seen_count);
+        (void)ql_buf_u32(out, s->learn);
+    }
+    ql_buf_fini(&labels);
+    return ql_buf_check(out);
+}
+
+static ql_err series_load_one(struct ql_series_table *table, struct ql_reader *in)
+{
+    uint32_t index;
+    bool is_new = false;
+    const ql_str labels = ql_reader_lstr(in);
+    if (in->failed) {
+        return QL_E_MALFORMED;
+    }
+    const ql_err err = ql_series_add(table, ql_hash128_of(labels.at, labels.bytes), labels,
+                                     QL_METRIC_UNKNOWN, &index, &is_new);
+    if (err != QL_OK || !is_new) {
+        return err != QL_OK ? err : QL_E_MALFORMED;
+    }
+    struct ql_series *s = &table->rows[index];
+    s->entity.v = ql_reader_u64(in);
+    s->last_at.ns = ql_reader_i64(in);
+    s->last_raw = ql_reader_f64(in);
+    s->type = ql_reader_u8(in);
+    s->flags = ql_reader_u8(in);
+    s->step_ms = ql_reader_u32(in);
+    s->seen_count = ql_reader_u32(in);
+    s->learn = ql_reader_u32(in);
+    return QL_OK;
+}
+
+ql_err ql_series_load(struct ql_series_table *table, struct ql_reader *in)
+{
+    QL_ASSERT(table->count == 0);
+    const uint32_t count = ql_reader_u32(in);
+    for (uint32_t i = 0; i < count; i++) {
+        const ql_err err = series_load_one(table, in);
+        if (err != QL_OK) {
+            return err;
+        }
+    }
+    return in->failed ? QL_E_MALFORMED : QL_OK;
+}
