@@ -5,7 +5,8 @@
  *
  * Ownership     init/fini; every pointer is borrowed until reset or fini.
  * Errors        NULL past bytes_max or without memory: check it.
- * Bounds        O(1); never more than bytes_max in all.
+ * Bounds        O(1); never more than bytes_max allocated in all. What is left over at the
+ *               end of a block is lost until reset, so leave some room.
  */
 #ifndef QL_BASE_ARENA_H
 #define QL_BASE_ARENA_H
@@ -15,7 +16,9 @@
 struct ql_arena_block;
 struct ql_arena {
     struct ql_arena_block *first, *current;
-    size_t used_bytes, bytes_max;
+    size_t used_bytes;  /* given out since the last reset */
+    size_t block_bytes; /* allocated, headers included; <= bytes_max */
+    size_t bytes_max;
 };
 
 void ql_arena_init(struct ql_arena *arena, size_t bytes_max);

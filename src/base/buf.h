@@ -22,6 +22,7 @@ struct ql_buf {
     size_t capacity;
     size_t bytes_max;
     bool failed;
+    ql_err error; /* the first reason, while failed */
 };
 
 void ql_buf_init(struct ql_buf *buf, size_t bytes_max);

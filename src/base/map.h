@@ -16,7 +16,7 @@
 
 #define QL_MAP_NONE UINT32_MAX /* "absent"; never stored */
 
-struct ql_map128_slot { ql_hash128 key; uint32_t value, pad; };
+struct ql_map128_slot { ql_hash128 key; uint32_t value, used; };
 struct ql_map128 {
     struct ql_map128_slot *slots;
     uint32_t capacity, count, count_max; /* capacity is 0 or a power of two */
