@@ -22,6 +22,7 @@
 #define QL_CONFIG_RUNBOOKS_MAX 256u
 #define QL_CONFIG_STEPS_MAX 16u
 #define QL_CONFIG_EDGES_MAX 4096u
+#define QL_CONFIG_PROBLEMS_MAX 20u
 
 enum ql_act_mode { QL_ACT_OFF, QL_ACT_OBSERVE, QL_ACT_APPROVE, QL_ACT_AUTO };
 
@@ -84,6 +85,10 @@ struct ql_config {
     double baseline_s;
     /* act */
     enum ql_act_mode act_mode;        /* ceiling over every runbook's mode */
+    double evidence_s_max;            /* a cause older than this starts nothing */
+    uint32_t runs_entity_per_hour_max, runs_per_hour_max;
+    const char **act_env;             /* environment variables that commands may see */
+    uint32_t act_env_count;
     /* store */
     double history_days;
     /* lists */
@@ -107,5 +112,8 @@ QL_MUST_USE ql_err ql_config_parse(ql_str yaml, const char *shown_name,
 void ql_config_free(struct ql_config *config);
 /* The effective settings as YAML, each with its sentence as a comment. */
 ql_err ql_config_explain(const struct ql_config *config, struct ql_buf *out);
+/* docs/configuration.md: every setting with its default, range and sentence. */
+ql_err ql_config_reference(struct ql_buf *out);
+const char *ql_act_mode_text(enum ql_act_mode mode); /* "off", "observe", ... */
 
 #endif
