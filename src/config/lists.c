@@ -51,11 +51,14 @@ static bool list_is_label_name(const char *name)
 }
 
 static void list_scrape_check(struct cf_problems *problems, const struct cf_node *node,
-                              const void *item)
+                              void *item)
 {
-    const struct ql_scrape *scrape = item;
+    struct ql_scrape *scrape = item;
     const struct cf_node *timeout = list_child(node, "timeout");
-    if (timeout != node && scrape->timeout_s > scrape->interval_s) {
+    if (timeout == node && scrape->timeout_s > scrape->interval_s) {
+        scrape->timeout_s = scrape->interval_s;
+    }
+    if (scrape->timeout_s > scrape->interval_s) {
         cf_problem_add(problems, timeout->at,
                        "the timeout is longer than the interval of %gs; allowed: at most that",
                        scrape->interval_s);
@@ -143,7 +146,7 @@ static void list_placeholder_check(struct cf_problems *problems, size_t at, cons
 }
 
 static void list_step_check(struct cf_problems *problems, const struct cf_node *node,
-                            const void *item)
+                            void *item)
 {
     const struct ql_runbook_step *step = item;
     const struct cf_node *run = list_child(node, "run");
@@ -176,7 +179,7 @@ static const struct cf_table list_steps = {
 };
 
 static void list_runbook_check(struct cf_problems *problems, const struct cf_node *node,
-                               const void *item)
+                               void *item)
 {
     const struct ql_runbook *runbook = item;
     if (runbook->entity != NULL && strchr(runbook->entity, '/') == NULL &&

@@ -44,8 +44,8 @@ static bool read_is(struct read *read, const struct cf_node *node, enum cf_kind 
 
 /* ---- keys ----------------------------------------------------------------------- */
 
-/* A key that stands twice is reported at its later place. Quadratic, but maps are small:
- * only keys that are known, or the first 64, are compared. */
+/* A key that stands twice is reported at its later place. Comparing with the first 64 is
+ * enough: no map has that many known keys, and unknown ones are reported anyway. */
 static bool read_is_repeated(struct read *read, const struct cf_node *map,
                              const struct cf_node *node)
 {

@@ -54,8 +54,8 @@ struct cf_table {
     uint32_t row_count;
     size_t item_bytes;
     const char *unique_key; /* no two items may share its value; NULL: none */
-    /* What one row alone cannot check; `node` is the item's map. May be NULL. */
-    void (*check)(struct cf_problems *problems, const struct cf_node *node, const void *item);
+    /* What one row alone cannot check or default; `node` is the item's map. May be NULL. */
+    void (*check)(struct cf_problems *problems, const struct cf_node *node, void *item);
 };
 
 struct cf_section { const char *name, *sentence; };
