@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { LOG_LINE_BYTES_MAX = 4096 };
+/* A line is cut at the soft limit, but never inside a UTF-8 character or an escape; what
+ * lies above the hard limit is kept for closing quotes and the mark of a cut line. */
+enum { LOG_LINE_BYTES_MAX = 4096, LOG_SOFT_BYTES = 4096 - 64, LOG_HARD_BYTES = 4096 - 32 };
 
 /* The one setting that has no handle: a line may be due before any handle exists. */
 static _Atomic int log_level_min = QL_LOG_INFO;
@@ -26,44 +28,52 @@ void ql_log_setup(enum ql_log_level level_min, enum ql_log_format format)
     atomic_store(&log_format, (int)format);
 }
 
-static void line_char(struct log_line *line, char c)
+static void line_mark(struct log_line *line, const char *structure)
 {
-    /* The last bytes are kept for the mark of a cut line and its end. */
-    if (line->bytes + 32 >= sizeof(line->text)) {
+    const size_t bytes = strlen(structure);
+    QL_ASSERT(line->bytes + bytes <= sizeof(line->text));
+    memcpy(line->text + line->bytes, structure, bytes);
+    line->bytes += bytes;
+}
+
+/* Text that stays whole or is left out. */
+static void line_piece(struct log_line *line, const char *piece, size_t bytes)
+{
+    const bool inside_character = ((unsigned char)*piece & 0xC0) == 0x80;
+    if (line->cut || line->bytes + bytes > (inside_character ? LOG_HARD_BYTES : LOG_SOFT_BYTES)) {
         line->cut = true;
         return;
     }
-    line->text[line->bytes++] = c;
+    memcpy(line->text + line->bytes, piece, bytes);
+    line->bytes += bytes;
 }
 
 static void line_text(struct log_line *line, const char *text)
 {
     for (; *text != '\0'; text++) {
-        line_char(line, *text);
+        line_piece(line, text, 1);
     }
 }
 
 /* Both formats quote alike: a line never contains a raw control character. */
 static void line_quoted(struct log_line *line, const char *text)
 {
-    static const char hex[] = "0123456789abcdef";
-    line_char(line, '"');
+    line_mark(line, "\"");
     for (; *text != '\0'; text++) {
+        char escape[8];
         const unsigned char c = (unsigned char)*text;
         if (c == '"' || c == '\\') {
-            line_char(line, '\\');
-            line_char(line, (char)c);
+            line_piece(line, (const char[]){ '\\', (char)c }, 2);
         } else if (c == '\n') {
-            line_text(line, "\\n");
+            line_piece(line, "\\n", 2);
         } else if (c < 0x20 || c == 0x7f) {
-            line_text(line, "\\u00");
-            line_char(line, hex[c >> 4]);
-            line_char(line, hex[c & 15]);
+            (void)snprintf(escape, sizeof(escape), "\\u00%02x", c);
+            line_piece(line, escape, 6);
         } else {
-            line_char(line, (char)c);
+            line_piece(line, text, 1);
         }
     }
-    line_char(line, '"');
+    line_mark(line, "\"");
 }
 
 static bool text_is_plain(const char *text)
@@ -82,18 +92,19 @@ static bool text_is_plain(const char *text)
 
 static void line_pair(struct log_line *line, int format, const char *key, const char *text)
 {
+    if (line->cut) {
+        return;
+    }
     if (format == QL_LOG_JSON) {
-        line_char(line, line->bytes == 0 ? '{' : ',');
+        line_mark(line, line->bytes == 0 ? "{" : ",");
         line_quoted(line, key);
-        line_char(line, ':');
+        line_mark(line, ":");
         line_quoted(line, text);
         return;
     }
-    if (line->bytes > 0) {
-        line_char(line, ' ');
-    }
+    line_mark(line, line->bytes == 0 ? "" : " ");
     line_text(line, key);
-    line_char(line, '=');
+    line_mark(line, "=");
     if (text_is_plain(text)) {
         line_text(line, text);
     } else {
@@ -106,11 +117,12 @@ static void line_number(struct log_line *line, int format, const char *key, doub
     char text[40];
     const bool whole = fabs(number) < 1e15 && number == floor(number);
     (void)snprintf(text, sizeof(text), whole ? "%.0f" : "%.6g", number);
-    if (format == QL_LOG_JSON && isfinite(number)) {
-        line_char(line, ',');
+    if (format == QL_LOG_JSON && isfinite(number) && !line->cut) {
+        line_mark(line, ",");
         line_quoted(line, key);
-        line_char(line, ':');
-        line_text(line, text);
+        line_mark(line, ":");
+        line_text(line, line->cut ? "" : text);
+        line_mark(line, line->cut ? "null" : "");
         return;
     }
     line_pair(line, format, key, text);
@@ -118,17 +130,10 @@ static void line_number(struct log_line *line, int format, const char *key, doub
 
 static void line_end(struct log_line *line, int format)
 {
-    const char *mark = format == QL_LOG_JSON ? "\"cut\":true" : " cut=true";
     if (line->cut) {
-        /* A cut JSON line may end inside a string: say so outside of any parser. */
-        const size_t bytes = strlen(mark);
-        memcpy(line->text + line->bytes, mark, bytes);
-        line->bytes += bytes;
+        line_mark(line, format == QL_LOG_JSON ? ",\"cut\":true" : " cut=true");
     }
-    if (format == QL_LOG_JSON) {
-        line->text[line->bytes++] = '}';
-    }
-    line->text[line->bytes++] = '\n';
+    line_mark(line, format == QL_LOG_JSON ? "}\n" : "\n");
 }
 
 void ql_log_write(enum ql_log_level level, const char *message, const struct ql_log_field *fields)
