@@ -10,7 +10,11 @@
  *               ql_http_answer() may be called from any thread, exactly once a request.
  * Errors        start: QL_E_IO (address in use, bad address), QL_E_CONFIG.
  * Bounds        body_bytes_max per route (413 beyond it, without reading on);
- *               connections_max; idle connections are closed after idle_s.
+ *               connections_max; idle connections are closed after idle_s; a body that
+ *               comes slower than 4 KiB/s for long is given up; bodies_bytes_max in all
+ *               (503 beyond it); 256 headers and 256 parameters a request; streams_max.
+ * Metrics       ql_http_requests_total{path,code} and its microseconds, request bytes,
+ *               requests in flight. `path` is the route, never what a client wrote.
  */
 #ifndef QL_HTTP_HTTP_H
 #define QL_HTTP_HTTP_H
@@ -25,7 +29,9 @@ struct ql_http_request;
 ql_str ql_http_method(const struct ql_http_request *request);
 ql_str ql_http_path(const struct ql_http_request *request);       /* decoded, without query */
 ql_str ql_http_rest(const struct ql_http_request *request);       /* what a trailing '*' matched */
+/* Stands in one piece of memory of its own, with QL_HTTP_BODY_PADDING zero bytes behind it. */
 ql_str ql_http_body(const struct ql_http_request *request);
+#define QL_HTTP_BODY_PADDING 64u
 ql_str ql_http_header(const struct ql_http_request *request, const char *name); /* "" if absent */
 /* Query or, for application/x-www-form-urlencoded bodies, form parameter; "" if absent. */
 ql_str ql_http_param(const struct ql_http_request *request, const char *name);
@@ -68,6 +74,8 @@ struct ql_http_route {
 struct ql_http_settings {
     const char *listen;     /* "127.0.0.1:9428", "[::1]:0", ":9428" */
     uint32_t threads, connections_max, idle_s;
+    uint32_t streams_max;     /* open event streams, one thread each; 0: 64 */
+    size_t bodies_bytes_max;  /* of all requests under way together; 0: 1 GiB */
     const struct ql_http_route *routes;
     uint32_t route_count;
     struct ql_stats *stats; /* requests by path and status, seconds, bytes */

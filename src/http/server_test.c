@@ -1,0 +1,733 @@
+/* server_test - the server as clients meet it, over real sockets on loopback: good ones,
+ * slow ones, greedy ones, and ones that leave.
+ */
+#include "http/http.h"
+
+#include <arpa/inet.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+/* cmocka.h wants these before it */
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#define ECHO_BYTES_MAX 200000u
+#define REPLY_BYTES_MAX (1u << 20)
+
+/* ---- the server under test -------------------------------------------------------- */
+
+/* Requests that a handler left for another thread to answer. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct ql_http_request *waiting[256];
+    uint32_t count, done_count;
+    bool closing, held; /* held: leave them waiting */
+    pthread_t thread;
+} later = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+
+static void answer_text(struct ql_http_request *request, unsigned status, ql_str text)
+{
+    ql_http_answer(request, &(struct ql_http_answer){ .status = status,
+                                                      .content_type = "text/plain",
+                                                      .body = text });
+}
+
+static void *later_run(void *context)
+{
+    (void)context;
+    (void)pthread_mutex_lock(&later.lock);
+    while (!later.closing || later.count > 0) {
+        if (later.count == 0 || later.held) {
+            (void)pthread_cond_wait(&later.changed, &later.lock);
+            continue;
+        }
+        struct ql_http_request *request = later.waiting[--later.count];
+        later.done_count++;
+        (void)pthread_mutex_unlock(&later.lock);
+        answer_text(request, 200, ql_http_body(request));
+        (void)pthread_mutex_lock(&later.lock);
+    }
+    (void)pthread_mutex_unlock(&later.lock);
+    return NULL;
+}
+
+static void later_hold(bool held)
+{
+    (void)pthread_mutex_lock(&later.lock);
+    later.held = held;
+    (void)pthread_cond_broadcast(&later.changed);
+    (void)pthread_mutex_unlock(&later.lock);
+}
+
+static void later_await(uint32_t count)
+{
+    (void)pthread_mutex_lock(&later.lock);
+    while (later.count < count) {
+        (void)pthread_cond_wait(&later.changed, &later.lock);
+    }
+    (void)pthread_mutex_unlock(&later.lock);
+}
+
+static void handle_later(void *host, struct ql_http_request *request)
+{
+    (void)host;
+    (void)pthread_mutex_lock(&later.lock);
+    assert_true(later.count < QL_COUNT_OF(later.waiting));
+    later.waiting[later.count++] = request;
+    (void)pthread_cond_broadcast(&later.changed);
+    (void)pthread_mutex_unlock(&later.lock);
+}
+
+static void handle_hello(void *host, struct ql_http_request *request)
+{
+    ql_http_answer(request, &(struct ql_http_answer){ .status = 200, .content_type = host,
+                                                      .body = QL_STR("hello\n"),
+                                                      .body_static = true });
+}
+
+static void handle_echo(void *host, struct ql_http_request *request)
+{
+    (void)host;
+    const ql_str body = ql_http_body(request);
+    for (size_t i = 0; body.bytes > 0 && i < QL_HTTP_BODY_PADDING; i++) {
+        QL_ASSERT(body.at[body.bytes + i] == '\0');
+    }
+    answer_text(request, 200, body);
+}
+
+static void handle_show(void *host, struct ql_http_request *request)
+{
+    struct ql_buf out;
+    ql_str value;
+    (void)host;
+    ql_buf_init(&out, 4096);
+    (void)ql_buf_printf(&out, "%.*s|%.*s|%.*s|%.*s|%.*s", QL_STR_ARG(ql_http_method(request)),
+                        QL_STR_ARG(ql_http_path(request)), QL_STR_ARG(ql_http_rest(request)),
+                        QL_STR_ARG(ql_http_header(request, "x-one")),
+                        QL_STR_ARG(ql_http_param(request, "none")));
+    for (uint32_t n = 0; ql_http_param_n(request, "match[]", n, &value); n++) {
+        (void)ql_buf_printf(&out, "|%.*s", QL_STR_ARG(value));
+    }
+    answer_text(request, 200, ql_buf_view(&out));
+    ql_buf_fini(&out);
+}
+
+static void handle_fail(void *host, struct ql_http_request *request)
+{
+    (void)host;
+    ql_http_fail(request, 422, "say \"%s\"\n", "why");
+}
+
+static void handle_none(void *host, struct ql_http_request *request)
+{
+    const struct ql_http_header headers[] = { { "Retry-After", "1" }, { NULL, NULL } };
+    (void)host;
+    ql_http_answer(request, &(struct ql_http_answer){ .status = 204, .headers = headers });
+}
+
+static struct { _Atomic int open, closed, calls; } streams;
+
+static ql_err stream_next(void *context, struct ql_buf *out)
+{
+    int *left = context;
+    streams.calls++;
+    if (*left == 0) {
+        return QL_E_CLOSED;
+    }
+    if (*left > 0) {
+        (void)ql_buf_printf(out, "event: tick\ndata: %d\n\n", (*left)--);
+    } else {
+        (void)poll(NULL, 0, 10); /* an endless one: nothing happens */
+    }
+    return QL_OK;
+}
+
+static void stream_done(void *context)
+{
+    free(context);
+    streams.closed++;
+}
+
+static void handle_stream(void *host, struct ql_http_request *request)
+{
+    int *left = malloc(sizeof(*left));
+    QL_ASSERT(left != NULL);
+    *left = *(const int *)host;
+    streams.open++;
+    ql_http_answer_stream(request, &(struct ql_http_stream){ stream_next, stream_done, left,
+                                                             "text/event-stream" });
+}
+
+static int stream_three = 3, stream_endless = -1;
+static char hello_type[] = "text/plain";
+
+static const struct ql_http_route routes[] = {
+    { "GET", "/hello", handle_hello, hello_type, 0, false },
+    { "POST", "/echo", handle_echo, NULL, ECHO_BYTES_MAX, false },
+    { "POST", "/later", handle_later, NULL, 100000, true },
+    { "GET", "/show/*", handle_show, NULL, 0, false },
+    { "POST", "/show/*", handle_show, NULL, 4096, false },
+    { "GET", "/fail", handle_fail, NULL, 0, false },
+    { "POST", "/none", handle_none, NULL, 1000, false },
+    { "GET", "/three", handle_stream, &stream_three, 0, false },
+    { "GET", "/endless", handle_stream, &stream_endless, 0, false },
+};
+
+struct fixture {
+    struct ql_http *http;
+    struct ql_stats *stats;
+    uint16_t port;
+};
+
+static struct ql_http_settings settings_make(struct ql_stats *stats)
+{
+    return (struct ql_http_settings){ .listen = "127.0.0.1:0", .threads = 2,
+                                      .connections_max = 256, .idle_s = 1, .streams_max = 2,
+                                      .routes = routes, .route_count = QL_COUNT_OF(routes),
+                                      .stats = stats };
+}
+
+static int server_up_with(void **state, uint32_t threads)
+{
+    static struct fixture fixture;
+    char why[256] = "";
+    fixture.stats = ql_stats_new(1000);
+    struct ql_http_settings settings = settings_make(fixture.stats);
+    settings.threads = threads;
+    later.closing = later.held = false;
+    later.count = later.done_count = 0;
+    streams.open = streams.closed = 0;
+    assert_int_equal(pthread_create(&later.thread, NULL, later_run, NULL), 0);
+    assert_int_equal(ql_http_start(&settings, &fixture.http, why, sizeof(why)), QL_OK);
+    fixture.port = ql_http_port(fixture.http);
+    *state = &fixture;
+    return 0;
+}
+
+static int server_up(void **state) { return server_up_with(state, 2); }
+
+static int server_down(void **state)
+{
+    struct fixture *fixture = *state;
+    ql_http_stop(fixture->http, 1000); /* NULL when the test did it */
+    (void)pthread_mutex_lock(&later.lock);
+    later.closing = true;
+    later.held = false;
+    (void)pthread_cond_broadcast(&later.changed);
+    (void)pthread_mutex_unlock(&later.lock);
+    (void)pthread_join(later.thread, NULL);
+    assert_int_equal(streams.open, streams.closed);
+    ql_stats_free(fixture->stats);
+    return 0;
+}
+
+/* ---- a client that does only what it is told --------------------------------------- */
+
+static int client_open(const struct fixture *fixture)
+{
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(fixture->port) };
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    return fd;
+}
+
+static void client_send(int fd, const char *text)
+{
+    const size_t bytes = strlen(text);
+    assert_int_equal(send(fd, text, bytes, MSG_NOSIGNAL), (ssize_t)bytes);
+}
+
+/* Sends until the server takes no more; returns what it took. */
+static size_t client_send_all(int fd, const char *at, size_t bytes)
+{
+    size_t sent = 0;
+    while (sent < bytes) {
+        const ssize_t n = send(fd, at + sent, bytes - sent, MSG_NOSIGNAL);
+        if (n <= 0) {
+            break;
+        }
+        sent += (size_t)n;
+    }
+    return sent;
+}
+
+struct reply { int status; char head[4096]; char *body; size_t body_bytes; };
+static char reply_bytes[REPLY_BYTES_MAX];
+static size_t reply_have;
+
+/* At least one byte more within five seconds; false at the end of the stream. */
+static bool client_more(int fd)
+{
+    struct pollfd look = { .fd = fd, .events = POLLIN };
+    assert_int_equal(poll(&look, 1, 5000), 1);
+    assert_true(reply_have < sizeof(reply_bytes) - 1);
+    const ssize_t got = recv(fd, reply_bytes + reply_have, sizeof(reply_bytes) - 1 - reply_have, 0);
+    reply_have += got > 0 ? (size_t)got : 0;
+    reply_bytes[reply_have] = '\0';
+    return got > 0;
+}
+
+static void client_forget(size_t bytes)
+{
+    memmove(reply_bytes, reply_bytes + bytes, reply_have - bytes + 1);
+    reply_have -= bytes;
+}
+
+/* Reads one reply with Content-Length (or none); what follows stays for the next. */
+static struct reply client_read(int fd, bool no_body)
+{
+    static char body[REPLY_BYTES_MAX];
+    struct reply reply = { .body = body };
+    char *end;
+    reply_bytes[reply_have] = '\0';
+    while ((end = strstr(reply_bytes, "\r\n\r\n")) == NULL) {
+        if (!client_more(fd)) {
+            return reply; /* status 0: the connection ended */
+        }
+    }
+    const size_t head_bytes = (size_t)(end - reply_bytes) + 4;
+    assert_true(head_bytes < sizeof(reply.head));
+    memcpy(reply.head, reply_bytes, head_bytes);
+    assert_int_equal(sscanf(reply.head, "HTTP/1.1 %d", &reply.status), 1);
+    const char *length = strstr(reply.head, "Content-Length: ");
+    reply.body_bytes = length == NULL ? 0 : strtoul(length + 16, NULL, 10);
+    client_forget(head_bytes);
+    while (!no_body && reply_have < reply.body_bytes) {
+        assert_true(client_more(fd));
+    }
+    if (!no_body) {
+        memcpy(body, reply_bytes, reply.body_bytes);
+        body[reply.body_bytes] = '\0';
+        client_forget(reply.body_bytes);
+    }
+    return reply;
+}
+
+static struct reply client_ask(int fd, const char *request)
+{
+    client_send(fd, request);
+    return client_read(fd, strncmp(request, "HEAD", 4) == 0);
+}
+
+static struct reply ask(const struct fixture *fixture, const char *request)
+{
+    reply_have = 0;
+    const int fd = client_open(fixture);
+    const struct reply reply = client_ask(fd, request);
+    (void)close(fd);
+    return reply;
+}
+
+/* ---- well-behaved clients --------------------------------------------------------- */
+
+#define HOST "Host: x\r\n"
+
+static const struct { const char *story, *request; int status; const char *body, *head; } asks[] = {
+    { "plain", "GET /hello HTTP/1.1\r\n" HOST "\r\n", 200, "hello\n", "Content-Type: text/plain" },
+    { "HEAD", "HEAD /hello HTTP/1.1\r\n" HOST "\r\n", 200, NULL, "Content-Length: 6" },
+    { "HTTP/1.0", "GET /hello HTTP/1.0\r\n\r\n", 200, "hello\n", "" },
+    { "unknown", "GET /nothing HTTP/1.1\r\n" HOST "\r\n", 404, "{\"error\":\"no such path\"}\n", "" },
+    { "unknown with body", "POST /nothing HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc", 404,
+      NULL, "" },
+    { "wrong method", "DELETE /hello HTTP/1.1\r\n" HOST "\r\n", 405, NULL, "Allow: GET, HEAD" },
+    { "wrong method on a door", "GET /echo HTTP/1.1\r\n" HOST "\r\n", 405, NULL, "Allow: POST" },
+    { "echo", "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\n12345", 200, "12345", "" },
+    { "no body is a body of nothing", "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n",
+      200, "", "" },
+    { "chunked", "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
+      "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", 200, "abcde", "" },
+    { "204 has no body", "POST /none HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\nx", 204, "",
+      "Retry-After: 1" },
+    { "what a star matched, header in any case",
+      "GET /show/7%2Fwhy?match[]=a%20b&x=1&match%5B%5D=c+d HTTP/1.1\r\n" HOST "X-One: 1\r\n\r\n", 200,
+      "GET|/show/7/why|7/why|1||a b|c d", "" },
+    { "form parameters follow the query's",
+      "POST /show/?match[]=q HTTP/1.1\r\n" HOST "Content-Type: application/x-www-form-urlencoded\r\n"
+      "Content-Length: 22\r\n\r\nmatch%5B%5D=form&x=1%2", 400, NULL, "" },
+    { "form parameters follow the query's",
+      "POST /show/?match[]=q HTTP/1.1\r\n" HOST "Content-Type: application/x-www-form-urlencoded\r\n"
+      "Content-Length: 16\r\n\r\nmatch%5B%5D=form", 200, "POST|/show/||||q|form", "" },
+    { "absolute form", "GET http://x:1/hello HTTP/1.1\r\n" HOST "\r\n", 200, "hello\n", "" },
+    { "broken escape", "GET /hel%lo HTTP/1.1\r\n" HOST "\r\n", 400, NULL, "" },
+    { "encoded NUL", "GET /hello%00x HTTP/1.1\r\n" HOST "\r\n", 400, NULL, "" },
+    { "a GET takes no body", "GET /hello HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc", 413,
+      NULL, "" },
+    { "errors are JSON", "GET /fail HTTP/1.1\r\n" HOST "\r\n", 422,
+      "{\"error\":\"say \\\"why\\\"\\u000a\"}\n", "application/json" },
+    { "answered by another thread", "POST /later HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\nhi",
+      200, "hi", "" },
+};
+
+static void test_asks(void **state)
+{
+    for (size_t i = 0; i < QL_COUNT_OF(asks); i++) {
+        print_message("  %s\n", asks[i].story);
+        const struct reply reply = ask(*state, asks[i].request);
+        assert_int_equal(reply.status, asks[i].status);
+        assert_non_null(strstr(reply.head, asks[i].head));
+        if (asks[i].body != NULL) {
+            assert_string_equal(reply.body, asks[i].body);
+        }
+    }
+}
+
+static void test_keep_alive_after_refusal(void **state)
+{
+    const int fd = client_open(*state);
+    reply_have = 0;
+    const char *refused = "POST /nothing HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc";
+    assert_int_equal(client_ask(fd, refused).status, 404);
+    assert_int_equal(client_ask(fd, "GET /hello HTTP/1.1\r\n" HOST "\r\n").status, 200);
+    (void)close(fd);
+}
+
+static void test_pipelined(void **state)
+{
+    const int fd = client_open(*state);
+    reply_have = 0;
+    client_send(fd, "POST /later HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\n1"
+                    "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\n2"
+                    "POST /later HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\n3"
+                    "GET /hello HTTP/1.1\r\n" HOST "\r\n");
+    assert_string_equal(client_read(fd, false).body, "1");
+    assert_string_equal(client_read(fd, false).body, "2");
+    assert_string_equal(client_read(fd, false).body, "3");
+    assert_string_equal(client_read(fd, false).body, "hello\n");
+    (void)close(fd);
+}
+
+static void test_large_body_comes_back_whole(void **state)
+{
+    static char body[ECHO_BYTES_MAX];
+    char head[128];
+    const int fd = client_open(*state);
+    reply_have = 0;
+    for (size_t i = 0; i < sizeof(body); i++) {
+        body[i] = (char)('a' + (i * 7 + i / 251) % 26);
+    }
+    (void)snprintf(head, sizeof(head), "POST /echo HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n",
+                   sizeof(body));
+    client_send(fd, head);
+    assert_int_equal(client_send_all(fd, body, sizeof(body)), sizeof(body));
+    const struct reply reply = client_read(fd, false);
+    assert_int_equal(reply.body_bytes, sizeof(body));
+    assert_memory_equal(reply.body, body, sizeof(body));
+    (void)close(fd);
+}
+
+static void test_expect_continue(void **state)
+{
+    const int fd = client_open(*state);
+    reply_have = 0;
+    client_send(fd, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+    assert_int_equal(client_read(fd, true).status, 100);
+    client_send(fd, "ok");
+    assert_string_equal(client_read(fd, false).body, "ok");
+    client_send(fd, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 2000000\r\n"
+                    "Expect: 100-continue\r\n\r\n");
+    assert_int_equal(client_read(fd, false).status, 413); /* and no invitation to send it */
+    (void)close(fd);
+}
+
+/* ---- many at once ---------------------------------------------------------------- */
+
+#define MANY_CLIENTS 100
+#define MANY_ROUNDS 20
+
+static void test_hundred_clients(void **state)
+{
+    int fds[MANY_CLIENTS];
+    for (int c = 0; c < MANY_CLIENTS; c++) {
+        fds[c] = client_open(*state);
+    }
+    for (int round = 0; round < MANY_ROUNDS; round++) {
+        for (int c = 0; c < MANY_CLIENTS; c++) {
+            char request[128];
+            (void)snprintf(request, sizeof(request),
+                           "POST /%s HTTP/1.1\r\n" HOST "Content-Length: 6\r\n\r\n%03d.%02d",
+                           (c + round) % 2 == 0 ? "later" : "echo", c, round);
+            client_send(fds[c], request);
+        }
+        for (int c = 0; c < MANY_CLIENTS; c++) {
+            char want[32];
+            (void)snprintf(want, sizeof(want), "%03d.%02d", c, round);
+            reply_have = 0;
+            assert_string_equal(client_read(fds[c], false).body, want);
+        }
+    }
+    for (int c = 0; c < MANY_CLIENTS; c++) {
+        (void)close(fds[c]);
+    }
+    struct fixture *fixture = *state;
+    assert_int_equal(ql_stats_sum(fixture->stats, "ql_http_requests_total", "code=\"200\""),
+                     MANY_CLIENTS * MANY_ROUNDS);
+    assert_int_equal(ql_stats_sum(fixture->stats, "ql_http_request_bytes_total", ""),
+                     6 * MANY_CLIENTS * MANY_ROUNDS);
+}
+
+static int server_up_one(void **state) { return server_up_with(state, 1); }
+
+/* ---- streams --------------------------------------------------------------------- */
+
+static void client_read_until(int fd, const char *text)
+{
+    while (strstr(reply_bytes, text) == NULL) {
+        assert_true(client_more(fd));
+    }
+}
+
+static void test_stream(void **state)
+{
+    const int fd = client_open(*state);
+    reply_have = 0;
+    reply_bytes[0] = '\0';
+    client_send(fd, "GET /three HTTP/1.1\r\n" HOST "\r\n");
+    client_read_until(fd, "\r\n0\r\n\r\n"); /* the last chunk */
+    assert_non_null(strstr(reply_bytes, "Content-Type: text/event-stream"));
+    assert_non_null(strstr(reply_bytes, "data: 3\n\n"));
+    assert_non_null(strstr(reply_bytes, "data: 1\n\n"));
+    (void)close(fd);
+}
+
+static void test_streams_bounded(void **state)
+{
+    const struct fixture *fixture = *state;
+    int fds[2];
+    for (int i = 0; i < 2; i++) {
+        fds[i] = client_open(fixture);
+        reply_have = 0;
+        client_send(fds[i], "GET /endless HTTP/1.1\r\n" HOST "\r\n");
+        reply_bytes[0] = '\0';
+        client_read_until(fds[i], "\r\n\r\n");
+    }
+    assert_int_equal(ask(fixture, "GET /endless HTTP/1.1\r\n" HOST "\r\n").status, 503);
+    /* The pool is not held up by them. */
+    assert_int_equal(ask(fixture, "GET /hello HTTP/1.1\r\n" HOST "\r\n").status, 200);
+    /* A client that leaves gives its place back. */
+    (void)close(fds[0]);
+    int status = 503;
+    for (int i = 0; i < 200 && status == 503; i++) {
+        (void)poll(NULL, 0, 10);
+        reply_have = 0;
+        const int fd = client_open(fixture);
+        client_send(fd, "GET /three HTTP/1.1\r\n" HOST "\r\n");
+        reply_bytes[0] = '\0';
+        client_read_until(fd, "\r\n\r\n");
+        assert_int_equal(sscanf(reply_bytes, "HTTP/1.1 %d", &status), 1);
+        (void)close(fd);
+    }
+    assert_int_equal(status, 200);
+    (void)close(fds[1]);
+}
+
+/* ---- bad clients ------------------------------------------------------------------ */
+
+static void test_ten_times_the_size(void **state)
+{
+    static char body[10 * ECHO_BYTES_MAX];
+    char head[128];
+    const int fd = client_open(*state);
+    reply_have = 0;
+    memset(body, 'x', sizeof(body));
+    (void)snprintf(head, sizeof(head), "POST /echo HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n",
+                   sizeof(body));
+    client_send(fd, head);
+    /* A client that reads only after it has sent all must still learn why. */
+    (void)client_send_all(fd, body, sizeof(body));
+    const struct reply reply = client_read(fd, false);
+    assert_int_equal(reply.status, 413);
+    assert_non_null(strstr(reply.head, "Connection: close"));
+    (void)close(fd);
+}
+
+static void test_ten_times_the_size_chunked(void **state)
+{
+    static char chunk[65536 + 16];
+    const int fd = client_open(*state);
+    reply_have = 0;
+    client_send(fd, "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n");
+    const int head = snprintf(chunk, sizeof(chunk), "10000\r\n");
+    memset(chunk + head, 'x', 65536);
+    memcpy(chunk + head + 65536, "\r\n", 2);
+    for (int i = 0; i < 30; i++) {
+        (void)client_send_all(fd, chunk, (size_t)head + 65538);
+    }
+    client_send(fd, "0\r\n\r\n");
+    assert_int_equal(client_read(fd, false).status, 413);
+    (void)close(fd);
+}
+
+static void test_wrong_order_and_noise(void **state)
+{
+    const char *noise[] = { "\r\n\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", "\x16\x03\x01\x02",
+                            "POST /echo\r\n", "Content-Length: 5\r\n\r\nPOST /echo HTTP/1.1\r\n\r\n",
+                            "POST /echo HTTP/1.1\r\n" HOST "Content-Length: -5\r\n\r\n",
+                            "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 99999999999999999999\r\n\r\n",
+                            "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nzz\r\n" };
+    for (size_t i = 0; i < QL_COUNT_OF(noise); i++) {
+        const int fd = client_open(*state);
+        client_send(fd, noise[i]);
+        (void)shutdown(fd, SHUT_WR);
+        reply_have = 0;
+        const struct reply reply = client_read(fd, true);
+        assert_int_not_equal(reply.status, 200);
+        (void)close(fd);
+    }
+    assert_int_equal(ask(*state, "GET /hello HTTP/1.1\r\n" HOST "\r\n").status, 200);
+}
+
+static void test_half_a_request_and_gone(void **state)
+{
+    const char *halves[] = { "", "PO", "POST /echo HTTP/1.1\r\n", "POST /echo HTTP/1.1\r\n" HOST
+                             "Content-Length: 100\r\n\r\nabc" };
+    for (size_t i = 0; i < QL_COUNT_OF(halves); i++) {
+        const int fd = client_open(*state);
+        client_send(fd, halves[i]);
+        (void)close(fd);
+    }
+    assert_int_equal(ask(*state, "GET /hello HTTP/1.1\r\n" HOST "\r\n").status, 200);
+}
+
+static void test_client_leaves_before_the_answer(void **state)
+{
+    const struct fixture *fixture = *state;
+    later_hold(true);
+    for (int i = 0; i < 10; i++) {
+        const int fd = client_open(fixture);
+        client_send(fd, "POST /later HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\nhi");
+        later_await((uint32_t)i + 1);
+        (void)close(fd);
+    }
+    later_hold(false);
+    assert_int_equal(ask(fixture, "GET /hello HTTP/1.1\r\n" HOST "\r\n").status, 200);
+}
+
+/* Half a request and then silence: closed by the idle limit, others served meanwhile. */
+static void test_idle_is_closed(void **state)
+{
+    const int silent[] = { client_open(*state), client_open(*state), client_open(*state) };
+    client_send(silent[1], "POST /echo HTTP/1.1\r\nHo");
+    client_send(silent[2], "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 100\r\n\r\nabc");
+    assert_int_equal(ask(*state, "GET /hello HTTP/1.1\r\n" HOST "\r\n").status, 200);
+    for (size_t i = 0; i < QL_COUNT_OF(silent); i++) {
+        reply_have = 0;
+        const struct reply reply = client_read(silent[i], true); /* fails after five seconds */
+        assert_true(reply.status == 0 || reply.status == 408);
+        (void)close(silent[i]);
+    }
+}
+
+/* ---- stopping --------------------------------------------------------------------- */
+
+static void *stop_run(void *context)
+{
+    struct fixture *fixture = context;
+    struct ql_http *http = fixture->http;
+    fixture->http = NULL;
+    ql_http_stop(http, 5000);
+    return NULL;
+}
+
+static void test_stop_answers_what_is_under_way(void **state)
+{
+    struct fixture *fixture = *state;
+    pthread_t stopper;
+    const int fd = client_open(fixture);
+    reply_have = 0;
+    later_hold(true);
+    client_send(fd, "POST /later HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\nhi");
+    later_await(1);
+    assert_int_equal(pthread_create(&stopper, NULL, stop_run, fixture), 0);
+    later_hold(false);
+    assert_string_equal(client_read(fd, false).body, "hi");
+    (void)pthread_join(stopper, NULL);
+    (void)close(fd);
+}
+
+static void test_stop_does_not_wait_for_ever(void **state)
+{
+    struct fixture *fixture = *state;
+    struct ql_http *http = fixture->http;
+    const int fd = client_open(fixture), half = client_open(fixture), stream = client_open(fixture);
+    reply_have = 0;
+    later_hold(true);
+    client_send(half, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 100\r\n\r\nabc");
+    client_send(stream, "GET /endless HTTP/1.1\r\n" HOST "\r\n");
+    client_send(fd, "POST /later HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\nhi");
+    later_await(1);
+    fixture->http = NULL;
+    ql_http_stop(http, 20);
+    assert_int_equal(client_read(fd, false).status, 503);
+    /* The late answer, after the server is gone, harms nothing. */
+    later_hold(false);
+    (void)close(fd);
+    (void)close(half);
+    (void)close(stream);
+}
+
+static void test_address_in_use(void **state)
+{
+    const struct fixture *fixture = *state;
+    char listen[64], why[256] = "";
+    struct ql_http *http = NULL;
+    struct ql_http_settings settings = settings_make(NULL);
+    (void)snprintf(listen, sizeof(listen), "127.0.0.1:%u", fixture->port);
+    settings.listen = listen;
+    assert_int_equal(ql_http_start(&settings, &http, why, sizeof(why)), QL_E_IO);
+    assert_non_null(strstr(why, "already in use"));
+    settings.listen = "nonsense";
+    assert_int_equal(ql_http_start(&settings, &http, why, sizeof(why)), QL_E_CONFIG);
+}
+
+static void test_metrics_name_routes_not_paths(void **state)
+{
+    struct fixture *fixture = *state;
+    struct ql_buf out;
+    (void)ask(fixture, "GET /show/secret?token=1 HTTP/1.1\r\n" HOST "\r\n");
+    (void)ask(fixture, "GET /nothing/secret HTTP/1.1\r\n" HOST "\r\n");
+    ql_http_stop(fixture->http, 1000);
+    fixture->http = NULL;
+    ql_buf_init(&out, 1 << 20);
+    assert_int_equal(ql_stats_render(fixture->stats, &out), QL_OK);
+    assert_null(strstr(out.at, "secret"));
+    assert_non_null(strstr(out.at, "ql_http_requests_total{path=\"/show/*\",code=\"200\"} 1"));
+    assert_non_null(strstr(out.at, "ql_http_requests_total{path=\"other\",code=\"404\"} 1"));
+    assert_non_null(strstr(out.at, "ql_http_requests_in_flight 0"));
+    ql_buf_fini(&out);
+}
+
+#define WITH(test) cmocka_unit_test_setup_teardown(test, server_up, server_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH(test_asks),
+        WITH(test_keep_alive_after_refusal),
+        WITH(test_pipelined),
+        WITH(test_large_body_comes_back_whole),
+        WITH(test_expect_continue),
+        WITH(test_hundred_clients),
+        cmocka_unit_test_setup_teardown(test_hundred_clients, server_up_one, server_down),
+        WITH(test_stream),
+        WITH(test_streams_bounded),
+        WITH(test_ten_times_the_size),
+        WITH(test_ten_times_the_size_chunked),
+        WITH(test_wrong_order_and_noise),
+        WITH(test_half_a_request_and_gone),
+        WITH(test_client_leaves_before_the_answer),
+        WITH(test_idle_is_closed),
+        WITH(test_stop_answers_what_is_under_way),
+        WITH(test_stop_does_not_wait_for_ever),
+        WITH(test_address_in_use),
+        WITH(test_metrics_name_routes_not_paths),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
