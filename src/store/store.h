@@ -1,7 +1,7 @@
 /* store.h - what the engine concluded, kept for people: incidents, signals, actions, audit.
  *
  * state.db (SQLite, WAL) holds the tables; audit.db is append-only with a hash chain and
- * synchronous=FULL. The engine writes whole ticks in one transaction together with the
+ * synchronous=FULL (audit.h); store_query.h reads. The engine writes whole ticks in one transaction together with the
  * journal sequence they came from, so a restart that replays the journal applies nothing
  * twice. Readers open their own connections and see whole ticks only.
  *
@@ -29,5 +29,15 @@ uint64_t ql_store_applied(const struct ql_store *store);
  * when sequence <= ql_store_applied(). Idempotent by key. A tick without records is free. */
 QL_MUST_USE ql_err ql_store_apply(struct ql_store *store, uint64_t sequence, ql_time now,
                                   const struct ql_batch *bus);
+/* Ticks are committed without waiting for the disk: a killed process loses nothing, a
+ * power cut may lose the newest ones, and the journal brings them back. So whoever cuts
+ * the journal or writes a checkpoint calls this first: it returns when all is on disk. */
+QL_MUST_USE ql_err ql_store_sync(struct ql_store *store);
+
+/* How long things are kept that nobody deletes: once a day of engine time, apply drops
+ * resolved incidents and all that belongs to them, changes and edges last seen before
+ * the first, and ended signals and alerts that no incident names before the second. */
+#define QL_STORE_KEEP_DAYS 400
+#define QL_STORE_KEEP_LOOSE_DAYS 40
 
 #endif
