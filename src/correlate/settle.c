@@ -1,0 +1,571 @@
+/* Where a newcomer goes: it looks at the entities near its own, at the incidents that
+ * stand there, and takes the strongest link; else it may bring back a resolved incident,
+ * or open a new one. Whatever waits nearby and fits in time follows it. */
+#include "correlate/correlate_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CANDIDATES_MAX 16u
+
+struct candidate {
+    struct co_incident *incident;
+    double strength;
+    struct ql_rule_link link;
+    struct co_near near;
+    ql_entity_id entity; /* of the place that links best */
+};
+
+/* ---- who is near ---- */
+
+static void near_add(struct ql_correlate *co, uint64_t key, enum ql_rule_relation relation,
+                     uint32_t hops)
+{
+    if (co->near_count < 3 * CO_NEAR_MAX) {
+        co->near[co->near_count++] = (struct co_near){ key, relation, hops };
+    }
+}
+
+static void near_walk(struct ql_correlate *co, ql_entity_id entity, enum ql_direction direction)
+{
+    const uint32_t count = ql_topology_walk(co->topology, entity, direction, co->hops_max,
+                                            co->hops, CO_NEAR_MAX);
+    for (uint32_t i = 1; i < count; i++) {
+        near_add(co, co->hops[i].id.v,
+                 direction == QL_CALLEES ? QL_RELATION_CALLS : QL_RELATION_CALLED,
+                 co->hops[i].distance);
+    }
+    for (uint32_t i = 1; direction == QL_CALLEES && co->hops_max >= 2 && i < count &&
+                         co->hops[i].distance == 1; i++) {
+        const uint32_t back = ql_topology_walk(co->topology, co->hops[i].id, QL_CALLERS, 1,
+                                               co->hops_back, CO_NEAR_MAX);
+        for (uint32_t k = 1; k < back; k++) {
+            if (co->hops_back[k].id.v != entity.v) {
+                near_add(co, co->hops_back[k].id.v, QL_RELATION_SHARED, 2);
+            }
+        }
+    }
+}
+
+static void near_find(struct ql_correlate *co, uint64_t key, ql_entity_id entity)
+{
+    co->near_count = 0;
+    near_add(co, key, QL_RELATION_SAME, 0);
+    if (entity.v != 0 && co->hops_max > 0) {
+        near_walk(co, entity, QL_CALLEES);
+        near_walk(co, entity, QL_CALLERS);
+    }
+}
+
+/* ---- which incidents stand there ---- */
+
+static void candidate_offer(struct candidate *list, uint32_t *count, const struct candidate *c)
+{
+    for (uint32_t i = 0; i < *count; i++) {
+        if (list[i].incident == c->incident) {
+            if (c->strength > list[i].strength) {
+                list[i] = *c;
+            }
+            return;
+        }
+    }
+    if (*count < CANDIDATES_MAX) {
+        list[(*count)++] = *c;
+    }
+}
+
+/* An alert may have fired for days before it reached us: distance in time is measured from
+ * when it could first have been joined. */
+static ql_time joins_at(const struct ql_correlate *co, const struct co_member *m)
+{
+    const ql_time floor = ql_time_add(co->now, (ql_duration){ -2 * co->join.ns });
+    return m->kind == QL_MEMBER_ALERT && ql_time_before(m->since, floor) ? floor : m->since;
+}
+
+static void candidates_at(struct ql_correlate *co, const struct co_member *m,
+                          const struct co_near *near, struct candidate *list, uint32_t *count)
+{
+    for (const struct co_place *p = ql_co_place_first(co, near->key); p != NULL;
+         p = ql_co_place_next(co, p)) {
+        if (p->incident == CO_WAITING || !ql_co_active(&co->incidents[p->incident]) ||
+            p->since_first.ns == QL_TIME_NONE.ns) {
+            continue;
+        }
+        struct candidate c = { .incident = &co->incidents[p->incident], .near = *near,
+                               .entity = p->entity };
+        c.link = (struct ql_rule_link){
+            .relation = near->relation, .hops = near->hops, .lasts = p->open_count > 0,
+            .onset = joins_at(co, m), .since_first = p->since_first,
+            .since_last = p->since_last, .ended_last = p->ended_last,
+        };
+        c.strength = ql_rule_link(&c.link, co->join);
+        if (c.strength > 0.0) {
+            candidate_offer(list, count, &c);
+        }
+    }
+}
+
+static bool change_is_recent(const struct ql_correlate *co, const struct co_change *change)
+{
+    return ql_time_since(co->now, change->at).ns <= CO_CHANGE_BEFORE.ns;
+}
+
+/* Incidents that hold another part of a change which touched the newcomer's entity. */
+static void candidates_by_change(struct ql_correlate *co, const struct co_member *m,
+                                 struct candidate *list, uint32_t *count)
+{
+    for (uint32_t i = 0; m->entity.v != 0 && i < co->change_count; i++) {
+        const struct co_change *own = &co->changes[i];
+        if (own->entity.v != m->entity.v || !change_is_recent(co, own)) {
+            continue;
+        }
+        for (uint32_t k = 0; k < co->change_count; k++) {
+            const struct co_change *other = &co->changes[k];
+            struct co_incident *in = other->incident.v == 0
+                                         ? NULL
+                                         : ql_co_incident_find(co, other->incident);
+            if (other->key != own->key || in == NULL || !ql_co_active(in)) {
+                continue;
+            }
+            struct candidate c = { .incident = in, .entity = other->entity };
+            c.near = (struct co_near){ other->entity.v, QL_RELATION_CHANGE, 0 };
+            c.link = (struct ql_rule_link){ .relation = QL_RELATION_CHANGE,
+                                            .onset = joins_at(co, m),
+                                            .since_first = in->told.onset,
+                                            .since_last = in->told.updated,
+                                            .ended_last = QL_TIME_NONE };
+            c.strength = ql_rule_link(&c.link, co->join);
+            if (c.strength > 0.0) {
+                candidate_offer(list, count, &c);
+            }
+        }
+    }
+}
+
+static int candidate_cmp(const void *a, const void *b)
+{
+    const struct candidate *x = a, *y = b;
+    if (x->strength != y->strength) {
+        return x->strength > y->strength ? -1 : 1;
+    }
+    return x->incident->told.id.v < y->incident->told.id.v ? -1 : 1;
+}
+
+/* ---- words ---- */
+
+static void why_joined(const struct ql_correlate *co, struct co_member *m,
+                       const struct candidate *c)
+{
+    char gap[32];
+    const ql_str own = ql_co_short_name(co, m->entity), other = ql_co_short_name(co, c->entity);
+    (void)ql_rule_gap_text(&c->link, gap);
+    switch (c->near.relation) {
+    case QL_RELATION_SAME:
+        ql_co_member_why(m, "same %s, %s", m->entity.v == 0 ? "alert name" : "entity", gap);
+        break;
+    case QL_RELATION_CALLS:
+        ql_co_member_why(m, "%.*s calls %.*s, %u hop%s, %s", QL_STR_ARG(own), QL_STR_ARG(other),
+                         (unsigned)c->near.hops, c->near.hops == 1 ? "" : "s", gap);
+        break;
+    case QL_RELATION_CALLED:
+        ql_co_member_why(m, "%.*s calls %.*s, %u hop%s, %s", QL_STR_ARG(other), QL_STR_ARG(own),
+                         (unsigned)c->near.hops, c->near.hops == 1 ? "" : "s", gap);
+        break;
+    case QL_RELATION_SHARED:
+        ql_co_member_why(m, "%.*s and %.*s call the same callee, %s", QL_STR_ARG(own),
+                         QL_STR_ARG(other), gap);
+        break;
+    case QL_RELATION_CHANGE:
+        ql_co_member_why(m, "the same change touched %.*s, %s", QL_STR_ARG(other), gap);
+        break;
+    }
+}
+
+/* ---- members enter ---- */
+
+/* Changes at the entity shortly before its first trouble there explain; they are taken in. */
+static void changes_take(struct ql_correlate *co, struct co_incident *in, ql_entity_id entity)
+{
+    for (uint32_t i = 0; entity.v != 0 && i < co->change_count; i++) {
+        struct co_change *change = &co->changes[i];
+        if (change->entity.v != entity.v || !change_is_recent(co, change) ||
+            ql_co_member_find(co, QL_MEMBER_CHANGE, change->id, in->told.id) != NULL) {
+            continue;
+        }
+        struct co_member *m = ql_co_member_add(co, QL_MEMBER_CHANGE, change->id, in->told.id);
+        if (m == NULL) {
+            return;
+        }
+        m->entity = entity;
+        m->since = m->ended = change->at;
+        m->joined = co->now;
+        ql_co_member_texts(m, (ql_str){ change->text, change->text_bytes }, QL_STR(""));
+        const double before_s = ql_duration_s(ql_time_since(in->told.onset, change->at));
+        if (before_s >= 0.0) {
+            ql_co_member_why(m, "changed %.0f s before the first symptom", before_s);
+        } else {
+            ql_co_member_why(m, "changed during the incident");
+        }
+        if (!ql_co_member_place(co, m, ql_co_incident_row(co, in), entity.v)) {
+            return;
+        }
+        change->incident = in->told.id;
+        ql_co_tell_member(co, m);
+    }
+}
+
+/* False: the incident or a table is full; the member is placeless, the repeat is counted. */
+static bool enter(struct ql_correlate *co, struct co_member *m, struct co_incident *in,
+                  uint64_t key)
+{
+    in->told.raw_count++;
+    if (!ql_co_member_place(co, m, ql_co_incident_row(co, in), key)) {
+        ql_stat_add(co->drop_member, 1);
+        return false;
+    }
+    m->joined = co->now;
+    if (in->told.onset.ns == QL_TIME_NONE.ns || ql_time_before(m->since, in->told.onset)) {
+        in->told.onset = m->since;
+    }
+    if (m->expires.ns != QL_TIME_NONE.ns && (in->expires_first.ns == QL_TIME_NONE.ns ||
+                                             ql_time_before(m->expires, in->expires_first))) {
+        in->expires_first = m->expires;
+    }
+    in->told.updated = co->now;
+    in->grew = 1;
+    ql_co_tell_member(co, m);
+    changes_take(co, in, m->entity);
+    return true;
+}
+
+/* What waits near the newcomer and would have been joined by it follows it. */
+static void adopt_at(struct ql_correlate *co, const struct co_member *m, struct co_incident *in,
+                     const struct co_near *near)
+{
+    struct co_place *p = ql_co_place_first(co, near->key);
+    while (p != NULL && p->incident != CO_WAITING) {
+        p = ql_co_place_next(co, p);
+    }
+    for (uint32_t at = p == NULL ? 0 : p->member_first; at != 0;) {
+        struct co_member *w = &co->members[at - 1];
+        at = w->next;
+        struct candidate c = { .near = *near, .entity = m->entity };
+        c.link = (struct ql_rule_link){ .relation = near->relation, .hops = near->hops,
+                                        .lasts = ql_co_lasts(w), .onset = joins_at(co, m),
+                                        .since_first = w->since, .since_last = w->since,
+                                        .ended_last = w->ended };
+        if (ql_rule_link(&c.link, co->join) > 0.0) {
+            const uint64_t key = near->key;
+            ql_co_wait_take(co, w);
+            c.link.onset = w->since; /* told from the side of what follows */
+            c.link.since_first = c.link.since_last = m->since;
+            c.near.relation = near->relation == QL_RELATION_CALLS    ? QL_RELATION_CALLED
+                              : near->relation == QL_RELATION_CALLED ? QL_RELATION_CALLS
+                                                                     : near->relation;
+            why_joined(co, w, &c);
+            if (!enter(co, w, in, key) && !ql_co_wait_put(co, w, key)) {
+                return;
+            }
+        }
+    }
+}
+
+static void adopt(struct ql_correlate *co, const struct co_member *m, struct co_incident *in)
+{
+    for (uint32_t i = 0; i < co->near_count; i++) {
+        adopt_at(co, m, in, &co->near[i]);
+    }
+}
+
+/* ---- incidents come back, merge, open ---- */
+
+bool ql_co_remembered(const struct ql_correlate *co, const struct co_incident *in)
+{
+    return !ql_co_active(in) &&
+           ql_time_since(co->now, in->told.resolved).ns <= CO_REOPEN.ns;
+}
+
+void ql_co_reopen(struct ql_correlate *co, struct co_incident *in)
+{
+    QL_ASSERT(!ql_co_active(in));
+    in->told.state = QL_INCIDENT_OPEN;
+    in->told.resolved = QL_TIME_NONE;
+    in->told.updated = co->now;
+    in->told.reopen_count++;
+    in->reopened = 1;
+    ql_co_by_set(in, QL_STR("engine"));
+}
+
+static bool place_has_series(const struct ql_correlate *co, const struct co_place *p,
+                             ql_series_id series)
+{
+    for (uint32_t at = p->member_first; at != 0; at = co->members[at - 1].next) {
+        const struct co_member *m = &co->members[at - 1];
+        if (m->kind == QL_MEMBER_SIGNAL && ql_series_id_eq(m->series, series)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A series that was a member of a resolved incident turns odd again. */
+static struct co_incident *comes_back(struct ql_correlate *co, const struct co_member *m,
+                                      uint64_t key)
+{
+    for (const struct co_place *p = ql_co_place_first(co, key);
+         m->kind == QL_MEMBER_SIGNAL && p != NULL; p = ql_co_place_next(co, p)) {
+        if (p->incident != CO_WAITING && ql_co_remembered(co, &co->incidents[p->incident]) &&
+            place_has_series(co, p, m->series)) {
+            return &co->incidents[p->incident];
+        }
+    }
+    return NULL;
+}
+
+static void merge_place(struct ql_correlate *co, struct co_incident *older, struct co_place *p)
+{
+    const uint64_t key = p->key;
+    for (uint32_t left = p->member_count; left > 0; left--) {
+        struct co_member *m = &co->members[p->member_first - 1];
+        if (m->kind == QL_MEMBER_CHANGE) {
+            ql_co_member_free(co, m); /* taken anew under the incident that stays */
+            continue;
+        }
+        ql_co_member_unplace(co, m);
+        if (ql_co_member_place(co, m, ql_co_incident_row(co, older), key)) {
+            ql_co_tell_member(co, m);
+        } else {
+            ql_stat_add(co->drop_member, 1);
+            (void)ql_map64_drop(&co->member_of, ql_co_member_key((enum ql_member_kind)m->kind,
+                                                                 m->id, (ql_id){ 0 }));
+            m->used = 0;
+            m->next = co->member_free;
+            co->member_free = (uint32_t)(m - co->members) + 1;
+        }
+    }
+}
+
+void ql_co_merge(struct ql_correlate *co, struct co_incident *older, struct co_incident *newer)
+{
+    QL_ASSERT(older->told.id.v < newer->told.id.v);
+    ql_co_tell_pending(co);
+    const ql_time onset = newer->told.onset;
+    const uint32_t raw_count = newer->told.raw_count;
+    while (newer->place_first != 0) {
+        struct co_place *p = &co->places[newer->place_first - 1];
+        const ql_entity_id entity = p->entity;
+        merge_place(co, older, p);
+        changes_take(co, older, entity);
+    }
+    older->told.raw_count += raw_count;
+    older->told.onset = ql_time_before(onset, older->told.onset) ? onset : older->told.onset;
+    older->told.updated = co->now;
+    older->expires_first = co->now; /* looked at afresh in the next tick */
+    older->grew = 1;
+    newer->told.state = QL_INCIDENT_RESOLVED;
+    newer->told.resolved = newer->told.updated = co->now;
+    newer->told.merged_into = older->told.id;
+    ql_co_tell_incident(co, newer, QL_INC_MERGED);
+    ql_co_incident_free(co, newer);
+    ql_stat_add(co->merged_total, 1);
+}
+
+static const char *opens(struct ql_correlate *co, const struct co_member *m)
+{
+    struct ql_rule_evidence e = { .alert = m->kind == QL_MEMBER_ALERT };
+    e.series_count = m->kind == QL_MEMBER_SIGNAL && m->signal_kind != QL_SIGNAL_RESET;
+    e.surprise_max = m->surprise;
+    e.symptom = m->symptom != 0;
+    e.lasted = ql_co_lasts(m) ? ql_time_since(co->now, m->since) : (ql_duration){ 0 };
+    for (uint32_t i = 0; i < co->near_count && e.series_count == 1; i++) {
+        const struct co_place *p =
+            co->near[i].hops > 1 ? NULL : ql_co_place_first(co, co->near[i].key);
+        while (p != NULL && p->incident != CO_WAITING) {
+            p = ql_co_place_next(co, p);
+        }
+        for (uint32_t at = p == NULL ? 0 : p->member_first; at != 0;
+             at = co->members[at - 1].next) {
+            const struct co_member *w = &co->members[at - 1];
+            const int64_t gap = ql_time_since(w->since, m->since).ns;
+            if (w->signal_kind != QL_SIGNAL_RESET && !ql_series_id_eq(w->series, m->series) &&
+                (gap < 0 ? -gap : gap) <= co->join.ns) {
+                e.series_count = 2;
+            }
+        }
+    }
+    return ql_rule_opens(&e, co->join);
+}
+
+static struct co_incident *open_for(struct ql_correlate *co, struct co_member *m, const char *why)
+{
+    struct co_incident *in = ql_co_incident_add(co);
+    if (in == NULL) {
+        return NULL;
+    }
+    in->told.entity = m->entity;
+    in->told.state = QL_INCIDENT_OPEN;
+    in->opened = 1;
+    ql_co_by_set(in, QL_STR("engine"));
+    const int bytes =
+        m->kind == QL_MEMBER_ALERT
+            ? snprintf(in->headline, sizeof in->headline, "%.*s", (int)m->name_bytes, m->name)
+            : snprintf(in->headline, sizeof in->headline, "%.*s %s", (int)m->name_bytes, m->name,
+                       ql_signal_kind_text((enum ql_signal_kind)m->signal_kind));
+    in->headline_bytes = (uint8_t)(bytes < (int)sizeof in->headline ? bytes
+                                                                    : (int)sizeof in->headline - 1);
+    ql_co_member_why(m, "opened the incident: %s", why);
+    ql_stat_add(co->opened_total, 1);
+    return in;
+}
+
+static void merge_rest(struct ql_correlate *co, const struct candidate *list, uint32_t count)
+{
+    struct co_incident *stays = list[0].incident;
+    for (uint32_t i = 1; i < count && list[0].strength >= QL_RULE_MERGE_STRENGTH; i++) {
+        struct co_incident *other = list[i].incident;
+        if (list[i].strength < QL_RULE_MERGE_STRENGTH) {
+            continue;
+        }
+        const bool older = stays->told.id.v < other->told.id.v;
+        ql_co_merge(co, older ? stays : other, older ? other : stays);
+        stays = older ? stays : other;
+    }
+}
+
+bool ql_co_settle(struct ql_correlate *co, struct co_member *m, uint64_t key)
+{
+    struct candidate list[CANDIDATES_MAX];
+    uint32_t count = 0;
+    near_find(co, key, m->entity);
+    for (uint32_t i = 0; i < co->near_count; i++) {
+        candidates_at(co, m, &co->near[i], list, &count);
+    }
+    candidates_by_change(co, m, list, &count);
+    struct co_incident *in = NULL;
+    if (count > 0) {
+        qsort(list, count, sizeof *list, candidate_cmp);
+        in = list[0].incident;
+        why_joined(co, m, &list[0]);
+    } else if ((in = comes_back(co, m, key)) != NULL) {
+        ql_co_member_why(m, "came back after the incident was resolved");
+        ql_co_reopen(co, in);
+    } else {
+        const char *why = opens(co, m);
+        in = why == NULL ? NULL : open_for(co, m, why);
+    }
+    if (in == NULL || !enter(co, m, in, key)) {
+        if (in != NULL && in->member_count == 0) {
+            ql_co_incident_free(co, in);
+        }
+        return false;
+    }
+    adopt(co, m, in);
+    if (count > 1) {
+        merge_rest(co, list, count);
+    }
+    return true;
+}
+
+/* ---- the waiting room ---- */
+
+void ql_co_wait_take(struct ql_correlate *co, struct co_member *m)
+{
+    const uint32_t row = (uint32_t)(m - co->members);
+    uint32_t i = 0;
+    while (i < co->waiting_count && co->waiting[i] != row) {
+        i++;
+    }
+    QL_ASSERT(i < co->waiting_count);
+    memmove(&co->waiting[i], &co->waiting[i + 1],
+            (co->waiting_count - i - 1) * sizeof *co->waiting);
+    co->waiting_count--;
+    ql_co_member_unplace(co, m);
+}
+
+bool ql_co_wait_put(struct ql_correlate *co, struct co_member *m, uint64_t key)
+{
+    if (co->waiting_count == CO_WAITING_MAX) {
+        struct co_member *oldest = &co->members[co->waiting[0]];
+        memmove(co->waiting, co->waiting + 1, (CO_WAITING_MAX - 1) * sizeof *co->waiting);
+        co->waiting_count--;
+        ql_co_member_free(co, oldest);
+        ql_stat_add(co->drop_waiting, 1);
+    }
+    if (!ql_co_member_place(co, m, CO_WAITING, key)) {
+        ql_stat_add(co->drop_waiting, 1);
+        return false;
+    }
+    co->waiting[co->waiting_count++] = (uint32_t)(m - co->members);
+    return true;
+}
+
+/* ---- changes and edges ---- */
+
+static uint64_t change_key(const struct ql_change *change)
+{
+    /* One rollout over several services arrives as one change each: a common link names it,
+     * else kind, source and summary together. */
+    if (change->link.bytes > 0) {
+        return ql_hash64(change->link.at, change->link.bytes);
+    }
+    const uint64_t parts[3] = { ql_hash64(change->kind.at, change->kind.bytes),
+                                ql_hash64(change->source.at, change->source.bytes),
+                                ql_hash64(change->summary.at, change->summary.bytes) };
+    return ql_hash64(parts, sizeof parts);
+}
+
+void ql_co_change_seen(struct ql_correlate *co, const struct ql_change *change)
+{
+    struct co_change *row = &co->changes[co->change_next];
+    co->change_next = (co->change_next + 1) % CO_CHANGES_MAX;
+    co->change_count += co->change_count < CO_CHANGES_MAX;
+    *row = (struct co_change){ .id = change->id, .entity = change->entity, .at = change->at,
+                               .key = change_key(change) };
+    const int bytes = snprintf(row->text, sizeof row->text, "%.*s%s%.*s",
+                               QL_STR_ARG(change->kind), change->summary.bytes > 0 ? ": " : "",
+                               QL_STR_ARG(change->summary));
+    row->text_bytes = (uint8_t)(bytes < (int)sizeof row->text ? bytes : (int)sizeof row->text - 1);
+    for (const struct co_place *p = ql_co_place_first(co, change->entity.v), *next = NULL;
+         change->entity.v != 0 && p != NULL; p = next) {
+        next = ql_co_place_next(co, p);
+        if (p->incident != CO_WAITING && ql_co_active(&co->incidents[p->incident])) {
+            co->incidents[p->incident].grew = 1;
+            co->incidents[p->incident].told.updated = co->now;
+            changes_take(co, &co->incidents[p->incident], change->entity);
+        }
+    }
+}
+
+static bool edge_merges(struct ql_correlate *co, const struct co_place *a,
+                        const struct co_place *b)
+{
+    const struct ql_rule_link link = {
+        .relation = QL_RELATION_CALLS, .hops = 1, .lasts = b->open_count > 0,
+        .onset = a->since_first, .since_first = b->since_first, .since_last = b->since_last,
+        .ended_last = b->ended_last,
+    };
+    if (a->incident == CO_WAITING || b->incident == CO_WAITING || a->incident == b->incident ||
+        !ql_co_active(&co->incidents[a->incident]) ||
+        !ql_co_active(&co->incidents[b->incident]) ||
+        a->since_first.ns == QL_TIME_NONE.ns || b->since_first.ns == QL_TIME_NONE.ns ||
+        ql_rule_link(&link, co->join) < QL_RULE_MERGE_STRENGTH) {
+        return false;
+    }
+    struct co_incident *x = &co->incidents[a->incident], *y = &co->incidents[b->incident];
+    const bool older = x->told.id.v < y->told.id.v;
+    ql_co_merge(co, older ? x : y, older ? y : x);
+    return true;
+}
+
+void ql_co_edge_seen(struct ql_correlate *co, const struct ql_edge *edge)
+{
+    const struct co_place *callers = ql_co_place_first(co, edge->caller.v);
+    for (const struct co_place *a = callers; a != NULL; a = ql_co_place_next(co, a)) {
+        for (const struct co_place *b = ql_co_place_first(co, edge->callee.v); b != NULL;
+             b = ql_co_place_next(co, b)) {
+            if (edge_merges(co, a, b)) {
+                return; /* the lists changed; a further pair is seen with the next repeat */
+            }
+        }
+    }
+}
