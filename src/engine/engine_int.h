@@ -1,0 +1,104 @@
+/* engine_int.h - what the files of the running engine share: messages, pools, threads. */
+#ifndef QL_ENGINE_ENGINE_INT_H
+#define QL_ENGINE_ENGINE_INT_H
+
+#include "base/ring.h"
+#include "engine/engine.h"
+#include "engine/events.h"
+#include "engine/machine.h"
+#include "engine/sequencer.h"
+#include "store/history.h"
+#include "store/store.h"
+
+#include <pthread.h>
+
+enum message_type { MESSAGE_BATCH, MESSAGE_TICK, MESSAGE_CONFIG, MESSAGE_ASK };
+
+/* A question from a view, answered by a shard between two batches. */
+struct engine_question {
+    void (*answer)(struct ql_shard *shard, struct engine_question *question);
+    pthread_mutex_t lock;
+    pthread_cond_t answered;
+    uint32_t refs;      /* asker and shard; freed by the last */
+    bool done, abandoned;
+    void *context;
+};
+
+struct engine_message {
+    enum message_type type;
+    uint8_t flags;
+    uint64_t sequence;
+    ql_time now;
+    struct ql_batch *batch;
+    struct ql_config *config;
+    struct engine_question *question;
+};
+
+struct engine_shard {
+    struct ql_engine *engine;
+    uint32_t index;
+    struct ql_ring ring;
+    pthread_t thread;
+    bool running;
+    uint64_t closed_tick;  /* newest tick whose outs are ready; under engine->lock */
+    struct ql_buf state;   /* saved at a checkpoint tick */
+};
+
+/* Batches that are lent out; a plain free list under its own lock. */
+struct engine_pool {
+    pthread_mutex_t lock;
+    struct ql_batch *all;
+    struct ql_batch **free;
+    uint32_t count, free_count;
+};
+
+struct ql_engine {
+    struct ql_machine machine;
+    struct ql_sequencer *sequencer;
+    struct ql_journal *journal;
+    struct ql_store *store;
+    struct ql_history *history;
+    struct ql_stats *stats;
+    struct ql_events events;
+    struct engine_pool pool, parts;
+    struct engine_shard shards[QL_SHARDS_MAX];
+    struct ql_ring core_ring;
+    pthread_t core_thread;
+    bool core_running, clock_input, store_failed;
+    pthread_mutex_t lock;
+    pthread_cond_t moved;  /* a shard closed a tick, or the core finished one */
+    uint64_t core_tick;    /* newest tick the core has finished */
+    uint64_t core_opened;  /* ... and at open, for shards' first */
+    struct ql_config *retired[64]; /* replaced settings: stages of slower threads may read them */
+    uint32_t retired_count;
+    void (*dispatch)(void *context, const struct ql_action *action);
+    void *dispatch_context;
+    struct ql_batch undispatched; /* found in recovery; sent at start */
+    struct ql_accept accept;
+    struct ql_view view;
+    char *checkpoint_dir, *journal_dir;
+    int64_t started_ns;
+    struct ql_stat_cell *history_lost, *ticks, *checkpoints, *checkpoint_failures, *store_failures;
+};
+
+/* engine_threads.c */
+void engine_deliver(void *host, const struct ql_entry *entry);
+void engine_release(void *host, struct ql_batch *batch);
+QL_MUST_USE ql_err engine_threads_start(struct ql_engine *engine);
+void engine_threads_stop(struct ql_engine *engine);
+QL_MUST_USE ql_err engine_pool_init(struct engine_pool *pool, uint32_t count);
+void engine_pool_fini(struct engine_pool *pool);
+struct ql_batch *engine_pool_take(struct engine_pool *pool);
+void engine_pool_give_back(struct engine_pool *pool, struct ql_batch *batch);
+
+/* engine_effects.c: what follows from a finished tick, once. */
+void engine_effects(struct ql_engine *engine, uint64_t sequence, ql_time now,
+                    const struct ql_batch *bus, bool live);
+
+/* engine_recover.c */
+QL_MUST_USE ql_err engine_recover(struct ql_engine *engine, struct ql_buf *ret_why);
+
+/* engine_view.c */
+void engine_view_init(struct ql_engine *engine);
+
+#endif

@@ -1,0 +1,342 @@
+/* engine_view.c - answers for the faces, without reaching into anything that runs. */
+#include "engine/engine_int.h"
+
+#include "base/clock.h"
+#include "config/config.h"
+#include "model/counter.h"
+#include "wire/json_out.h"
+#include "wire/wire.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define VIEW_WAIT_MS 5000
+#define VIEW_ARENA_BYTES_MAX ((size_t)64 << 20)
+
+static struct timespec view_deadline(int ms)
+{
+    struct timespec at;
+    (void)clock_gettime(CLOCK_REALTIME, &at);
+    at.tv_sec += ms / 1000;
+    at.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000;
+    }
+    return at;
+}
+
+/* Has one shard run `answer` between two of its batches. After a timeout the shard will
+ * not touch `context` any more. */
+static ql_err view_ask(struct ql_engine *engine, uint32_t shard,
+                       void (*answer)(struct ql_shard *, struct engine_question *), void *context)
+{
+    struct engine_question *question = calloc(1, sizeof(*question));
+    struct engine_message *message = calloc(1, sizeof(*message));
+    if (question == NULL || message == NULL) {
+        free(question);
+        free(message);
+        return QL_E_MEMORY;
+    }
+    *question = (struct engine_question){ .answer = answer, .refs = 2, .context = context };
+    (void)pthread_mutex_init(&question->lock, NULL);
+    (void)pthread_cond_init(&question->answered, NULL);
+    *message = (struct engine_message){ .type = MESSAGE_ASK, .question = question };
+    ql_err err = engine->shards[shard].running ? ql_ring_push(&engine->shards[shard].ring, message)
+                                               : QL_E_CLOSED;
+    if (err != QL_OK) {
+        free(message);
+        question->refs--;
+    }
+    const struct timespec deadline = view_deadline(VIEW_WAIT_MS);
+    (void)pthread_mutex_lock(&question->lock);
+    while (err == QL_OK && !question->done) {
+        if (pthread_cond_timedwait(&question->answered, &question->lock, &deadline) == ETIMEDOUT &&
+            !question->done) {
+            question->abandoned = true;
+            err = QL_E_TIMEOUT;
+        }
+    }
+    const bool last = --question->refs == 0;
+    (void)pthread_mutex_unlock(&question->lock);
+    if (last) {
+        (void)pthread_cond_destroy(&question->answered);
+        (void)pthread_mutex_destroy(&question->lock);
+        free(question);
+    }
+    return err;
+}
+
+/* ---- which series ------------------------------------------------------------------- */
+
+struct view_find {
+    const struct ql_matcher *matchers;
+    uint32_t matcher_count, count_max, count;
+    struct ql_arena *texts;
+    struct ql_series_info *infos;
+    ql_err err;
+};
+
+static void view_find_answer(struct ql_shard *shard, struct engine_question *question)
+{
+    struct view_find *find = question->context;
+    uint32_t found = 0;
+    find->err = ql_shard_find(shard, find->matchers, find->matcher_count,
+                              find->count_max - find->count, find->texts,
+                              find->infos + find->count, &found);
+    find->count += found;
+}
+
+static int view_info_order(const void *a, const void *b)
+{
+    const struct ql_series_info *x = a, *y = b;
+    const int by_name = ql_str_cmp(ql_labels_get(x->labels, QL_STR("__name__")),
+                                   ql_labels_get(y->labels, QL_STR("__name__")));
+    return by_name != 0 ? by_name : ql_str_cmp(x->labels, y->labels);
+}
+
+static ql_err view_series_find(void *host, const struct ql_matcher *matchers,
+                               uint32_t matcher_count, uint32_t count_max, struct ql_arena *texts,
+                               struct ql_series_info **ret_infos, uint32_t *ret_count)
+{
+    struct ql_engine *engine = host;
+    struct view_find find = { .matchers = matchers, .matcher_count = matcher_count,
+                              .count_max = count_max, .texts = texts };
+    find.infos = calloc(count_max > 0 ? count_max : 1, sizeof(*find.infos));
+    ql_err err = find.infos == NULL ? QL_E_MEMORY : QL_OK;
+    for (uint32_t i = 0; i < engine->machine.shard_count && err == QL_OK; i++) {
+        err = view_ask(engine, i, view_find_answer, &find);
+        err = err == QL_OK ? find.err : err;
+    }
+    if (err != QL_OK) {
+        free(find.infos);
+        return err;
+    }
+    if (find.count > 1) {
+        qsort(find.infos, find.count, sizeof(*find.infos), view_info_order);
+    }
+    *ret_infos = find.infos;
+    *ret_count = find.count;
+    return QL_OK;
+}
+
+/* ---- one series' samples -------------------------------------------------------------- */
+
+struct view_read {
+    ql_series_id id;
+    ql_time from, to;
+    struct ql_batch *out;
+    enum ql_metric_type type;
+    ql_err err;
+};
+
+static void view_read_answer(struct ql_shard *shard, struct engine_question *question)
+{
+    struct view_read *read = question->context;
+    read->err = ql_shard_read(shard, read->id, read->from, read->to, read->out, &read->type);
+}
+
+static int view_sample_order(const void *a, const void *b)
+{
+    const int64_t x = ((const struct ql_sample *)a)->at.ns, y = ((const struct ql_sample *)b)->at.ns;
+    return x < y ? -1 : x > y;
+}
+
+static int view_band_order(const void *a, const void *b)
+{
+    const int64_t x = ((const struct ql_band *)a)->at.ns, y = ((const struct ql_band *)b)->at.ns;
+    return x < y ? -1 : x > y;
+}
+
+/* Raw samples, sorted, to judged ones in [from, to]; a chunk may stand in memory and in
+ * history at once, so equal times count once. */
+static void view_judge(const struct ql_batch *raw, enum ql_metric_type type, ql_time from,
+                       ql_time to, struct ql_batch *out)
+{
+    const struct ql_sample *previous = NULL;
+    for (uint32_t i = 0; i < raw->samples.count; i++) {
+        const struct ql_sample *sample = &raw->samples.at[i];
+        if (previous != NULL && previous->at.ns == sample->at.ns) {
+            continue;
+        }
+        const struct ql_point point = ql_counter_judge(type, previous, *sample);
+        previous = sample;
+        if (point.kind != QL_POINT_VALUE || point.at.ns < from.ns || point.at.ns > to.ns) {
+            continue;
+        }
+        struct ql_sample *judged = ql_batch_add_sample(out);
+        if (judged == NULL) {
+            return;
+        }
+        *judged = (struct ql_sample){ point.at, point.value };
+    }
+}
+
+static void view_take_bands(const struct ql_batch *raw, struct ql_batch *out)
+{
+    for (uint32_t i = 0; i < raw->bands.count; i++) {
+        struct ql_band *band = NULL;
+        if (i == 0 || raw->bands.at[i].at.ns != raw->bands.at[i - 1].at.ns) {
+            band = ql_batch_add_band(out);
+        }
+        if (band != NULL) {
+            *band = raw->bands.at[i];
+        }
+    }
+}
+
+static ql_err view_series_read(void *host, ql_series_id id, ql_time from, ql_time to,
+                               struct ql_batch *out)
+{
+    struct ql_engine *engine = host;
+    struct ql_batch raw;
+    /* A rate needs the sample before: some more than asked for is read. */
+    const ql_time earlier = { from.ns - QL_MIN(10).ns };
+    ql_batch_init(&raw, VIEW_ARENA_BYTES_MAX);
+    struct view_read read = { .id = id, .from = earlier, .to = to, .out = &raw,
+                              .err = QL_E_NOT_FOUND };
+    ql_err err = QL_OK;
+    for (uint32_t i = 0; i < engine->machine.shard_count && read.err == QL_E_NOT_FOUND &&
+                         err == QL_OK; i++) {
+        err = view_ask(engine, i, view_read_answer, &read);
+    }
+    err = err == QL_OK ? read.err : err;
+    if (err == QL_OK) {
+        err = ql_history_read(engine->history, id, earlier, to, &raw);
+    }
+    if (err == QL_OK) {
+        if (raw.samples.count > 1) {
+            qsort(raw.samples.at, raw.samples.count, sizeof(*raw.samples.at), view_sample_order);
+        }
+        if (raw.bands.count > 1) {
+            qsort(raw.bands.at, raw.bands.count, sizeof(*raw.bands.at), view_band_order);
+        }
+        view_judge(&raw, read.type, from, to, out);
+        view_take_bands(&raw, out);
+    }
+    ql_batch_fini(&raw);
+    return err;
+}
+
+/* ---- commands -------------------------------------------------------------------------- */
+
+static ql_err view_command_submit(struct ql_engine *engine, const struct ql_command *command,
+                                  uint64_t *ret_sequence)
+{
+    struct ql_buf bytes;
+    struct ql_batch *batch = engine_pool_take(&engine->pool);
+    if (batch == NULL) {
+        return QL_E_FULL;
+    }
+    ql_buf_init(&bytes, 65536);
+    ql_err err = ql_wire_command_write(command, &bytes);
+    if (err == QL_OK) {
+        err = ql_batch_copy_command(batch, command);
+    }
+    if (err != QL_OK) {
+        engine_pool_give_back(&engine->pool, batch);
+    } else {
+        const struct ql_submission submission = {
+            .door = QL_DOOR_COMMAND, .format = QL_FORMAT_OWN, .accepted = command->at,
+            .bytes = ql_buf_view(&bytes), .batch = batch };
+        batch->source = QL_DOOR_COMMAND;
+        err = ql_sequencer_submit(engine->sequencer, &submission, ret_sequence);
+    }
+    ql_buf_fini(&bytes);
+    return err;
+}
+
+/* Durable and applied: a tick behind the command has been finished by the core. */
+static ql_err view_command(void *host, const struct ql_command *command)
+{
+    struct ql_engine *engine = host;
+    uint64_t sequence = 0;
+    ql_err err = view_command_submit(engine, command, &sequence);
+    if (err != QL_OK) {
+        return err;
+    }
+    ql_sequencer_wish_tick(engine->sequencer);
+    const struct timespec deadline = view_deadline(VIEW_WAIT_MS);
+    (void)pthread_mutex_lock(&engine->lock);
+    while (engine->core_tick < sequence && err == QL_OK) {
+        if (pthread_cond_timedwait(&engine->moved, &engine->lock, &deadline) == ETIMEDOUT) {
+            err = engine->core_tick < sequence ? QL_E_TIMEOUT : QL_OK;
+        }
+    }
+    (void)pthread_mutex_unlock(&engine->lock);
+    return err;
+}
+
+/* ---- status ------------------------------------------------------------------------------ */
+
+static uint64_t view_rss_bytes(void)
+{
+    unsigned long long size = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file == NULL) {
+        return 0;
+    }
+    if (fscanf(file, "%llu %llu", &size, &resident) != 2) {
+        resident = 0;
+    }
+    (void)fclose(file);
+    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static ql_err view_status(void *host, struct ql_buf *out)
+{
+    struct ql_engine *engine = host;
+    struct ql_json_out json;
+    const int64_t series = ql_stats_sum(engine->stats, "ql_series", "");
+    const uint64_t rss = view_rss_bytes();
+    ql_json_out_init(&json, out);
+    ql_json_out_object(&json, NULL);
+    ql_json_out_text(&json, "version", QL_VERSION);
+    ql_json_out_double(&json, "uptime_s", (double)(ql_clock_mono_ns() - engine->started_ns) / 1e9);
+    ql_json_out_time(&json, "now", ql_sequencer_now(engine->sequencer));
+    ql_json_out_text(&json, "clock", engine->clock_input ? "input" : "wall");
+    ql_json_out_bool(&json, "ready", ql_sequencer_healthy(engine->sequencer));
+    ql_json_out_i64(&json, "series", series);
+    ql_json_out_i64(&json, "accepted",
+                    ql_stats_sum(engine->stats, "ql_records_accepted_total", ""));
+    ql_json_out_i64(&json, "dropped", ql_stats_sum(engine->stats, "ql_records_dropped_total", ""));
+    ql_json_out_i64(&json, "signals_opened",
+                    ql_stats_sum(engine->stats, "ql_signals_opened_total", ""));
+    ql_json_out_u64(&json, "journal_bytes", ql_sequencer_journal_bytes(engine->sequencer));
+    ql_json_out_u64(&json, "rss_bytes", rss);
+    if (series > 0) {
+        ql_json_out_double(&json, "bytes_per_series", (double)rss / (double)series);
+    } else {
+        ql_json_out_null(&json, "bytes_per_series");
+    }
+    ql_json_out_u64(&json, "shards", engine->machine.shard_count);
+    ql_json_out_end(&json);
+    return ql_buf_check(out);
+}
+
+static ql_time view_now(void *host)
+{
+    return ql_sequencer_now(((struct ql_engine *)host)->sequencer);
+}
+
+static ql_err view_events(void *host, uint64_t *cursor, int timeout_ms, struct ql_buf *out)
+{
+    return ql_events_wait(&((struct ql_engine *)host)->events, cursor, timeout_ms, out);
+}
+
+static bool view_ready(void *host)
+{
+    return ql_sequencer_healthy(((struct ql_engine *)host)->sequencer);
+}
+
+void engine_view_init(struct ql_engine *engine)
+{
+    engine->view = (struct ql_view){
+        .host = engine, .series_find = view_series_find, .series_read = view_series_read,
+        .command = view_command, .status = view_status, .now = view_now,
+        .events = view_events, .ready = view_ready,
+    };
+}

@@ -1,0 +1,260 @@
+#include "engine/machine.h"
+
+#include "config/config.h"
+#include "model/labels.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MACHINE_ARENA_BYTES_MAX ((size_t)512 << 20)
+#define MACHINE_STATE_VERSION 1u
+
+ql_err ql_machine_open(struct ql_machine *machine, struct ql_config *config,
+                       struct ql_stats *stats)
+{
+    memset(machine, 0, sizeof(*machine));
+    machine->config = config;
+    machine->now = QL_TIME_NONE;
+    ql_batch_init(&machine->scratch, MACHINE_ARENA_BYTES_MAX);
+    const uint32_t count = config->shards > QL_SHARDS_MAX ? QL_SHARDS_MAX : config->shards;
+    ql_err err = ql_core_open(config, stats, 0, &machine->core);
+    for (uint32_t i = 0; i < count && err == QL_OK; i++) {
+        const struct ql_shard_env env = { .config = config, .stats = stats, .index = i,
+                                          .count = count };
+        ql_batch_init(&machine->outs[i].batch, MACHINE_ARENA_BYTES_MAX);
+        ql_batch_init(&machine->parts[i], MACHINE_ARENA_BYTES_MAX);
+        err = ql_shard_open(&env, &machine->shards[i]);
+        machine->shard_count = i + 1;
+    }
+    if (err != QL_OK) {
+        ql_machine_close(machine);
+    }
+    return err;
+}
+
+void ql_machine_close(struct ql_machine *machine)
+{
+    for (uint32_t i = 0; i < machine->shard_count; i++) {
+        ql_shard_close(machine->shards[i]);
+        ql_batch_fini(&machine->outs[i].batch);
+        ql_batch_fini(&machine->parts[i]);
+    }
+    ql_core_close(machine->core);
+    ql_batch_fini(&machine->scratch);
+    ql_config_free(machine->config);
+    memset(machine, 0, sizeof(*machine));
+}
+
+bool ql_machine_is_series(const struct ql_batch *batch)
+{
+    return batch->runs.count > 0 || batch->logs.count > 0 || batch->spans.count > 0;
+}
+
+/* Shards go by the canonical hash, so that one series has one owner whoever sends it. */
+static uint32_t machine_owner(const struct ql_run *run, uint32_t count, struct ql_buf *scratch)
+{
+    bool canonical;
+    ql_hash128 hash = run->raw;
+    if (ql_labels_check(run->labels, &canonical) == QL_OK && !canonical) {
+        ql_buf_reset(scratch);
+        if (ql_labels_canonical(run->labels, scratch) == QL_OK) {
+            hash = ql_hash128_of(scratch->at, scratch->bytes);
+        }
+    }
+    return (uint32_t)((hash.high >> 32) % count);
+}
+
+static ql_err machine_split_run(const struct ql_batch *batch, const struct ql_run *run,
+                                struct ql_batch *part)
+{
+    struct ql_run *copy = ql_batch_add_run(part);
+    const uint32_t first = part->samples.count;
+    struct ql_sample *samples = ql_batch_more_samples(part, run->sample_count);
+    if (copy == NULL || samples == NULL) {
+        return QL_E_FULL;
+    }
+    *copy = *run;
+    copy->sample_first = first;
+    if (batch->body == NULL ||
+        run->labels.at < ql_blob_view(batch->body).at ||
+        run->labels.at >= ql_blob_view(batch->body).at + ql_blob_view(batch->body).bytes) {
+        copy->labels = ql_batch_text(part, run->labels);
+    }
+    memcpy(samples, batch->samples.at + run->sample_first, run->sample_count * sizeof(*samples));
+    return QL_OK;
+}
+
+/* Logs and spans: their texts move into the part's arena. */
+static ql_err machine_split_rest(const struct ql_batch *batch, struct ql_batch *part)
+{
+    for (uint32_t i = 0; i < batch->logs.count; i++) {
+        struct ql_log *log = ql_batch_add_log(part);
+        if (log == NULL) {
+            return QL_E_FULL;
+        }
+        *log = batch->logs.at[i];
+        log->service = ql_batch_text(part, log->service);
+        log->host = ql_batch_text(part, log->host);
+        log->body = ql_batch_text(part, log->body);
+    }
+    for (uint32_t i = 0; i < batch->spans.count; i++) {
+        struct ql_span *span = ql_batch_add_span(part);
+        if (span == NULL) {
+            return QL_E_FULL;
+        }
+        *span = batch->spans.at[i];
+        span->service = ql_batch_text(part, span->service);
+        span->operation = ql_batch_text(part, span->operation);
+        span->peer = ql_batch_text(part, span->peer);
+    }
+    return QL_OK;
+}
+
+ql_err ql_machine_split(const struct ql_batch *batch, uint32_t count,
+                        struct ql_batch *const *parts)
+{
+    struct ql_buf scratch;
+    ql_err err = QL_OK;
+    ql_buf_init(&scratch, QL_LABELS_BYTES_MAX * 2);
+    for (uint32_t i = 0; i < count; i++) {
+        parts[i]->body = batch->body == NULL ? NULL : ql_blob_ref(batch->body);
+        parts[i]->sequence = batch->sequence;
+        parts[i]->accepted = batch->accepted;
+        parts[i]->source = batch->source;
+    }
+    for (uint32_t i = 0; i < batch->runs.count && err == QL_OK; i++) {
+        const struct ql_run *run = &batch->runs.at[i];
+        err = machine_split_run(batch, run, parts[machine_owner(run, count, &scratch)]);
+    }
+    ql_buf_fini(&scratch);
+    return err == QL_OK ? machine_split_rest(batch, parts[0]) : err;
+}
+
+ql_err ql_machine_input(struct ql_machine *machine, ql_time now, struct ql_batch *batch)
+{
+    struct ql_batch *parts[QL_SHARDS_MAX];
+    machine->now = now;
+    if (!ql_machine_is_series(batch)) {
+        ql_core_input(machine->core, batch);
+        return QL_OK;
+    }
+    if (machine->shard_count == 1) {
+        ql_shard_push(machine->shards[0], now, batch);
+        return QL_OK;
+    }
+    for (uint32_t i = 0; i < machine->shard_count; i++) {
+        parts[i] = &machine->parts[i];
+        ql_batch_reset(parts[i]);
+    }
+    const ql_err err = ql_machine_split(batch, machine->shard_count, parts);
+    for (uint32_t i = 0; i < machine->shard_count && err == QL_OK; i++) {
+        ql_shard_push(machine->shards[i], now, parts[i]);
+    }
+    return err;
+}
+
+const struct ql_batch *ql_machine_tick(struct ql_machine *machine, ql_time now)
+{
+    struct ql_shard_out *outs[QL_SHARDS_MAX];
+    const struct ql_model_set *set = ql_core_model_set(machine->core);
+    machine->now = now;
+    for (uint32_t i = 0; i < machine->shard_count; i++) {
+        outs[i] = &machine->outs[i];
+        ql_batch_reset(&outs[i]->batch);
+        if (set != NULL) {
+            ql_shard_adopt(machine->shards[i], set);
+        }
+        ql_shard_tick(machine->shards[i], now, ql_core_requests(machine->core), outs[i]);
+    }
+    if (set != NULL) {
+        ql_core_adopt(machine->core, set);
+    }
+    return ql_core_tick(machine->core, now, outs, machine->shard_count);
+}
+
+ql_err ql_machine_config(struct ql_machine *machine, ql_str yaml)
+{
+    struct ql_config *config;
+    struct ql_buf why;
+    ql_buf_init(&why, 65536);
+    ql_err err = ql_config_parse(yaml, "journal", &config, &why);
+    ql_buf_fini(&why);
+    if (err != QL_OK) {
+        return err;
+    }
+    for (uint32_t i = 0; i < machine->shard_count && err == QL_OK; i++) {
+        err = ql_shard_adopt_config(machine->shards[i], config);
+    }
+    if (err == QL_OK) {
+        err = ql_core_adopt_config(machine->core, config);
+    }
+    ql_config_free(machine->config);
+    machine->config = config;
+    return err;
+}
+
+ql_err ql_machine_digests(const struct ql_machine *machine, struct ql_buf *out)
+{
+    uint64_t core[QL_PIPELINE_STAGES_MAX];
+    uint32_t core_count;
+    for (uint32_t i = 0; i < machine->shard_count; i++) {
+        for (uint32_t k = 0; k < machine->outs[i].digest_count; k++) {
+            (void)ql_buf_u64(out, machine->outs[i].digests[k]);
+        }
+    }
+    ql_core_digests(machine->core, core, &core_count);
+    for (uint32_t k = 0; k < core_count; k++) {
+        (void)ql_buf_u64(out, core[k]);
+    }
+    return ql_buf_check(out);
+}
+
+void ql_machine_digest_name(const struct ql_machine *machine, uint32_t index, char *out,
+                            size_t out_bytes)
+{
+    for (uint32_t i = 0; i < machine->shard_count; i++) {
+        const struct ql_pipeline *shard = ql_shard_pipeline(machine->shards[i]);
+        if (index < shard->count) {
+            (void)snprintf(out, out_bytes, "shard %u, %s", i, shard->types[index]->name);
+            return;
+        }
+        index -= shard->count;
+    }
+    const struct ql_pipeline *core = ql_core_pipeline(machine->core);
+    (void)snprintf(out, out_bytes, "core, %s", index < core->count ? core->types[index]->name : "?");
+}
+
+ql_err ql_machine_save_core(const struct ql_machine *machine, struct ql_buf *out)
+{
+    (void)ql_buf_u32(out, MACHINE_STATE_VERSION);
+    (void)ql_buf_u64(out, machine->sequence);
+    (void)ql_buf_i64(out, machine->now.ns);
+    (void)ql_buf_u32(out, machine->shard_count);
+    return ql_core_save(machine->core, out);
+}
+
+ql_err ql_machine_save(const struct ql_machine *machine, struct ql_buf *out)
+{
+    ql_err err = ql_machine_save_core(machine, out);
+    for (uint32_t i = 0; i < machine->shard_count && err == QL_OK; i++) {
+        err = ql_shard_save(machine->shards[i], out);
+    }
+    return err == QL_OK ? ql_buf_check(out) : err;
+}
+
+ql_err ql_machine_load(struct ql_machine *machine, struct ql_reader *in)
+{
+    if (ql_reader_u32(in) != MACHINE_STATE_VERSION) {
+        return QL_E_VERSION;
+    }
+    machine->sequence = ql_reader_u64(in);
+    machine->now.ns = ql_reader_i64(in);
+    if (ql_reader_u32(in) != machine->shard_count) {
+        return QL_E_VERSION;
+    }
+    ql_err err = ql_core_load(machine->core, in);
+    for (uint32_t i = 0; i < machine->shard_count && err == QL_OK; i++) {
+        err = ql_shard_load(machine->shards[i], in);
+    }
+    return err;
+}

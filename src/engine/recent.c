@@ -1,0 +1,210 @@
+#include "engine/recent.h"
+
+#include "base/pages.h"
+
+#include <stdlib.h>
+
+#define RECENT_AHEAD 12u /* points between prefetch and use: hides one memory access */
+
+struct ql_recent {
+    struct ql_recent_row *rows;
+    uint32_t series_max;
+    void (*seal)(void *context, const struct ql_history_row *row);
+    void *context;
+};
+
+ql_err ql_recent_new(uint32_t series_max, struct ql_recent **ret_recent)
+{
+    struct ql_recent *recent = calloc(1, sizeof(*recent));
+    if (recent == NULL) {
+        return QL_E_MEMORY;
+    }
+    recent->series_max = series_max;
+    recent->rows = ql_pages_new((size_t)series_max * sizeof(*recent->rows));
+    if (recent->rows == NULL) {
+        free(recent);
+        return QL_E_MEMORY;
+    }
+    *ret_recent = recent;
+    return QL_OK;
+}
+
+void ql_recent_free(struct ql_recent *recent)
+{
+    if (recent != NULL) {
+        ql_pages_free(recent->rows, (size_t)recent->series_max * sizeof(*recent->rows));
+        free(recent);
+    }
+}
+
+void ql_recent_on_seal(struct ql_recent *recent,
+                       void (*seal)(void *context, const struct ql_history_row *row),
+                       void *context)
+{
+    recent->seal = seal;
+    recent->context = context;
+}
+
+static ql_time recent_band_at(const struct ql_chunk *chunk, const struct ql_recent_band *band)
+{
+    return ql_time_from_ms(chunk->first_ms + band->after_ms);
+}
+
+static void recent_hand_on(const struct ql_recent *recent, const struct ql_recent_row *row,
+                           ql_series_id id)
+{
+    if (recent->seal == NULL || row->open.count == 0) {
+        return;
+    }
+    struct ql_history_row sealed = { .series = id, .chunk = row->open,
+                                     .band_count = row->band_count };
+    for (uint32_t i = 0; i < row->band_count; i++) {
+        sealed.bands[i] = (struct ql_band){ .at = recent_band_at(&row->open, &row->bands[i]),
+                                            .expected = row->bands[i].expected,
+                                            .lower = row->bands[i].lower,
+                                            .upper = row->bands[i].upper };
+    }
+    recent->seal(recent->context, &sealed);
+}
+_Static_assert(QL_RECENT_BANDS <= QL_HISTORY_BANDS_MAX, "a row takes all bands");
+
+static void recent_append(const struct ql_recent *recent, struct ql_recent_row *row,
+                          ql_series_id id, struct ql_sample sample)
+{
+    if (row->open.count == 0) {
+        ql_chunk_init(&row->open);
+    }
+    if (ql_chunk_append(&row->open, sample)) {
+        return;
+    }
+    recent_hand_on(recent, row, id);
+    row->sealed = row->open;
+    row->band_count = row->band_skip = 0;
+    row->band_stride = 1;
+    ql_chunk_init(&row->open);
+    QL_ASSERT(ql_chunk_append(&row->open, sample));
+}
+
+/* A full set of bands keeps every second one, so that a chunk's bands always span it. */
+static void recent_band(struct ql_recent_row *row, const struct ql_band *band)
+{
+    const int64_t after_ms = ql_time_to_ms(band->at) - row->open.first_ms;
+    if (row->open.count == 0 || after_ms < 0 || after_ms > UINT32_MAX) {
+        return;
+    }
+    if (row->band_skip > 0) {
+        row->band_skip--;
+        return;
+    }
+    if (row->band_count == QL_RECENT_BANDS) {
+        for (uint32_t i = 0; i < QL_RECENT_BANDS / 2; i++) {
+            row->bands[i] = row->bands[2 * i];
+        }
+        row->band_count = QL_RECENT_BANDS / 2;
+        row->band_stride = (uint8_t)(row->band_stride < 64 ? row->band_stride * 2 : 128);
+    }
+    row->band_skip = (uint8_t)(row->band_stride > 0 ? row->band_stride - 1 : 0);
+    row->bands[row->band_count++] = (struct ql_recent_band){
+        (uint32_t)after_ms, band->expected, band->lower, band->upper };
+}
+
+void ql_recent_record(struct ql_recent *recent, const struct ql_series_table *table,
+                      const struct ql_batch *bus)
+{
+    const struct ql_point *points = bus->points.at;
+    for (uint32_t i = 0; i < bus->points.count; i++) {
+        if (i + RECENT_AHEAD < bus->points.count) {
+            const char *ahead = (const char *)&recent->rows[points[i + RECENT_AHEAD].series];
+            __builtin_prefetch(ahead, 1);
+            __builtin_prefetch(ahead + 64, 1);
+        }
+        if (points[i].kind == QL_POINT_HOLE) {
+            continue;
+        }
+        QL_ASSERT(points[i].series < recent->series_max);
+        recent_append(recent, &recent->rows[points[i].series],
+                      ql_series_at(table, points[i].series)->id,
+                      (struct ql_sample){ points[i].at, points[i].raw });
+    }
+    for (uint32_t i = 0; i < bus->bands.count; i++) {
+        recent_band(&recent->rows[bus->bands.at[i].series], &bus->bands.at[i]);
+    }
+}
+
+static uint32_t recent_chunk_samples(const struct ql_chunk *chunk, ql_time from, ql_time to,
+                                     struct ql_batch *out)
+{
+    struct ql_sample samples[QL_CHUNK_SAMPLES_MAX];
+    uint32_t count = 0, kept = 0;
+    if (chunk->count == 0 ||
+        ql_chunk_read(chunk, sizeof(*chunk), samples, &count) != QL_OK) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (samples[i].at.ns < from.ns || samples[i].at.ns > to.ns) {
+            continue;
+        }
+        struct ql_sample *sample = ql_batch_add_sample(out);
+        if (sample == NULL) {
+            break;
+        }
+        *sample = samples[i];
+        kept++;
+    }
+    return kept;
+}
+
+uint32_t ql_recent_samples(const struct ql_recent *recent, uint32_t series, ql_time from,
+                           ql_time to, struct ql_batch *out)
+{
+    QL_ASSERT(series < recent->series_max);
+    const struct ql_recent_row *row = &recent->rows[series];
+    const uint32_t older = recent_chunk_samples(&row->sealed, from, to, out);
+    return older + recent_chunk_samples(&row->open, from, to, out);
+}
+
+void ql_recent_bands(const struct ql_recent *recent, uint32_t series, ql_time from, ql_time to,
+                     struct ql_batch *out)
+{
+    const struct ql_recent_row *row = &recent->rows[series];
+    for (uint32_t i = 0; i < row->band_count; i++) {
+        const ql_time at = recent_band_at(&row->open, &row->bands[i]);
+        struct ql_band *band;
+        if (at.ns < from.ns || at.ns > to.ns || (band = ql_batch_add_band(out)) == NULL) {
+            continue;
+        }
+        *band = (struct ql_band){ .at = at, .series = series, .expected = row->bands[i].expected,
+                                  .lower = row->bands[i].lower, .upper = row->bands[i].upper };
+    }
+}
+
+void ql_recent_flush(struct ql_recent *recent, const struct ql_series_table *table)
+{
+    for (uint32_t i = 0; i < ql_series_count(table); i++) {
+        recent_hand_on(recent, &recent->rows[i], ql_series_at(table, i)->id);
+    }
+}
+
+ql_err ql_recent_save(const struct ql_recent *recent, uint32_t series_count, struct ql_buf *out)
+{
+    (void)ql_buf_u32(out, series_count);
+    (void)ql_buf_u32(out, (uint32_t)QL_RECENT_ROW_BYTES);
+    return ql_buf_put(out, recent->rows, (size_t)series_count * QL_RECENT_ROW_BYTES);
+}
+
+ql_err ql_recent_load(struct ql_recent *recent, struct ql_reader *in)
+{
+    const uint32_t count = ql_reader_u32(in);
+    if (ql_reader_u32(in) != QL_RECENT_ROW_BYTES) {
+        return in->failed ? QL_E_MALFORMED : QL_E_VERSION;
+    }
+    if (count > recent->series_max) {
+        return QL_E_FULL;
+    }
+    const char *bytes = ql_reader_bytes(in, (size_t)count * QL_RECENT_ROW_BYTES);
+    if (bytes == NULL) {
+        return QL_E_MALFORMED;
+    }
+    memcpy(recent->rows, bytes, (size_t)count * QL_RECENT_ROW_BYTES);
+    return QL_OK;
+}

@@ -1,0 +1,50 @@
+/* recent.h - the newest samples of every series of a shard, compressed, in memory.
+ *
+ * Each series has an open chunk, the one sealed before it, and a few recorded bands. A
+ * chunk that seals is handed on (to history). Windows for diagnosis and plots of the last
+ * minutes are read from here, so they need no file and replay exactly.
+ *
+ * Units         raw values as they arrived; readers turn counters into rates.
+ * Ownership     new/free; rows never move.
+ * Threads       one shard's thread.
+ * Errors        none: a sample that cannot be kept is counted by the caller (returns false).
+ * Bounds        QL_RECENT_ROW_BYTES a series; 120 to 200 samples at few-digit values.
+ */
+#ifndef QL_ENGINE_RECENT_H
+#define QL_ENGINE_RECENT_H
+
+#include "model/batch.h"
+#include "model/series.h"
+#include "store/history.h"
+
+#define QL_RECENT_BANDS 6u
+struct ql_recent_band { uint32_t after_ms; float expected, lower, upper; };
+struct ql_recent_row {
+    struct ql_chunk open, sealed;
+    struct ql_recent_band bands[QL_RECENT_BANDS]; /* of the open chunk, oldest first */
+    uint8_t band_count, band_stride, band_skip, pad[5];
+};
+#define QL_RECENT_ROW_BYTES sizeof(struct ql_recent_row)
+
+struct ql_recent;
+QL_MUST_USE ql_err ql_recent_new(uint32_t series_max, struct ql_recent **ret_recent);
+void ql_recent_free(struct ql_recent *recent);
+/* Called with each chunk that seals; may be NULL (replay). */
+void ql_recent_on_seal(struct ql_recent *recent,
+                       void (*seal)(void *context, const struct ql_history_row *row),
+                       void *context);
+/* Records the points (VALUE and RESET carry a sample) and bands of a bus. */
+void ql_recent_record(struct ql_recent *recent, const struct ql_series_table *table,
+                      const struct ql_batch *bus);
+/* Appends the raw samples in [from, to] to out->samples; returns how many. */
+uint32_t ql_recent_samples(const struct ql_recent *recent, uint32_t series, ql_time from,
+                           ql_time to, struct ql_batch *out);
+void ql_recent_bands(const struct ql_recent *recent, uint32_t series, ql_time from, ql_time to,
+                     struct ql_batch *out);
+/* Hands every open chunk to the seal callback as it stands: before a clean shutdown. */
+void ql_recent_flush(struct ql_recent *recent, const struct ql_series_table *table);
+QL_MUST_USE ql_err ql_recent_save(const struct ql_recent *recent, uint32_t series_count,
+                                  struct ql_buf *out);
+QL_MUST_USE ql_err ql_recent_load(struct ql_recent *recent, struct ql_reader *in);
+
+#endif

@@ -1,0 +1,286 @@
+#include "engine/shard.h"
+
+#include "config/config.h"
+#include "engine/match.h"
+#include "model/counter.h"
+#include "base/map.h"
+#include "model/entity.h"
+#include "model/labels.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SHARD_ARENA_BYTES_MAX ((size_t)256 << 20)
+
+struct ql_shard {
+    struct ql_shard_env env;
+    struct ql_series_table *series;
+    struct ql_recent *recent;
+    struct ql_pipeline pipeline;
+    struct ql_batch said;    /* what pushes have said since the last tick */
+    struct ql_batch closing; /* the bus of a tick */
+    struct ql_stat_cell *series_count, *lost;
+};
+
+ql_err ql_shard_open(const struct ql_shard_env *env, struct ql_shard **ret_shard)
+{
+    struct ql_shard *shard = calloc(1, sizeof(*shard));
+    if (shard == NULL) {
+        return QL_E_MEMORY;
+    }
+    const uint32_t series_max = (env->config->series_max + env->count - 1) / env->count;
+    char labels[32];
+    shard->env = *env;
+    (void)snprintf(labels, sizeof(labels), "shard=\"%u\"", env->index);
+    shard->series_count = ql_stats_cell(env->stats, QL_STAT_GAUGE, "ql_series",
+                                        "Series known, by shard.", labels);
+    shard->lost = ql_stats_cell(env->stats, QL_STAT_COUNTER, "ql_records_lost_total",
+                                "Records between stages that found no memory, by shard.", labels);
+    ql_batch_init(&shard->said, SHARD_ARENA_BYTES_MAX);
+    ql_batch_init(&shard->closing, SHARD_ARENA_BYTES_MAX);
+    ql_err err = ql_series_table_new(series_max, &shard->series);
+    if (err == QL_OK) {
+        err = ql_recent_new(series_max, &shard->recent);
+    }
+    if (err == QL_OK) {
+        const struct ql_stage_env stage_env = {
+            .config = env->config, .series = shard->series, .stats = env->stats,
+            .seed = env->seed, .shard_index = env->index, .shard_count = env->count,
+        };
+        err = ql_pipeline_open(&shard->pipeline, QL_SIDE_SHARD, &stage_env);
+    }
+    if (err != QL_OK) {
+        ql_shard_close(shard);
+        return err;
+    }
+    *ret_shard = shard;
+    return QL_OK;
+}
+
+void ql_shard_close(struct ql_shard *shard)
+{
+    if (shard == NULL) {
+        return;
+    }
+    ql_pipeline_close(&shard->pipeline);
+    ql_recent_free(shard->recent);
+    ql_series_table_free(shard->series);
+    ql_batch_fini(&shard->said);
+    ql_batch_fini(&shard->closing);
+    free(shard);
+}
+
+struct ql_recent *ql_shard_recent(struct ql_shard *shard)
+{
+    return shard->recent;
+}
+
+/* Keeps what the core will want at the tick; the batch itself goes back to its pool. */
+static void shard_say(struct ql_shard *shard, struct ql_batch *to, const struct ql_batch *from)
+{
+    uint32_t lost = 0;
+    for (uint32_t i = 0; i < from->signals.count; i++) {
+        lost += ql_batch_copy_signal(to, &from->signals.at[i]) != QL_OK;
+    }
+    for (uint32_t i = 0; i < from->entities.count; i++) {
+        lost += ql_batch_copy_entity(to, &from->entities.at[i]) != QL_OK;
+    }
+    for (uint32_t i = 0; i < from->edges.count; i++) {
+        struct ql_edge *edge = ql_batch_add_edge(to);
+        if (edge == NULL) {
+            lost++;
+            continue;
+        }
+        *edge = from->edges.at[i];
+    }
+    if (lost > 0) {
+        ql_stat_add(shard->lost, lost);
+    }
+}
+
+void ql_shard_push(struct ql_shard *shard, ql_time now, struct ql_batch *batch)
+{
+    ql_pipeline_push(&shard->pipeline, now, batch);
+    ql_recent_record(shard->recent, shard->series, batch);
+    shard_say(shard, &shard->said, batch);
+}
+
+/* The judged values of one series since `from` as one window. */
+static void shard_window(struct ql_shard *shard, uint32_t index,
+                         const struct ql_window_request *request, ql_time now,
+                         struct ql_batch *out)
+{
+    const struct ql_series *series = ql_series_at(shard->series, index);
+    const uint32_t first = out->samples.count;
+    const uint32_t raw_count = ql_recent_samples(shard->recent, index, request->from, now, out);
+    uint32_t kept = first;
+    struct ql_sample previous = { QL_TIME_NONE, 0.0 };
+    for (uint32_t i = first; i < first + raw_count; i++) {
+        const struct ql_sample raw = out->samples.at[i];
+        const struct ql_point point = ql_counter_judge(
+            (enum ql_metric_type)series->type, i == first ? NULL : &previous, raw);
+        previous = raw;
+        if (point.kind == QL_POINT_VALUE) {
+            out->samples.at[kept++] = (struct ql_sample){ point.at, point.value };
+        }
+    }
+    out->samples.count = kept;
+    struct ql_window *window = kept == first ? NULL : ql_batch_add_window(out);
+    if (window == NULL) {
+        out->samples.count = first;
+        return;
+    }
+    struct ql_buf labels;
+    ql_buf_init(&labels, QL_LABELS_BYTES_MAX);
+    (void)ql_series_labels(shard->series, index, &labels);
+    *window = (struct ql_window){
+        .incident = request->incident, .series = series->id, .entity = series->entity,
+        .metric = ql_batch_text(out, ql_series_name(shard->series, index)),
+        .labels = ql_batch_text(out, ql_buf_view(&labels)),
+        .type = (enum ql_metric_type)series->type,
+        .sample_first = first, .sample_count = kept - first,
+    };
+    ql_buf_fini(&labels);
+}
+
+/* One pass over the series serves all requests. */
+static void shard_answer(struct ql_shard *shard, ql_time now, const struct ql_batch *requests,
+                         struct ql_batch *out)
+{
+    if (requests == NULL || requests->window_requests.count == 0) {
+        return;
+    }
+    const uint32_t series_count = ql_series_count(shard->series);
+    for (uint32_t i = 0; i < series_count; i++) {
+        const ql_entity_id entity = ql_series_at(shard->series, i)->entity;
+        for (uint32_t r = 0; r < requests->window_requests.count; r++) {
+            if (requests->window_requests.at[r].entity.v == entity.v && entity.v != 0) {
+                shard_window(shard, i, &requests->window_requests.at[r], now, out);
+            }
+        }
+    }
+}
+
+void ql_shard_tick(struct ql_shard *shard, ql_time now, const struct ql_batch *requests,
+                   struct ql_shard_out *out)
+{
+    ql_batch_reset(&shard->closing);
+    ql_pipeline_tick(&shard->pipeline, now, &shard->closing);
+    ql_recent_record(shard->recent, shard->series, &shard->closing);
+    shard_say(shard, &out->batch, &shard->said);
+    shard_say(shard, &out->batch, &shard->closing);
+    ql_batch_reset(&shard->said);
+    shard_answer(shard, now, requests, &out->batch);
+    out->digest_count = shard->pipeline.count;
+    memcpy(out->digests, shard->pipeline.digests, sizeof(out->digests));
+    memset(shard->pipeline.digests, 0, sizeof(shard->pipeline.digests));
+    ql_stat_set(shard->series_count, ql_series_count(shard->series));
+}
+
+void ql_shard_adopt(struct ql_shard *shard, const struct ql_model_set *set)
+{
+    ql_pipeline_adopt(&shard->pipeline, set);
+}
+
+ql_err ql_shard_adopt_config(struct ql_shard *shard, const struct ql_config *config)
+{
+    shard->env.config = config;
+    return ql_pipeline_adopt_config(&shard->pipeline, config);
+}
+
+/* State is saved right after a tick, when nothing said is pending. */
+ql_err ql_shard_save(const struct ql_shard *shard, struct ql_buf *out)
+{
+    QL_ASSERT(shard->said.signals.count == 0);
+    ql_err err = ql_series_save(shard->series, out);
+    if (err == QL_OK) {
+        err = ql_recent_save(shard->recent, ql_series_count(shard->series), out);
+    }
+    return err == QL_OK ? ql_pipeline_save(&shard->pipeline, out) : err;
+}
+
+ql_err ql_shard_load(struct ql_shard *shard, struct ql_reader *in)
+{
+    ql_err err = ql_series_load(shard->series, in);
+    if (err == QL_OK) {
+        err = ql_recent_load(shard->recent, in);
+    }
+    return err == QL_OK ? ql_pipeline_load(&shard->pipeline, in) : err;
+}
+
+static ql_err shard_info(const struct ql_shard *shard, uint32_t index, struct ql_arena *texts,
+                         struct ql_series_info *ret_info)
+{
+    struct ql_buf labels, entity;
+    const struct ql_series *series = ql_series_at(shard->series, index);
+    ql_buf_init(&labels, QL_LABELS_BYTES_MAX);
+    ql_buf_init(&entity, QL_LABELS_BYTES_MAX);
+    (void)ql_series_labels(shard->series, index, &labels);
+    (void)ql_entity_of_labels(ql_buf_view(&labels), &entity);
+    *ret_info = (struct ql_series_info){
+        .id = series->id, .labels = ql_arena_str(texts, ql_buf_view(&labels)),
+        .entity = ql_arena_str(texts, ql_buf_view(&entity)),
+        .type = (enum ql_metric_type)series->type, .last_at = series->last_at,
+        .step_ms = series->step_ms,
+    };
+    ql_buf_fini(&labels);
+    ql_buf_fini(&entity);
+    return ret_info->labels.at == NULL || ret_info->entity.at == NULL ? QL_E_FULL : QL_OK;
+}
+
+ql_err ql_shard_find(const struct ql_shard *shard, const struct ql_matcher *matchers,
+                     uint32_t matcher_count, uint32_t count_max, struct ql_arena *texts,
+                     struct ql_series_info *ret_infos, uint32_t *ret_count)
+{
+    struct ql_match *match;
+    uint32_t found = 0;
+    ql_err err = ql_match_new(matchers, matcher_count, &match);
+    if (err != QL_OK) {
+        return err;
+    }
+    const uint32_t series_count = ql_series_count(shard->series);
+    for (uint32_t i = 0; i < series_count && found < count_max && err == QL_OK; i++) {
+        if (ql_match_series(match, shard->series, i)) {
+            err = shard_info(shard, i, texts, &ret_infos[found]);
+            found += err == QL_OK;
+        }
+    }
+    ql_match_free(match);
+    if (err == QL_OK) {
+        *ret_count = found;
+    }
+    return err;
+}
+
+ql_err ql_shard_read(const struct ql_shard *shard, ql_series_id id, ql_time from, ql_time to,
+                     struct ql_batch *out, enum ql_metric_type *ret_type)
+{
+    const uint32_t index = ql_series_find(shard->series, id);
+    if (index == QL_MAP_NONE) {
+        return QL_E_NOT_FOUND;
+    }
+    (void)ql_recent_samples(shard->recent, index, from, to, out);
+    ql_recent_bands(shard->recent, index, from, to, out);
+    *ret_type = (enum ql_metric_type)ql_series_at(shard->series, index)->type;
+    return QL_OK;
+}
+
+void ql_shard_flush(struct ql_shard *shard)
+{
+    ql_recent_flush(shard->recent, shard->series);
+}
+
+uint32_t ql_shard_series_count(const struct ql_shard *shard)
+{
+    return ql_series_count(shard->series);
+}
+
+size_t ql_shard_table_bytes(const struct ql_shard *shard)
+{
+    return ql_series_bytes(shard->series);
+}
+
+const struct ql_pipeline *ql_shard_pipeline(const struct ql_shard *shard)
+{
+    return &shard->pipeline;
+}
