@@ -76,7 +76,7 @@ static void effects_publish(struct ql_engine *engine, const struct ql_batch *bus
     for (uint32_t i = 0; i < bus->actions.count; i++) {
         const struct ql_action *action = &bus->actions.at[i];
         ql_buf_reset(&text);
-        (void)ql_buf_printf(&text, "{\"id\":\"%016" PRIx64 "\",\"incident\":%" PRIu64
+        (void)ql_buf_printf(&text, "{\"id\":\"%" PRIu64 "\",\"incident\":%" PRIu64
                             ",\"state\":\"%s\"}", action->id.v, action->incident.v,
                             ql_action_state_text(action->state));
         ql_events_publish(&engine->events, "action", ql_buf_view(&text));

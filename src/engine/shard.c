@@ -1,11 +1,11 @@
 #include "engine/shard.h"
 
 #include "config/config.h"
-#include "engine/match.h"
 #include "model/counter.h"
 #include "base/map.h"
 #include "model/entity.h"
 #include "model/labels.h"
+#include "model/selector.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -228,24 +228,46 @@ static ql_err shard_info(const struct ql_shard *shard, uint32_t index, struct ql
     return ret_info->labels.at == NULL || ret_info->entity.at == NULL ? QL_E_FULL : QL_OK;
 }
 
+/* An exact metric name, which nearly every selector has, spares building most blocks. */
+static bool shard_name_differs(const struct ql_shard *shard, const struct ql_selector *selector,
+                               uint32_t index)
+{
+    for (uint32_t i = 0; i < selector->count; i++) {
+        const struct ql_matcher *m = &selector->matchers[i];
+        if (m->op == '=' && ql_str_eq(m->name, QL_STR("__name__"))) {
+            return !ql_str_eq(ql_series_name(shard->series, index), m->value);
+        }
+    }
+    return false;
+}
+
 ql_err ql_shard_find(const struct ql_shard *shard, const struct ql_matcher *matchers,
                      uint32_t matcher_count, uint32_t count_max, struct ql_arena *texts,
                      struct ql_series_info *ret_infos, uint32_t *ret_count)
 {
-    struct ql_match *match;
+    struct ql_selector selector;
+    char why[QL_SELECTOR_WHY_BYTES];
+    struct ql_buf labels;
     uint32_t found = 0;
-    ql_err err = ql_match_new(matchers, matcher_count, &match);
+    ql_err err = ql_selector_of(matchers, matcher_count, &selector, why);
     if (err != QL_OK) {
         return err;
     }
+    ql_buf_init(&labels, QL_LABELS_BYTES_MAX);
     const uint32_t series_count = ql_series_count(shard->series);
     for (uint32_t i = 0; i < series_count && found < count_max && err == QL_OK; i++) {
-        if (ql_match_series(match, shard->series, i)) {
+        if (shard_name_differs(shard, &selector, i)) {
+            continue;
+        }
+        ql_buf_reset(&labels);
+        (void)ql_series_labels(shard->series, i, &labels);
+        if (ql_selector_matches(&selector, ql_buf_view(&labels))) {
             err = shard_info(shard, i, texts, &ret_infos[found]);
             found += err == QL_OK;
         }
     }
-    ql_match_free(match);
+    ql_buf_fini(&labels);
+    ql_selector_fini(&selector);
     if (err == QL_OK) {
         *ret_count = found;
     }
