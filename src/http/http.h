@@ -69,6 +69,10 @@ struct ql_http_route {
     void *host;
     size_t body_bytes_max;  /* 0: the request may carry no body */
     bool deferred;          /* the handler may return before it has answered */
+    bool raw_body;          /* the body is never taken apart as form parameters */
+    /* Told when the server itself refuses a request to this route (413, 503 ...), so that
+     * whoever counts refusals misses none; may be NULL. */
+    void (*refused)(void *host, unsigned status);
 };
 
 struct ql_http_settings {

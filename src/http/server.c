@@ -158,6 +158,9 @@ static void server_refuse(struct ql_http_request *request, unsigned status, cons
     request->refused = true;
     request->refusal_status = status;
     request->refusal = text;
+    if (request->route != NULL && request->route->refused != NULL) {
+        request->route->refused(request->route->host, status);
+    }
 }
 
 /* ---- a request begins ----------------------------------------------------------- */
@@ -282,7 +285,10 @@ static enum MHD_Result server_body(struct ql_http_request *request, const char *
         ql_stat_add(request->http->bytes_in, (int64_t)bytes);
     }
     if (server_too_slow(request)) {
-        server_count(request->http, request->row, 408);
+        if (!request->refused) {
+            server_refuse(request, 408, "the body came too slowly");
+        }
+        server_count(request->http, request->row, request->refusal_status);
         return MHD_NO; /* libmicrohttpd takes no answer in the middle of a body */
     }
     if (!request->refused) {
@@ -334,7 +340,7 @@ static enum MHD_Result server_suspend(struct ql_http_request *request)
 
 static bool server_stage(struct ql_http_request *request)
 {
-    const ql_err err = ql_http_request_form(request);
+    const ql_err err = request->route->raw_body ? QL_OK : ql_http_request_form(request);
     if (err != QL_OK) {
         server_refuse(request, err == QL_E_MEMORY ? 503 : 400, "the form does not decode");
         return false;
