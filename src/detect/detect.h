@@ -1,0 +1,21 @@
+/* detect.h - the stage that says which series is odd, with a band and a reason.
+ *
+ * Reads points, writes signals and bands. Every series known to the shard is judged by
+ * default by the experts of dt_series.h; a false-alarm budget for the whole instance
+ * sets the threshold (dt_budget.h). A signal opens, grows and closes under one id. A hole
+ * opens an absence signal for a series that was regular, and closes nothing: an open
+ * signal waits for values. After a day of silence what is open is given up.
+ *
+ * Bounds        208 B a series, 1 kB more for each of the at most series_max / 4 daily
+ *               profiles, 0.7 MB of pools. About 0.2 us a point.
+ * Errors        as stage.h. What could not be written is counted as
+ *               ql_detect_dropped_total{what=...}.
+ */
+#ifndef QL_DETECT_DETECT_H
+#define QL_DETECT_DETECT_H
+
+#include "model/stage.h"
+
+extern const struct ql_stage_type ql_detect_stage;
+
+#endif

@@ -1,0 +1,327 @@
+/* detect_test - one row, one story: points as a person would say them, and the signals
+ * that must come of them.
+ *
+ *   points   a run of tokens, each VALUE[*count]:
+ *              10        the value 10
+ *              ~10/2     10 with normal noise of deviation 2
+ *              10>50/2   a ramp from 10 to 50 with noise 2
+ *              ^10>50/2  a day: 50 at noon, 10 at midnight, with noise 2
+ *              _         a hole    !  a counter reset
+ *   want     signals in order, each PHASE kind @from-to (point numbers, inclusive);
+ *            phases are open and close; `?` is any kind; "" is silence
+ */
+#include "detect/detect.h"
+
+#include "base/rng.h"
+#include "config/config.h"
+#include "model/labels.h"
+#include "model/model_set.h"
+#include "model/series.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { POINTS_MAX = 8192, EVENTS_MAX = 64 };
+
+struct row {
+    const char *story;
+    int step_s;
+    const char *points;
+    const char *want;
+};
+
+static const struct row rows[] = {
+    { "flat noise is silent", 10, "~100/5*2000", "" },
+    { "a constant is silent", 10, "42*1000", "" },
+    { "counts that are mostly zero are silent", 10,
+      "0*40 1 0*60 1*2 0*30 2 0*50 1 0*70 1 0*20 1 0*90 1 0*60", "" },
+    { "one spike", 10, "~100/5*300 900*4 ~100/5*100", "open ?@300-302 close ?@304-330" },
+    { "one dip", 10, "~100/5*300 5*4 ~100/5*100", "open ?@300-302 close ?@304-330" },
+    { "useful after twenty minutes of life", 15, "~100/5*80 600*8 ~100/5*60",
+      "open ?@80-84 close ?@88-130" },
+    { "a lasting shift is one signal, accepted in time", 60,
+      "~100/5*600 ~300/5*400", "open ?@600-603 close ?@630-800" },
+    { "a leak is found on its way", 10, "~10/1*400 10>60/1*120", "open ?@400-440" },
+    { "a hole does not recover", 10, "~100/5*300 900*6 _ 900*6 ~100/5*80",
+      "open ?@300-302 open absence@306-306 close absence@307-307 close ?@313-345" },
+    { "silence is absence, and ends with the next value", 10, "~100/5*100 _ ~100/5*40",
+      "open absence@100-100 close absence@101-101" },
+    { "silence of what hardly ever spoke is nothing", 10, "5*10 _ 5*10 _ 5*10", "" },
+    { "a counter reset is not scored", 10, "~100/5*200 ! ~100/5*100", "" },
+    { "a daily shape is silent", 900, "^100>500/5*1344", "" },
+};
+
+struct world {
+    struct ql_config *config;
+    struct ql_series_table *series;
+    struct ql_stats *stats;
+    void *stage;
+    uint32_t index;
+};
+
+static void world_open(struct world *w, int step_s)
+{
+    assert_int_equal(ql_config_default(&w->config), QL_OK);
+    w->config->series_max = 1000;
+    assert_int_equal(ql_series_table_new(1000, &w->series), QL_OK);
+    w->stats = ql_stats_new(256);
+    const struct ql_stage_env env = {
+        .config = w->config, .series = w->series, .stats = w->stats, .shard_count = 1
+    };
+    assert_int_equal(ql_detect_stage.open(&env, &w->stage), QL_OK);
+    struct ql_buf block;
+    ql_buf_init(&block, 4096);
+    assert_int_equal(ql_labels_parse(QL_STR("checkout_p99_ms{service=\"checkout\"}"), &block),
+                     QL_OK);
+    bool added;
+    const ql_str labels = ql_buf_view(&block);
+    assert_int_equal(ql_series_add(w->series, ql_hash128_of(labels.at, labels.bytes), labels,
+                                   QL_METRIC_GAUGE, &w->index, &added), QL_OK);
+    ql_series_at(w->series, w->index)->step_ms = (uint32_t)step_s * 1000u;
+    ql_buf_fini(&block);
+}
+
+static void world_close(struct world *w)
+{
+    ql_detect_stage.close(w->stage);
+    ql_series_table_free(w->series);
+    ql_stats_free(w->stats);
+    ql_config_free(w->config);
+}
+
+/* ---- the little language -------------------------------------------------------- */
+
+struct token { char what; double from, to, noise; unsigned long count; };
+
+static const char *token_parse(const char *at, struct token *t)
+{
+    char *end;
+    *t = (struct token){ .what = '=', .count = 1 };
+    if (strchr("_!~^", *at) != NULL) {
+        t->what = *at++;
+    }
+    if (t->what != '_' && t->what != '!') {
+        t->from = t->to = strtod(at, &end);
+        at = end;
+        if (*at == '>') {
+            t->to = strtod(at + 1, &end);
+            t->what = t->what == '=' ? '>' : t->what;
+            at = end;
+        }
+        if (*at == '/') {
+            t->noise = strtod(at + 1, &end);
+            at = end;
+        }
+    }
+    if (*at == '*') {
+        t->count = strtoul(at + 1, &end, 10);
+        at = end;
+    }
+    return at;
+}
+
+static double day_shape(const struct token *t, int64_t at_s)
+{
+    double hour = (double)(at_s % 86400) / 3600.0;
+    hour = hour < 12.0 ? hour / 12.0 : (24.0 - hour) / 12.0;
+    return t->from + (t->to - t->from) * hour;
+}
+
+static uint32_t points_parse(const struct row *row, uint64_t seed, uint32_t series,
+                             struct ql_point *out)
+{
+    struct ql_rng rng;
+    ql_rng_init(&rng, seed, row->story);
+    uint32_t count = 0;
+    for (const char *at = row->points; *at != '\0';) {
+        struct token t;
+        if (*at == ' ') {
+            at++;
+            continue;
+        }
+        at = token_parse(at, &t);
+        for (unsigned long i = 0; i < t.count; i++) {
+            assert_true(count < POINTS_MAX);
+            const int64_t at_s = INT64_C(1767571200) + (int64_t)count * row->step_s; /* a Monday */
+            struct ql_point *p = &out[count++];
+            *p = (struct ql_point){ .at = { at_s * QL_NS_PER_S }, .series = series };
+            p->kind = t.what == '_' ? QL_POINT_HOLE : t.what == '!' ? QL_POINT_RESET : QL_POINT_VALUE;
+            p->value = t.what == '^' ? day_shape(&t, at_s)
+                                     : t.from + (t.to - t.from) * (double)i / (double)t.count;
+            p->value += t.noise * ql_rng_normal(&rng);
+        }
+    }
+    return count;
+}
+
+/* ---- what came out -------------------------------------------------------------- */
+
+struct event { enum ql_phase phase; enum ql_signal_kind kind; uint32_t at; ql_id id; char why[160]; };
+
+static uint64_t batch_push(struct world *w, struct ql_batch *batch, const struct ql_point *point,
+                           uint64_t digest)
+{
+    ql_batch_reset(batch);
+    struct ql_point *to = ql_batch_add_point(batch);
+    assert_non_null(to);
+    *to = *point;
+    ql_detect_stage.tick(w->stage, point->at, batch);
+    ql_detect_stage.push(w->stage, point->at, batch);
+    digest = ql_batch_digest(batch, QL_LIST_signals, 0, digest);
+    return ql_batch_digest(batch, QL_LIST_bands, 0, digest);
+}
+
+static void signal_check(const struct row *row, const struct ql_signal *s)
+{
+    if (!(s->lower <= s->expected && s->expected <= s->upper)) {
+        fail_msg("%s: band %g %g %g", row->story, s->lower, s->expected, s->upper);
+    }
+    assert_true(s->onset.ns <= s->at.ns);
+    assert_true(s->why.bytes > 20);
+    assert_true(s->labels.bytes > 0);
+    assert_true(ql_str_eq(s->metric, QL_STR("checkout_p99_ms")));
+}
+
+static uint32_t events_of(const struct row *row, struct world *w, const struct ql_point *points,
+                          uint32_t from, uint32_t to, struct event *events, uint64_t *digest)
+{
+    struct ql_batch batch;
+    ql_batch_init(&batch, 1 << 20);
+    uint32_t count = 0;
+    for (uint32_t i = from; i < to; i++) {
+        *digest = batch_push(w, &batch, &points[i], *digest);
+        for (uint32_t k = 0; k < batch.signals.count; k++) {
+            const struct ql_signal *s = &batch.signals.at[k];
+            signal_check(row, s);
+            if (s->phase != QL_PHASE_UPDATE && count < EVENTS_MAX) {
+                struct event *e = &events[count++];
+                *e = (struct event){ .phase = s->phase, .kind = s->kind, .at = i, .id = s->id };
+                (void)snprintf(e->why, sizeof(e->why), "%.*s", QL_STR_ARG(s->why));
+            }
+        }
+    }
+    ql_batch_fini(&batch);
+    return count;
+}
+
+static void events_print(const struct row *row, const struct event *events, uint32_t count)
+{
+    print_message("%s\n  want %s\n  got ", row->story, row->want);
+    for (uint32_t i = 0; i < count; i++) {
+        print_message(" %s %s@%u [%s]", events[i].phase == QL_PHASE_OPEN ? "open" : "close",
+                      ql_signal_kind_text(events[i].kind), events[i].at, events[i].why);
+    }
+    print_message("\n");
+}
+
+static bool event_is(const struct event *e, const char *want, int *ret_used)
+{
+    char phase[8], kind[32];
+    unsigned from, to;
+    if (sscanf(want, " %7s %31[^@]@%u-%u%n", phase, kind, &from, &to, ret_used) != 4) {
+        return false;
+    }
+    return strcmp(phase, e->phase == QL_PHASE_OPEN ? "open" : "close") == 0 &&
+           (strcmp(kind, "?") == 0 || strcmp(kind, ql_signal_kind_text(e->kind)) == 0) &&
+           e->at >= from && e->at <= to;
+}
+
+static bool events_hold(const struct row *row, const struct event *events, uint32_t count)
+{
+    const char *want = row->want;
+    for (uint32_t i = 0; i < count; i++) {
+        int used = 0;
+        if (!event_is(&events[i], want, &used)) {
+            return false;
+        }
+        want += used;
+    }
+    return want[strspn(want, " ")] == '\0';
+}
+
+static struct ql_point points[POINTS_MAX];
+
+static void stories(void **state)
+{
+    (void)state;
+    uint32_t failed = 0;
+    for (size_t i = 0; i < QL_COUNT_OF(rows); i++) {
+        for (uint64_t seed = 1; seed <= 5; seed++) {
+            struct world w;
+            struct event events[EVENTS_MAX];
+            uint64_t digest = 0;
+            world_open(&w, rows[i].step_s);
+            const uint32_t n = points_parse(&rows[i], seed, w.index, points);
+            const uint32_t count = events_of(&rows[i], &w, points, 0, n, events, &digest);
+            if (!events_hold(&rows[i], events, count)) {
+                print_message("seed %u: ", (unsigned)seed);
+                events_print(&rows[i], events, count);
+                failed++;
+            }
+            world_close(&w);
+        }
+    }
+    assert_int_equal(failed, 0);
+}
+
+/* The same input gives the same bytes, and a checkpoint in the middle changes nothing. */
+static void repeatable(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < QL_COUNT_OF(rows); i++) {
+        struct world a, b, c;
+        struct event events[EVENTS_MAX];
+        uint64_t digest_a = 0, digest_b = 0;
+        world_open(&a, rows[i].step_s);
+        world_open(&b, rows[i].step_s);
+        world_open(&c, rows[i].step_s);
+        const uint32_t n = points_parse(&rows[i], 1, a.index, points);
+        (void)events_of(&rows[i], &a, points, 0, n, events, &digest_a);
+        (void)events_of(&rows[i], &b, points, 0, n * 2 / 3, events, &digest_b);
+        struct ql_buf saved;
+        ql_buf_init(&saved, 16 << 20);
+        assert_int_equal(ql_detect_stage.save(b.stage, &saved), QL_OK);
+        struct ql_reader in = ql_reader_of(ql_buf_view(&saved));
+        assert_int_equal(ql_detect_stage.load(c.stage, ql_detect_stage.state_version, &in), QL_OK);
+        (void)events_of(&rows[i], &c, points, n * 2 / 3, n, events, &digest_b);
+        if (digest_a != digest_b) {
+            fail_msg("%s: digests differ", rows[i].story);
+        }
+        ql_buf_fini(&saved);
+        world_close(&a);
+        world_close(&b);
+        world_close(&c);
+    }
+}
+
+static void damaged_checkpoints_are_refused(void **state)
+{
+    (void)state;
+    struct world w;
+    world_open(&w, 10);
+    struct ql_buf saved;
+    ql_buf_init(&saved, 16 << 20);
+    assert_int_equal(ql_detect_stage.save(w.stage, &saved), QL_OK);
+    for (size_t cut = 0; cut < saved.bytes; cut += 997) {
+        struct ql_reader in = ql_reader_of((ql_str){ saved.at, cut });
+        assert_int_equal(ql_detect_stage.load(w.stage, 1, &in), QL_E_MALFORMED);
+    }
+    struct ql_reader in = ql_reader_of(ql_buf_view(&saved));
+    assert_int_equal(ql_detect_stage.load(w.stage, 99, &in), QL_E_VERSION);
+    ql_buf_fini(&saved);
+    world_close(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(stories),
+        cmocka_unit_test(repeatable),
+        cmocka_unit_test(damaged_checkpoints_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

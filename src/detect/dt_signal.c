@@ -1,0 +1,72 @@
+/* dt_signal - hysteresis and a fading memory around one threshold.
+ *
+ * Good for     few, long signals instead of many short ones.
+ * Bad for      two different faults of one series within minutes: they are one signal.
+ * Method       open above theta and above the memory of the last alarm, close after a run
+ *              two decades below; the memory fades exponentially.
+ */
+#include "detect/dt_signal.h"
+
+const struct ql_dt_rule ql_dt_rule_default = {
+    .threshold = 5.0f,
+    .close_below = 2.0f,
+    .memory_points = 150.0f,
+    .calm_count = 5,
+    .calm_s = 120.0f,
+};
+
+#define SIGNAL_GREW_DECADES 1.0f
+
+enum ql_signal_kind ql_dt_kind_of(const struct ql_dt_verdict *v)
+{
+    switch (v->lead) {
+    case QL_DT_SHIFT: return QL_SIGNAL_LEVEL_SHIFT;
+    case QL_DT_RANGE: return v->parts[QL_DT_SPIKE] > 0.0f ? QL_SIGNAL_RANGE : QL_SIGNAL_DRIFT;
+    case QL_DT_SEASON:
+    case QL_DT_SEASON_SLOW: return QL_SIGNAL_SEASONAL;
+    case QL_DT_VOLATILE: return QL_SIGNAL_VOLATILITY;
+    case QL_DT_FLAT: return QL_SIGNAL_FLATLINE;
+    case QL_DT_NOVEL: return QL_SIGNAL_NEVER_SEEN;
+    default: return QL_SIGNAL_SPIKE;
+    }
+}
+
+static bool signal_calm_enough(const struct ql_dt_series *s, const struct ql_dt_rule *rule,
+                               uint32_t step_ms)
+{
+    const float calm_s = (float)s->quiet_run * (float)step_ms / 1000.0f;
+    return s->quiet_run >= rule->calm_count && (step_ms == 0 || calm_s >= rule->calm_s);
+}
+
+enum ql_dt_change ql_dt_signal_step(struct ql_dt_series *s, const struct ql_dt_rule *rule,
+                                    const struct ql_dt_verdict *v, uint32_t step_ms)
+{
+    QL_ASSERT(v->judged);
+    const float seen = v->evidence_surprise;
+    if ((s->flags & QL_DT_OPEN) == 0) {
+        s->peak *= 1.0f - 1.0f / rule->memory_points;
+        if (seen < rule->threshold || seen <= s->peak) {
+            return QL_DT_SAME;
+        }
+        s->flags |= QL_DT_OPEN;
+        s->kind = (uint8_t)ql_dt_kind_of(v);
+        s->peak = seen;
+        s->quiet_run = 0;
+        return QL_DT_OPENED;
+    }
+    const bool calm = seen < rule->threshold - rule->close_below;
+    s->quiet_run = (uint16_t)(calm ? (s->quiet_run < UINT16_MAX ? s->quiet_run + 1 : UINT16_MAX) : 0);
+    if (calm && signal_calm_enough(s, rule, step_ms)) {
+        s->flags &= (uint8_t)~QL_DT_OPEN;
+        return QL_DT_CLOSED;
+    }
+    if (v->shifted) {
+        s->kind = QL_SIGNAL_LEVEL_SHIFT;
+        return QL_DT_GREW;
+    }
+    if (seen < s->peak + SIGNAL_GREW_DECADES) {
+        return QL_DT_SAME;
+    }
+    s->peak = seen;
+    return QL_DT_GREW;
+}
