@@ -123,6 +123,37 @@ static ql_err view_series_find(void *host, const struct ql_matcher *matchers,
     return QL_OK;
 }
 
+struct view_get {
+    ql_series_id id;
+    struct ql_arena *texts;
+    struct ql_series_info *info;
+    ql_err err;
+};
+
+static void view_get_answer(struct ql_shard *shard, struct engine_question *question)
+{
+    struct view_get *get = question->context;
+    get->err = ql_shard_get(shard, get->id, get->texts, get->info);
+}
+
+static ql_err view_series_get(void *host, ql_series_id id, struct ql_arena *texts,
+                              struct ql_series_info *ret_info)
+{
+    struct ql_engine *engine = host;
+    struct ql_series_info info;
+    struct view_get get = { .id = id, .texts = texts, .info = &info, .err = QL_E_NOT_FOUND };
+    ql_err err = QL_OK;
+    for (uint32_t i = 0; i < engine->machine.shard_count && get.err == QL_E_NOT_FOUND &&
+                         err == QL_OK; i++) {
+        err = view_ask(engine, i, view_get_answer, &get);
+    }
+    err = err == QL_OK ? get.err : err;
+    if (err == QL_OK) {
+        *ret_info = info;
+    }
+    return err;
+}
+
 /* ---- one series' samples -------------------------------------------------------------- */
 
 struct view_read {
@@ -335,7 +366,8 @@ static bool view_ready(void *host)
 void engine_view_init(struct ql_engine *engine)
 {
     engine->view = (struct ql_view){
-        .host = engine, .series_find = view_series_find, .series_read = view_series_read,
+        .host = engine, .series_find = view_series_find,
+        .series_get = view_series_get, .series_read = view_series_read,
         .command = view_command, .status = view_status, .now = view_now,
         .events = view_events, .ready = view_ready,
     };

@@ -274,6 +274,13 @@ ql_err ql_shard_find(const struct ql_shard *shard, const struct ql_matcher *matc
     return err;
 }
 
+ql_err ql_shard_get(const struct ql_shard *shard, ql_series_id id, struct ql_arena *texts,
+                    struct ql_series_info *ret_info)
+{
+    const uint32_t index = ql_series_find(shard->series, id);
+    return index == QL_MAP_NONE ? QL_E_NOT_FOUND : shard_info(shard, index, texts, ret_info);
+}
+
 ql_err ql_shard_read(const struct ql_shard *shard, ql_series_id id, ql_time from, ql_time to,
                      struct ql_batch *out, enum ql_metric_type *ret_type)
 {

@@ -48,6 +48,9 @@ QL_MUST_USE ql_err ql_shard_find(const struct ql_shard *shard, const struct ql_m
                                  uint32_t matcher_count, uint32_t count_max,
                                  struct ql_arena *texts, struct ql_series_info *ret_infos,
                                  uint32_t *ret_count);
+/* QL_E_NOT_FOUND when the series is not this shard's; QL_E_FULL when `texts` is. */
+QL_MUST_USE ql_err ql_shard_get(const struct ql_shard *shard, ql_series_id id,
+                                struct ql_arena *texts, struct ql_series_info *ret_info);
 /* Raw samples and bands from memory; QL_E_NOT_FOUND when the series is not this shard's. */
 QL_MUST_USE ql_err ql_shard_read(const struct ql_shard *shard, ql_series_id id, ql_time from,
                                  ql_time to, struct ql_batch *out,

@@ -37,6 +37,9 @@ struct ql_view {
                                       uint32_t matcher_count, uint32_t count_max,
                                       struct ql_arena *texts, struct ql_series_info **ret_infos,
                                       uint32_t *ret_count);
+    /* One series by its id; its texts live in `texts`. QL_E_NOT_FOUND. */
+    QL_MUST_USE ql_err (*series_get)(void *host, ql_series_id id, struct ql_arena *texts,
+                                     struct ql_series_info *ret_info);
     /* Appends samples (judged values: counters as rates) in [from, to] to out->samples and
      * the recorded bands to out->bands, oldest first. From memory and from history. */
     QL_MUST_USE ql_err (*series_read)(void *host, ql_series_id id, ql_time from, ql_time to,
