@@ -1,5 +1,7 @@
 #include "wire/json_out.h"
 
+#include "wire/utf8.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -11,30 +13,6 @@ void ql_json_out_init(struct ql_json_out *w, struct ql_buf *buf)
     QL_ASSERT(w != NULL);
     QL_ASSERT(buf != NULL);
     *w = (struct ql_json_out){ .buf = buf };
-}
-
-/* The bytes of one well-formed UTF-8 character at `at`, 0 when it is none. Ranges are
- * those of RFC 3629: no overlong forms, no surrogates, nothing past U+10FFFF. */
-static size_t out_utf8_bytes(const unsigned char *at, size_t left)
-{
-    if (at[0] < 0x80) {
-        return 1;
-    }
-    const size_t bytes = at[0] >= 0xF0 ? 4 : at[0] >= 0xE0 ? 3 : 2;
-    if (at[0] < 0xC2 || at[0] > 0xF4 || left < bytes) {
-        return 0;
-    }
-    const unsigned char low = at[0] == 0xE0 ? 0xA0 : at[0] == 0xF0 ? 0x90 : 0x80;
-    const unsigned char high = at[0] == 0xED ? 0x9F : at[0] == 0xF4 ? 0x8F : 0xBF;
-    if (at[1] < low || at[1] > high) {
-        return 0;
-    }
-    for (size_t i = 2; i < bytes; i++) {
-        if ((at[i] & 0xC0) != 0x80) {
-            return 0;
-        }
-    }
-    return bytes;
 }
 
 static void out_escape_char(struct ql_buf *out, unsigned char c)
@@ -61,7 +39,7 @@ void ql_json_escape(struct ql_buf *out, ql_str text)
             i++;
             continue;
         }
-        const size_t bytes = out_utf8_bytes(at + i, text.bytes - i);
+        const size_t bytes = ql_utf8_step(at + i, text.bytes - i);
         if (bytes > 1) {
             i += bytes;
             continue;

@@ -47,8 +47,50 @@ static wire_decode wire_decoder(enum ql_door door, enum ql_format format)
     switch (door) {
     case QL_DOOR_REMOTE_WRITE:
         return format == QL_FORMAT_PROTOBUF ? ql_remote_write_decode : NULL;
+    case QL_DOOR_ALERTS: return format == QL_FORMAT_JSON ? ql_alerts_json_decode : NULL;
+    case QL_DOOR_CHANGES: return format == QL_FORMAT_JSON ? ql_changes_json_decode : NULL;
+    case QL_DOOR_SCRAPE: return format == QL_FORMAT_TEXT ? ql_exposition_decode : NULL;
+    case QL_DOOR_COMMAND: return format == QL_FORMAT_OWN ? ql_command_decode : NULL;
+    case QL_DOOR_OUTCOME: return format == QL_FORMAT_OWN ? ql_outcome_decode : NULL;
     default: return NULL;
     }
+}
+
+ql_err ql_wire_json(const struct ql_wire_job *job, uint32_t depth_max, struct ql_json *ret_root)
+{
+    char why[QL_JSON_WHY_BYTES];
+    const ql_err err = ql_json_parse(job->body, depth_max, ret_root, why);
+    if (err != QL_OK) {
+        const enum ql_reason reason = err == QL_E_MEMORY      ? QL_REASON_MEMORY
+                                      : err == QL_E_TOO_LARGE ? QL_REASON_TOO_LARGE
+                                                              : QL_REASON_MALFORMED;
+        ql_reject_add(job->reject, reason, "%s: the body is not JSON that is read here: %s",
+                      ql_door_name(job->in->door), why);
+    }
+    return err == QL_E_RANGE ? QL_E_MALFORMED : err;
+}
+
+bool ql_wire_keep(const struct ql_wire_job *job, ql_str text, ql_str *ret_text)
+{
+    const ql_str copy =
+        text.bytes == 0 ? (ql_str){ "", 0 } : ql_arena_str(&job->out->arena, text);
+    if (copy.at == NULL) {
+        return false;
+    }
+    *ret_text = copy;
+    return true;
+}
+
+bool ql_wire_time_of_s(double s, ql_time *ret_time)
+{
+    if (!(s > -9e9 && s < 9e9)) {
+        return false;
+    }
+    int64_t whole_s = (int64_t)s;
+    whole_s -= (double)whole_s > s;
+    const int64_t us = (int64_t)((s - (double)whole_s) * 1e6 + 0.5);
+    ret_time->ns = whole_s * QL_NS_PER_S + us * 1000;
+    return true;
 }
 
 static ql_err wire_refuse_body(const struct ql_wire_job *job, size_t bytes_max, ql_err err)

@@ -8,6 +8,7 @@
 #define QL_WIRE_WIRE_INT_H
 
 #include "wire/inflate.h"
+#include "wire/json.h"
 #include "wire/wire.h"
 
 struct ql_wire_job {
@@ -17,7 +18,22 @@ struct ql_wire_job {
     struct ql_reject *reject;
 };
 
+/* Parses the body as JSON, or refuses the request. Call ql_json_done() in either case. */
+QL_MUST_USE ql_err ql_wire_json(const struct ql_wire_job *job, uint32_t depth_max,
+                                struct ql_json *ret_root);
+/* Copies a text that will not outlive the decoder; false when there is no room. */
+QL_MUST_USE bool ql_wire_keep(const struct ql_wire_job *job, ql_str text, ql_str *ret_text);
+
+/* Seconds since 1970, to the microsecond (a double holds no more); false past year 2255. */
+QL_MUST_USE bool ql_wire_time_of_s(double s, ql_time *ret_time);
+
 QL_MUST_USE ql_err ql_remote_write_decode(const struct ql_wire_job *job);
+QL_MUST_USE ql_err ql_alerts_json_decode(const struct ql_wire_job *job);
+QL_MUST_USE ql_err ql_changes_json_decode(const struct ql_wire_job *job);
+QL_MUST_USE ql_err ql_exposition_decode(const struct ql_wire_job *job);
+QL_MUST_USE ql_err ql_command_decode(const struct ql_wire_job *job);
+QL_MUST_USE ql_err ql_outcome_decode(const struct ql_wire_job *job);
+
 /* Sets the type of runs from the MetricMetadata fields of the same request. */
 QL_MUST_USE ql_err ql_remote_write_types(const struct ql_wire_job *job);
 

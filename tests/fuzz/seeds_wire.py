@@ -67,3 +67,12 @@ save("inflate", "gzip.bin", b"\2" + gzip.compress(b"hello hello hello", mtime=0)
 save("inflate", "gzip_two.bin", b"\2" + gzip.compress(b"a", mtime=0) + gzip.compress(b"b" * 99, mtime=0))
 # A zstd frame with one raw block, content size in the header.
 save("inflate", "zstd.bin", b"\3" + bytes.fromhex("28b52ffd2005290000") + b"hello")
+
+
+def lstr(text):
+    return struct.pack("<I", len(text)) + text.encode()
+
+
+save("command", "command.bin", b"\0" + struct.pack("<BBBQQq", 1, 4, 3, 5, 6, 7)
+     + lstr("service/checkout") + lstr("ann") + lstr("note"))
+save("command", "outcome.bin", b"\1" + struct.pack("<BQqIB", 1, 5, 7, 2, 1) + lstr("no route"))
