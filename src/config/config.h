@@ -76,6 +76,7 @@ struct ql_config {
     uint32_t shards;
     double tick_s, checkpoint_s, journal_sync_s, journal_bytes_max;
     /* detect */
+    bool detect_enabled;
     double signals_per_day;           /* the false-alarm budget of the whole instance */
     double absence_steps;             /* silence of this many steps is a hole */
     /* correlate */

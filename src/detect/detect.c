@@ -38,6 +38,7 @@ struct detect_stage {
     uint32_t *absent;               /* series with an absence signal, unordered */
     uint32_t series_max, slab_max, slab_count, slab_free, absent_count;
     uint32_t active_count;          /* series past warming */
+    bool enabled;
     double shard_share;             /* of the instance's budget */
     double step_ms;                 /* mean distance of points of a series */
     int64_t newest_ns;
@@ -94,6 +95,7 @@ static ql_err detect_open(const struct ql_stage_env *env, void **ret_stage)
     }
     d->series = env->series;
     d->series_max = env->config->series_max;
+    d->enabled = env->config->detect_enabled;
     d->slab_max = env->config->series_max / 4 + 16;
     d->states = ql_pages_new((size_t)d->series_max * sizeof(*d->states));
     d->slabs = ql_pages_new((size_t)d->slab_max * sizeof(*d->slabs));
@@ -446,6 +448,9 @@ static void detect_push(void *stage, ql_time now, struct ql_batch *bus)
 {
     struct detect_stage *d = stage;
     (void)now;
+    if (!d->enabled) {
+        return;
+    }
     for (uint32_t i = 0; i < bus->points.count; i++) {
         point_prefetch(d, bus, i + PREFETCH_POINTS);
         const struct ql_point point = bus->points.at[i];
@@ -482,6 +487,7 @@ static void detect_adopt(void *stage, const struct ql_model_set *set)
 static ql_err detect_adopt_config(void *stage, const struct ql_config *config)
 {
     struct detect_stage *d = stage;
+    d->enabled = config->detect_enabled;
     /* The control belongs to the old budget; the new one starts from its own. */
     const double share = config->signals_per_day * d->shard_share;
     if (share > d->budget.signals_per_day || share < d->budget.signals_per_day) {
