@@ -68,6 +68,10 @@ static const struct { const char *yaml, *why; } bad_rows[] = {
       "quell.yaml:2:1: a second document ('---'): a settings file holds one\n"
       "    ---\n"
       "    ^\n" },
+    { "%YAML 1.2\n---\nstore: {}\n",
+      "quell.yaml:1:1: a line must not start with '%'\n"
+      "    %YAML 1.2\n"
+      "    ^\n" },
     { "? [a]\n: 1\n",
       "quell.yaml:1:3: a key must be a plain word\n"
       "    ? [a]\n"

@@ -192,6 +192,22 @@ static void yaml_run(struct yaml_build *build, struct fy_parser *parser)
     }
 }
 
+/* Directives are refused before libfyaml sees them: 0.7 loops for ever on a reserved one at
+ * the end of the input, and a settings file needs none. */
+static bool yaml_has_directive(ql_str source, struct cf_problems *problems)
+{
+    for (size_t at = 0; at < source.bytes; at++) {
+        const bool starts_line =
+            at == 0 || source.at[at - 1] == '\n' || source.at[at - 1] == '\r' ||
+            (at == 3 && memcmp(source.at, "\xEF\xBB\xBF", 3) == 0);
+        if (starts_line && source.at[at] == '%') {
+            cf_problem_add(problems, at, "a line must not start with '%%'");
+            return true;
+        }
+    }
+    return false;
+}
+
 bool cf_yaml_read(ql_str source, struct ql_arena *arena, struct cf_problems *problems,
                   struct cf_node **ret_root)
 {
@@ -199,6 +215,9 @@ bool cf_yaml_read(ql_str source, struct ql_arena *arena, struct cf_problems *pro
     if (source.bytes == 0) {
         *ret_root = NULL;
         return true;
+    }
+    if (yaml_has_directive(source, problems)) {
+        return false;
     }
     struct fy_diag_cfg diag_settings;
     fy_diag_cfg_default(&diag_settings);
