@@ -1,0 +1,478 @@
+/* Stories of single runs: what passes, what is refused, how a run ends. '!' after a state
+ * in an expectation marks the one record that is dispatched. */
+#include "act/act_test.h"
+
+static const char auto_yaml[] =
+    "act: {mode: auto}\n"
+    "runbooks:\n"
+    "- name: restart\n"
+    "  entity: service/check*\n"
+    "  metric: db_*\n"
+    "  mode: auto\n"
+    "  verify: 2m\n"
+    "  steps:\n"
+    "  - {name: drain, run: [/bin/ctl, drain, '{name}'], timeout: 10s}\n"
+    "  - {name: restart, run: [/bin/ctl, restart, '{entity}', 'in {incident}']}\n";
+
+static const char one_step[] = "runbooks:\n"
+                               "- name: restart\n"
+                               "  entity: service/*\n"
+                               "  mode: %s\n"
+                               "  dry_run: %s\n"
+                               "  steps: [{name: go, run: [/bin/ctl, '{name}'], timeout: 10s}]\n"
+                               "act: {mode: %s}\n";
+
+static void rig_open_one(struct rig *rig, const char *mode, const char *ceiling, bool dry_run)
+{
+    char yaml[1024];
+    (void)snprintf(yaml, sizeof(yaml), one_step, mode, dry_run ? "true" : "false", ceiling);
+    rig_open(rig, yaml);
+}
+
+static ql_id rig_step(struct rig *rig, int seconds, const char *states)
+{
+    rig_tick(rig, seconds);
+    rig_expect(rig, states);
+    const ql_id id = rig->bus.actions.count > 0 ? rig_last(rig)->id : (ql_id){ 0 };
+    ql_batch_reset(&rig->bus);
+    return id;
+}
+
+/* ---- the main road ------------------------------------------------------------------ */
+
+static void auto_runs_both_steps_and_sees_recovery(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open(&rig, auto_yaml);
+    rig_trouble(&rig, 7, 100);
+    rig_tick(&rig, 1);
+    rig_expect(&rig, "proposed,running!");
+    const struct ql_action first = *rig_last(&rig);
+    assert_true(ql_str_eq(first.command, QL_STR("/bin/ctl drain checkout")));
+    assert_true(ql_str_eq(first.argv, QL_STR("/bin/ctl\0drain\0checkout\0")));
+    assert_int_equal(first.timeout.ns, QL_S(10).ns);
+    assert_int_equal(rig.bus.audits.count, 2);
+    rig_outcome(&rig, first.id, 0);
+    ql_batch_reset(&rig.bus);
+    rig_outcome(&rig, first.id, 0);
+    rig_tick(&rig, 1);
+    rig_expect(&rig, "verifying,running!");
+    const struct ql_action second = *rig_last(&rig);
+    assert_true(second.id.v != first.id.v);
+    assert_true(ql_str_eq(second.command, QL_STR("/bin/ctl restart service/checkout 'in 7'")));
+    ql_batch_reset(&rig.bus);
+    rig_outcome(&rig, second.id, 0);
+    (void)rig_step(&rig, 1, "verifying");
+    (void)rig_step(&rig, 30, "");
+    rig_member(&rig, 7, 100, "service/checkout", false);
+    (void)rig_step(&rig, 1, "succeeded,succeeded");
+    (void)rig_step(&rig, 3600, "");
+    rig_close(&rig);
+}
+
+static void approval_starts_and_silence_expires(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open_one(&rig, "approve", "auto", false);
+    rig_trouble(&rig, 1, 100);
+    ql_id id = rig_step(&rig, 1, "proposed,awaiting approval");
+    rig_command(&rig, QL_COMMAND_APPROVE, id);
+    rig_tick(&rig, 60);
+    rig_expect(&rig, "running!");
+    assert_true(ql_str_eq(rig_last(&rig)->by, QL_STR("ana")));
+    ql_batch_reset(&rig.bus);
+    rig_command(&rig, QL_COMMAND_APPROVE, id); /* twice starts nothing twice */
+    rig_command(&rig, QL_COMMAND_REJECT, id);
+    (void)rig_step(&rig, 1, "");
+    rig_close(&rig);
+
+    rig_open_one(&rig, "approve", "auto", false);
+    rig_trouble(&rig, 1, 100);
+    id = rig_step(&rig, 1, "proposed,awaiting approval");
+    (void)rig_step(&rig, 3599, "");
+    (void)rig_step(&rig, 1, "expired");
+    rig_command(&rig, QL_COMMAND_APPROVE, id); /* too late */
+    (void)rig_step(&rig, 1, "");
+    rig_cause(&rig, 1, "service/checkout", "db_connections", 0.9);
+    (void)rig_step(&rig, 1, ""); /* and it is not asked again for this incident */
+    rig_close(&rig);
+}
+
+static void a_rejected_run_never_starts(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open_one(&rig, "approve", "approve", false);
+    rig_trouble(&rig, 1, 100);
+    const ql_id id = rig_step(&rig, 1, "proposed,awaiting approval");
+    rig_command(&rig, QL_COMMAND_REJECT, id);
+    (void)rig_step(&rig, 1, "rejected");
+    rig_command(&rig, QL_COMMAND_APPROVE, id);
+    rig_cause(&rig, 1, "service/checkout", "db_connections", 0.95);
+    (void)rig_step(&rig, 1, "");
+    rig_incident(&rig, 1, QL_INC_RESOLVED, "service/checkout");
+    (void)rig_step(&rig, 600, "");
+    rig_close(&rig);
+}
+
+static void an_incident_that_ends_takes_its_question_along(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open_one(&rig, "approve", "approve", false);
+    rig_trouble(&rig, 1, 100);
+    const ql_id id = rig_step(&rig, 1, "proposed,awaiting approval");
+    rig_incident(&rig, 1, QL_INC_RESOLVED, "service/checkout");
+    (void)rig_step(&rig, 1, "expired");
+    rig_command(&rig, QL_COMMAND_APPROVE, id);
+    (void)rig_step(&rig, 1, "");
+    rig_close(&rig);
+}
+
+/* ---- modes ---------------------------------------------------------------------------- */
+
+static const struct { const char *mode, *ceiling; bool dry_run; const char *states; }
+    mode_rows[] = {
+        { "auto", "auto", false, "proposed,running!" },
+        { "auto", "approve", false, "proposed,awaiting approval" },
+        { "approve", "auto", false, "proposed,awaiting approval" },
+        { "auto", "observe", false, "proposed" },
+        { "observe", "auto", false, "proposed" },
+        { "auto", "off", false, "" },
+        { "off", "auto", false, "" },
+        { "auto", "auto", true, "proposed,dry run" },
+        { "approve", "auto", true, "proposed,dry run" },
+        { "observe", "auto", true, "proposed" },
+    };
+
+static void the_lower_mode_holds(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < QL_COUNT_OF(mode_rows); i++) {
+        struct rig rig;
+        rig_open_one(&rig, mode_rows[i].mode, mode_rows[i].ceiling, mode_rows[i].dry_run);
+        rig_trouble(&rig, 1, 100);
+        (void)rig_step(&rig, 1, mode_rows[i].states);
+        rig_close(&rig);
+    }
+}
+
+static void a_lowered_ceiling_binds_what_waits(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open_one(&rig, "approve", "approve", false);
+    rig_trouble(&rig, 1, 100);
+    const ql_id id = rig_step(&rig, 1, "proposed,awaiting approval");
+    struct ql_config *lower = rig_config("act: {mode: observe}\n");
+    assert_int_equal(ql_act_stage.adopt_config(rig.stage, lower), QL_OK);
+    rig_command(&rig, QL_COMMAND_APPROVE, id);
+    (void)rig_step(&rig, 1, "refused");
+    rig_close(&rig);
+    ql_config_free(lower);
+}
+
+/* ---- gates ------------------------------------------------------------------------------ */
+
+static void low_confidence_is_refused_once_and_can_grow(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open_one(&rig, "auto", "auto", false);
+    rig_incident(&rig, 1, QL_INC_OPENED, "service/checkout");
+    rig_member(&rig, 1, 100, "service/checkout", true);
+    rig_cause(&rig, 1, "service/checkout", "m", 0.5);
+    rig_tick(&rig, 1);
+    rig_expect(&rig, "refused");
+    assert_true(ql_str_eq(rig_last(&rig)->reason,
+                          QL_STR("refused by gate 'confidence': confidence 0.50 is under the "
+                                 "0.80 asked")));
+    const ql_id id = rig_last(&rig)->id;
+    ql_batch_reset(&rig.bus);
+    rig_cause(&rig, 1, "service/checkout", "m", 0.6);
+    (void)rig_step(&rig, 1, "");
+    rig_cause(&rig, 1, "service/checkout", "m", 0.85);
+    const ql_id started = rig_step(&rig, 1, "proposed,running!");
+    assert_int_equal(started.v, id.v); /* the same attempt, now passed */
+    rig_close(&rig);
+}
+
+static void without_an_open_signal_nothing_can_be_verified(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open_one(&rig, "auto", "auto", false);
+    rig_incident(&rig, 1, QL_INC_OPENED, "service/checkout");
+    rig_cause(&rig, 1, "service/checkout", "m", 0.9);
+    (void)rig_step(&rig, 1, "refused");
+    rig_member(&rig, 1, 100, "service/web", true); /* neither suspect nor symptom */
+    rig_cause(&rig, 1, "service/checkout", "m", 0.9);
+    (void)rig_step(&rig, 1, "");
+    rig_member(&rig, 1, 101, "service/checkout", true);
+    rig_cause(&rig, 1, "service/checkout", "m", 0.9);
+    (void)rig_step(&rig, 1, "proposed,running!");
+    rig_close(&rig);
+}
+
+static void signals_without_data_start_nothing(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open_one(&rig, "auto", "auto", false);
+    rig_incident(&rig, 1, QL_INC_OPENED, "service/checkout");
+    rig_member(&rig, 1, 101, "service/checkout", true);
+    (void)rig_step(&rig, 1, "");
+    rig_absence(&rig, 101, true);
+    rig_cause(&rig, 1, "service/checkout", "m", 0.9);
+    rig_tick(&rig, 1);
+    rig_expect(&rig, "refused");
+    assert_true(ql_str_eq(rig_last(&rig)->reason,
+                          QL_STR("refused by gate 'verifiable': the open signals get no data any "
+                                 "more: recovery could not be seen")));
+    rig_close(&rig);
+}
+
+static const struct { const char *name; bool safe; } name_rows[] = {
+    { "service/checkout", true }, { "host/10.0.0.7:9100", true }, { "pod/a_b-c.d@e", true },
+    { "service/a;rm -rf", false }, { "service/$(x)", false }, { "service/-rf", false },
+    { "service/a b", false }, { "service/", false }, { "", false }, { "service/\xC3\xA9", false },
+    { "service/a\nb", false }, { "-x/a", false },
+};
+
+static void names_from_outside_are_held_to_safe_letters(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < QL_COUNT_OF(name_rows); i++) {
+        assert_int_equal(ql_ac_name_is_safe(ql_str_of(name_rows[i].name)), name_rows[i].safe);
+    }
+    struct rig rig;
+    rig_open_one(&rig, "auto", "auto", false);
+    (void)rig_entity(&rig, "service/$(reboot)");
+    rig_incident(&rig, 1, QL_INC_OPENED, "service/$(reboot)");
+    rig_member(&rig, 1, 101, "service/$(reboot)", true);
+    rig_cause(&rig, 1, "service/$(reboot)", "m", 0.9);
+    (void)rig_step(&rig, 1, "refused");
+    rig_close(&rig);
+}
+
+static void one_run_holds_an_entity(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open_one(&rig, "auto", "auto", false);
+    rig_trouble(&rig, 1, 100);
+    const ql_id id = rig_step(&rig, 1, "proposed,running!");
+    rig_trouble(&rig, 2, 200);
+    (void)rig_step(&rig, 1, "refused");
+    rig_outcome(&rig, id, 0);
+    rig_member(&rig, 1, 100, "service/checkout", false);
+    /* The first succeeded; the second waited and is asked again by itself. */
+    (void)rig_step(&rig, 1, "verifying,succeeded,proposed,running!");
+    rig_close(&rig);
+}
+
+static void runs_of_an_hour_are_limited(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open(&rig, "act: {mode: auto, runs_per_hour_max: 2}\n"
+                   "runbooks:\n"
+                   "- {name: r, entity: 'service/*', mode: auto, steps: [{name: go, run: [/b/x]}]}\n");
+    const char *const entities[] = { "service/checkout", "service/payments", "service/web" };
+    for (uint64_t i = 0; i < 3; i++) {
+        rig_incident(&rig, i + 1, QL_INC_OPENED, entities[i]);
+        rig_member(&rig, i + 1, i + 100, entities[i], true);
+        rig_cause(&rig, i + 1, entities[i], "m", 0.9);
+    }
+    (void)rig_step(&rig, 1, "proposed,running!,proposed,running!,refused");
+    rig_close(&rig);
+}
+
+/* ---- bad ends ----------------------------------------------------------------------------- */
+
+static void a_failed_step_ends_the_run_and_two_stop_it(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open_one(&rig, "auto", "auto", false);
+    rig_trouble(&rig, 1, 100);
+    ql_id id = rig_step(&rig, 1, "proposed,running!");
+    rig_outcome(&rig, id, 3);
+    rig_tick(&rig, 1);
+    rig_expect(&rig, "failed,refused"); /* the second: back-off */
+    assert_true(ql_str_eq(rig.bus.actions.at[0].reason, QL_STR("exit status 3: last line")));
+    ql_batch_reset(&rig.bus);
+    (void)rig_step(&rig, 59, "");
+    (void)rig_step(&rig, 1, "proposed,running!");
+    id = ql_act_id((ql_id){ 1 }, QL_STR("restart"), 2, 0);
+    rig_outcome(&rig, id, 1);
+    const ql_id stopped = rig_step(&rig, 1, "failed,escalated");
+    rig_cause(&rig, 1, "service/checkout", "m", 0.9);
+    (void)rig_step(&rig, 3600, "");
+    /* The next incident is told that a person must look. */
+    rig_trouble(&rig, 2, 200);
+    (void)rig_step(&rig, 1, "escalated");
+    rig_restart(&rig);
+    rig_command(&rig, QL_COMMAND_APPROVE, stopped);
+    (void)rig_step(&rig, 1, "proposed,running!"); /* until a person says otherwise */
+    rig_close(&rig);
+}
+
+static void no_word_from_a_step_is_a_failure_that_is_not_retried(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open_one(&rig, "auto", "auto", false);
+    rig_trouble(&rig, 1, 100);
+    const ql_id id = rig_step(&rig, 1, "proposed,running!");
+    (void)rig_step(&rig, 39, "");
+    (void)rig_step(&rig, 1, "failed");
+    rig_outcome(&rig, id, 0); /* too late */
+    rig_cause(&rig, 1, "service/checkout", "m", 0.9);
+    (void)rig_step(&rig, 600, "");
+    rig_close(&rig);
+}
+
+static void missing_data_is_not_recovery(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open_one(&rig, "auto", "auto", false);
+    rig_trouble(&rig, 1, 100);
+    const ql_id id = rig_step(&rig, 1, "proposed,running!");
+    rig_outcome(&rig, id, 0);
+    (void)rig_step(&rig, 1, "verifying");
+    rig_absence(&rig, 100, true);
+    (void)rig_step(&rig, 10, "");
+    rig_member(&rig, 1, 100, "service/checkout", false); /* given up, not recovered */
+    (void)rig_step(&rig, 10, "");
+    (void)rig_step(&rig, 280, "ineffective,refused");
+    rig_close(&rig);
+}
+
+static void data_that_comes_back_calm_is_recovery(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open_one(&rig, "auto", "auto", false);
+    rig_trouble(&rig, 1, 100);
+    const ql_id id = rig_step(&rig, 1, "proposed,running!");
+    rig_outcome(&rig, id, 0);
+    (void)rig_step(&rig, 1, "verifying");
+    rig_absence(&rig, 100, true);
+    (void)rig_step(&rig, 10, "");
+    rig_absence(&rig, 100, false);
+    rig_restart(&rig);
+    (void)rig_step(&rig, 10, "");
+    rig_member(&rig, 1, 100, "service/checkout", false);
+    (void)rig_step(&rig, 10, "succeeded");
+    rig_close(&rig);
+}
+
+/* A leak: each restart helps for a while. It is not restarted for ever. */
+static void a_success_that_does_not_last_counts_against_it(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open_one(&rig, "auto", "auto", false);
+    uint64_t signal = 100;
+    for (uint64_t incident = 1; incident <= 2; incident++) {
+        rig_trouble(&rig, incident, signal);
+        const ql_id id = rig_step(&rig, 1, "proposed,running!");
+        rig_outcome(&rig, id, 0);
+        (void)rig_step(&rig, 1, "verifying");
+        rig_member(&rig, incident, signal++, "service/checkout", false);
+        (void)rig_step(&rig, 30, "succeeded");
+        rig_incident(&rig, incident, QL_INC_RESOLVED, "service/checkout");
+        (void)rig_step(&rig, 600, "");
+    }
+    rig_trouble(&rig, 3, signal);
+    rig_tick(&rig, 1);
+    rig_expect(&rig, "escalated");
+    const ql_id stopped = rig_last(&rig)->id;
+    ql_batch_reset(&rig.bus);
+    rig_command(&rig, QL_COMMAND_APPROVE, stopped);
+    (void)rig_step(&rig, 1, "proposed,running!");
+    rig_close(&rig);
+}
+
+static void a_success_that_lasts_clears_the_strikes(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open_one(&rig, "auto", "auto", false);
+    uint64_t signal = 100;
+    for (uint64_t incident = 1; incident <= 5; incident++) {
+        rig_trouble(&rig, incident, signal);
+        const ql_id id = rig_step(&rig, 1, "proposed,running!");
+        rig_outcome(&rig, id, 0);
+        (void)rig_step(&rig, 1, "verifying");
+        rig_member(&rig, incident, signal++, "service/checkout", false);
+        (void)rig_step(&rig, 30, "succeeded");
+        rig_incident(&rig, incident, QL_INC_RESOLVED, "service/checkout");
+        (void)rig_step(&rig, 4000, "");
+    }
+    rig_close(&rig);
+}
+
+static void an_open_incident_is_not_fixed_twice_after_a_success(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open_one(&rig, "auto", "auto", false);
+    rig_trouble(&rig, 1, 100);
+    const ql_id id = rig_step(&rig, 1, "proposed,running!");
+    rig_outcome(&rig, id, 0);
+    rig_member(&rig, 1, 101, "service/checkout", true); /* joined while it ran */
+    (void)rig_step(&rig, 1, "verifying");
+    rig_member(&rig, 1, 100, "service/checkout", false);
+    (void)rig_step(&rig, 30, "succeeded");
+    rig_cause(&rig, 1, "service/checkout", "m", 0.9); /* the other is still closing */
+    (void)rig_step(&rig, 30, "");
+    rig_close(&rig);
+}
+
+static void a_merged_incident_gives_its_signals_away(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open_one(&rig, "approve", "approve", false);
+    rig_trouble(&rig, 2, 100);
+    (void)rig_step(&rig, 1, "proposed,awaiting approval");
+    rig_incident(&rig, 1, QL_INC_OPENED, "service/web");
+    rig_incident(&rig, 2, QL_INC_MERGED, "service/checkout");
+    rig.bus.incidents.at[1].merged_into.v = 1;
+    rig_member(&rig, 1, 100, "service/checkout", true);
+    rig_cause(&rig, 1, "service/checkout", "m", 0.9);
+    (void)rig_step(&rig, 1, "expired,proposed,awaiting approval");
+    rig_close(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(auto_runs_both_steps_and_sees_recovery),
+        cmocka_unit_test(approval_starts_and_silence_expires),
+        cmocka_unit_test(a_rejected_run_never_starts),
+        cmocka_unit_test(an_incident_that_ends_takes_its_question_along),
+        cmocka_unit_test(the_lower_mode_holds),
+        cmocka_unit_test(a_lowered_ceiling_binds_what_waits),
+        cmocka_unit_test(low_confidence_is_refused_once_and_can_grow),
+        cmocka_unit_test(without_an_open_signal_nothing_can_be_verified),
+        cmocka_unit_test(signals_without_data_start_nothing),
+        cmocka_unit_test(names_from_outside_are_held_to_safe_letters),
+        cmocka_unit_test(one_run_holds_an_entity),
+        cmocka_unit_test(runs_of_an_hour_are_limited),
+        cmocka_unit_test(a_failed_step_ends_the_run_and_two_stop_it),
+        cmocka_unit_test(no_word_from_a_step_is_a_failure_that_is_not_retried),
+        cmocka_unit_test(missing_data_is_not_recovery),
+        cmocka_unit_test(data_that_comes_back_calm_is_recovery),
+        cmocka_unit_test(a_success_that_does_not_last_counts_against_it),
+        cmocka_unit_test(a_success_that_lasts_clears_the_strikes),
+        cmocka_unit_test(an_open_incident_is_not_fixed_twice_after_a_success),
+        cmocka_unit_test(a_merged_incident_gives_its_signals_away),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
