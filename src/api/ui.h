@@ -1,7 +1,7 @@
 /* ui.h - the built page's files, embedded in the binary already compressed.
  *
- * ui_files.c (from the build of ui/) defines the table; a build without the page links
- * ui_none.c, in which nothing is found, and `GET /` then says how to get one.
+ * The table in ui_files.c comes from the build of ui/ (ui_embed.py); in a build without the
+ * page it is empty, nothing is found, and `GET /` then says how to get one.
  *
  * Ownership     static; lives for ever.
  * Threads       any.
