@@ -47,7 +47,7 @@ def main(dist, out_dir):
     packed_dir = os.path.join(out_dir, "ui_files.p")
     os.makedirs(packed_dir, exist_ok=True)
     assembly = [".section .rodata"]
-    rows = []
+    rows, kept = [], set()
     for index, (address, path) in enumerate(sorted(page_files(dist))):
         suffix = os.path.splitext(path)[1]
         if suffix not in TYPES:
@@ -58,11 +58,14 @@ def main(dist, out_dir):
         packed = os.path.abspath(os.path.join(packed_dir, digest + ".gz"))
         squeezed = gzip.compress(plain, 9, mtime=0)
         write_changed(packed, squeezed)
+        kept.add(os.path.basename(packed))
         assembly += [f".global ql_ui_file_{index}", ".balign 16", f"ql_ui_file_{index}:",
                      f'.incbin "{packed}"']
         immutable = "true" if address.startswith("/assets/") else "false"
         rows.append(f'QL_UI_FILE({index}, "{address}", "{TYPES[suffix]}", "\\"{digest}\\"", '
                     f"{len(squeezed)}, {len(plain)}, {immutable})")
+    for name in set(os.listdir(packed_dir)) - kept:
+        os.unlink(os.path.join(packed_dir, name))
     assembly.append('.section .note.GNU-stack,"",%progbits')
     write_changed(os.path.join(out_dir, "ui_files.S"), ("\n".join(assembly) + "\n").encode())
     write_changed(os.path.join(out_dir, "ui_files.def"), ("\n".join(rows) + "\n").encode())

@@ -3,13 +3,13 @@
 
 #define QL_UI_FILE(index, path, type, etag, gzip_bytes, plain_bytes, immutable)                    \
     extern const unsigned char ql_ui_file_##index[];
-#include "ui_files.def"
+#include "api/ui_files.def"
 #undef QL_UI_FILE
 
 static const struct ql_ui_file ui_files[] = {
 #define QL_UI_FILE(index, path, type, etag, gzip_bytes, plain_bytes, immutable)                    \
     { path, type, etag, ql_ui_file_##index, gzip_bytes, plain_bytes, immutable },
-#include "ui_files.def"
+#include "api/ui_files.def"
 #undef QL_UI_FILE
     { 0 }, /* a build without the page has this row only */
 };
