@@ -1,0 +1,357 @@
+/* replay_test - a day through the running engine, then again from its journal: twice from
+ * the beginning, and once from the checkpoint in the middle. The same digests, the same
+ * incidents; and a kill without a goodbye loses and repeats nothing.
+ *
+ * The engine runs with its clock on the input, so the day takes seconds. */
+#include "base/rng.h"
+#include "base/stat.h"
+#include "config/config.h"
+#include "engine/engine.h"
+#include "engine/replay.h"
+#include "model/labels.h"
+#include "wire/wire.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <snappy-c.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { SERVICES = 6, METRICS = 4, STEP_S = 15, FAULT_AT = 500, FAULT_END = 560, STEPS = 700 };
+#define START_S INT64_C(1767603600)
+#define SEED UINT64_C(7)
+
+static const char *const services[SERVICES] = { "web", "cart", "checkout", "payment", "stock", "mail" };
+static const char *const metrics[METRICS] = { "cpu_ratio", "latency_ms", "db_connections_in_use",
+                                              "requests_total" };
+
+struct place { char dir[64]; atomic_uint acknowledged, refused; };
+
+static int setup(void **state)
+{
+    struct place *place = calloc(1, sizeof(*place));
+    (void)snprintf(place->dir, sizeof(place->dir), "/tmp/ql-replay-XXXXXX");
+    *state = place;
+    return mkdtemp(place->dir) == NULL;
+}
+
+static int teardown(void **state)
+{
+    struct place *place = *state;
+    char command[128];
+    const pid_t pid = fork();
+    (void)snprintf(command, sizeof(command), "%s", place->dir);
+    if (pid == 0) {
+        (void)execlp("rm", "rm", "-rf", command, (char *)NULL);
+        _exit(1);
+    }
+    (void)waitpid(pid, NULL, 0);
+    free(place);
+    return 0;
+}
+
+/* ---- a day ------------------------------------------------------------------------- */
+
+static size_t put_varint(char *at, uint64_t value)
+{
+    size_t bytes = 0;
+    for (; value >= 0x80; value >>= 7) {
+        at[bytes++] = (char)(unsigned char)(value | 0x80);
+    }
+    at[bytes++] = (char)value;
+    return bytes;
+}
+
+static double day_value(struct ql_rng *rng, int service, int metric, int step)
+{
+    const bool fault = step >= FAULT_AT && step < FAULT_END;
+    const double noise = ql_rng_normal(rng);
+    switch (metric) {
+    case 0: return 0.3 + 0.02 * noise;
+    case 1: return (service <= 2 && fault ? 900.0 : 120.0) + 6.0 * noise;
+    case 2: return service == 2 && step >= FAULT_AT - 20 && step < FAULT_END
+                       ? fmin(100.0, 12.0 + 5.0 * (step - FAULT_AT + 20)) + fabs(noise)
+                       : 12.0 + 1.5 * noise;
+    default: return 1000.0 * step + 40.0 * fabs(noise);
+    }
+}
+
+/* One step of the day as a snappy remote-write body. */
+static void day_body(struct ql_rng *rng, int step, struct ql_buf *out)
+{
+    static char plain[65536];
+    size_t used = 0;
+    for (int s = 0; s < SERVICES; s++) {
+        for (int m = 0; m < METRICS; m++) {
+            struct ql_buf labels;
+            char text[128], sample[32];
+            ql_buf_init(&labels, 4096);
+            (void)snprintf(text, sizeof(text), "%s{service=\"%s\"}", metrics[m], services[s]);
+            assert_int_equal(ql_labels_parse(ql_str_of(text), &labels), QL_OK);
+            const double value = day_value(rng, s, m, step);
+            size_t bytes = 1;
+            sample[0] = 0x09;
+            memcpy(sample + bytes, &value, sizeof(value));
+            bytes += sizeof(value);
+            sample[bytes++] = 0x10;
+            bytes += put_varint(sample + bytes, (uint64_t)(START_S + step * STEP_S) * 1000);
+            plain[used++] = 0x0a;
+            used += put_varint(plain + used, labels.bytes + 2 + bytes);
+            memcpy(plain + used, labels.at, labels.bytes);
+            used += labels.bytes;
+            plain[used++] = 0x12;
+            used += put_varint(plain + used, bytes);
+            memcpy(plain + used, sample, bytes);
+            used += bytes;
+            ql_buf_fini(&labels);
+        }
+    }
+    char *at;
+    size_t packed = snappy_max_compressed_length(used);
+    ql_buf_reset(out);
+    assert_int_equal(ql_buf_reserve(out, packed, &at), QL_OK);
+    assert_int_equal(snappy_compress(plain, used, at, &packed), SNAPPY_OK);
+    ql_buf_advance(out, packed);
+}
+
+/* Alerts as a rule on latency would send them, every minute while it lasts. */
+static bool day_alerts(int step, struct ql_buf *out)
+{
+    const bool firing = step >= FAULT_AT + 4 && step < FAULT_END + 4;
+    char starts[QL_TIME_TEXT_BYTES], ends[QL_TIME_TEXT_BYTES];
+    if ((!firing && step != FAULT_END + 4) || step % 4 != 0) {
+        return false;
+    }
+    const ql_time began = { (START_S + (FAULT_AT + 4) * STEP_S) * QL_NS_PER_S };
+    const ql_time until = { (START_S + step * STEP_S + (firing ? 300 : 0)) * QL_NS_PER_S };
+    ql_buf_reset(out);
+    for (int s = 0; s < 3; s++) {
+        (void)ql_buf_printf(out, "%c{\"labels\":{\"alertname\":\"HighLatency\",\"service\":\"%s\","
+                            "\"severity\":\"critical\"},\"startsAt\":\"%s\",\"endsAt\":\"%s\"}",
+                            s == 0 ? '[' : ',', services[s], ql_time_text(began, starts),
+                            ql_time_text(until, ends));
+    }
+    (void)ql_buf_char(out, ']');
+    return true;
+}
+
+/* ---- driving the engine --------------------------------------------------------------- */
+
+static struct ql_config *day_config(const struct place *place, struct ql_buf *yaml)
+{
+    struct ql_config *config;
+    struct ql_buf why;
+    ql_buf_init(&why, 4096);
+    ql_buf_reset(yaml);
+    (void)ql_buf_printf(yaml, "server:\n  data_dir: %s\nlimits:\n  sample_behind_max: 30d\n"
+                        "engine:\n  journal_max: 16MiB\n  tick: 10s\n  journal_sync: 0s\n"
+                        "correlate:\n  close: 5m\n", place->dir);
+    if (ql_config_parse(ql_buf_view(yaml), "test", &config, &why) != QL_OK) {
+        fail_msg("%s", why.at);
+    }
+    ql_buf_fini(&why);
+    return config;
+}
+
+static void day_done(void *context, ql_err err)
+{
+    struct place *place = context;
+    atomic_fetch_add(err == QL_OK ? &place->acknowledged : &place->refused, 1);
+}
+
+static void day_submit(struct ql_engine *engine, struct place *place, enum ql_door door,
+                       const struct ql_buf *body, ql_time at)
+{
+    const struct ql_accept *accept = ql_engine_accept(engine);
+    const bool write = door == QL_DOOR_REMOTE_WRITE;
+    const struct ql_wire_limits limits = { 20 << 20 };
+    struct ql_reject reject;
+    struct ql_batch *batch;
+    memset(&reject, 0, sizeof(reject));
+    while ((batch = accept->batch_take(accept->host)) == NULL) {
+        (void)usleep(200);
+    }
+    const struct ql_wire_input in = {
+        .door = door, .encoding = write ? QL_ENCODING_SNAPPY : QL_ENCODING_NONE,
+        .format = write ? QL_FORMAT_PROTOBUF : QL_FORMAT_JSON, .accepted = at,
+        .origin = { "", 0 }, .body = ql_buf_view(body) };
+    assert_int_equal(ql_wire_decode(&in, &limits, batch, &reject), QL_OK);
+    const struct ql_submission submission = {
+        .door = (uint16_t)door, .encoding = (uint8_t)in.encoding, .format = (uint8_t)in.format,
+        .accepted = at, .origin = in.origin, .bytes = in.body, .batch = batch,
+        .done = day_done, .context = place };
+    assert_int_equal(accept->submit(accept->host, &submission), QL_OK);
+}
+
+static struct ql_engine *day_open(const struct place *place, struct ql_stats *stats)
+{
+    struct ql_buf yaml, why;
+    struct ql_engine *engine = NULL;
+    ql_buf_init(&yaml, 4096);
+    ql_buf_init(&why, 4096);
+    struct ql_config *config = day_config(place, &yaml);
+    const struct ql_engine_env env = { .config = config, .config_yaml = ql_buf_view(&yaml),
+                                       .stats = stats, .clock_input = true };
+    if (ql_engine_open(&env, &engine, &why) != QL_OK) {
+        fail_msg("%s", why.at);
+    }
+    assert_int_equal(ql_engine_start(engine), QL_OK);
+    ql_buf_fini(&yaml);
+    ql_buf_fini(&why);
+    return engine;
+}
+
+/* Steps [from, to) of the day; the noise of a step depends on the step alone. */
+static void day_run(struct ql_engine *engine, struct place *place, int from, int to)
+{
+    struct ql_buf body;
+    ql_buf_init(&body, 1 << 20);
+    for (int step = from; step < to; step++) {
+        const ql_time at = { (START_S + step * STEP_S) * QL_NS_PER_S };
+        struct ql_rng rng;
+        ql_rng_init(&rng, SEED + (uint64_t)step, "day");
+        day_body(&rng, step, &body);
+        day_submit(engine, place, QL_DOOR_REMOTE_WRITE, &body, at);
+        if (day_alerts(step, &body)) {
+            day_submit(engine, place, QL_DOOR_ALERTS, &body, at);
+        }
+    }
+    ql_buf_fini(&body);
+}
+
+struct seen { uint64_t opened, resolved, causes, ids_hash; char suspect[128]; };
+
+static void seen_tick(void *context, uint64_t sequence, ql_time now, const struct ql_batch *bus)
+{
+    struct seen *seen = context;
+    (void)sequence;
+    (void)now;
+    for (uint32_t i = 0; i < bus->incidents.count; i++) {
+        const struct ql_incident *incident = &bus->incidents.at[i];
+        seen->opened += incident->event == QL_INC_OPENED;
+        seen->resolved += incident->event == QL_INC_RESOLVED;
+        const uint64_t next[3] = { seen->ids_hash, incident->id.v, incident->event };
+        seen->ids_hash = ql_hash64(next, sizeof(next));
+    }
+    for (uint32_t i = 0; i < bus->causes.count; i++) {
+        if (bus->causes.at[i].rank == 1) {
+            (void)snprintf(seen->suspect, sizeof(seen->suspect), "%.*s",
+                           QL_STR_ARG(bus->causes.at[i].metric));
+        }
+    }
+    seen->causes += bus->causes.count;
+}
+
+static struct ql_replay_result replay(const struct place *place, bool from_checkpoint,
+                                      struct seen *ret_seen)
+{
+    struct ql_replay_result result;
+    struct ql_buf why;
+    struct ql_stats *stats = ql_stats_new(4096);
+    const struct ql_replay_env env = { .data_dir = place->dir, .stats = stats, .tick = seen_tick,
+                                       .context = ret_seen, .from_checkpoint = from_checkpoint };
+    memset(ret_seen, 0, sizeof(*ret_seen));
+    ql_buf_init(&why, 4096);
+    if (ql_replay_run(&env, &result, &why) != QL_OK) {
+        fail_msg("%s", why.bytes > 0 ? why.at : "replay failed");
+    }
+    ql_stats_free(stats);
+    ql_buf_fini(&why);
+    return result;
+}
+
+/* ---- tests -------------------------------------------------------------------------------- */
+
+static void a_day_gives_the_same_again(void **state)
+{
+    struct place *place = *state;
+    struct ql_stats *stats = ql_stats_new(4096);
+    struct seen first, second, middle;
+    print_message("seed %llu\n", (unsigned long long)SEED);
+    struct ql_engine *engine = day_open(place, stats);
+    day_run(engine, place, 0, FAULT_AT + 10);
+    ql_engine_stop(engine); /* leaves a checkpoint in the middle of the incident */
+    ql_engine_free(engine);
+    engine = day_open(place, stats);
+    day_run(engine, place, FAULT_AT + 10, STEPS);
+    ql_engine_stop(engine);
+    ql_engine_free(engine);
+    assert_int_equal(atomic_load(&place->refused), 0);
+
+    const struct ql_replay_result one = replay(place, false, &first);
+    const struct ql_replay_result two = replay(place, false, &second);
+    assert_true(one.ticks > STEPS);
+    assert_true(one.compared > STEPS - 10);
+    assert_true(one.digest == two.digest);
+    assert_int_equal(first.opened, 1);
+    assert_int_equal(first.resolved, 1);
+    assert_int_equal(second.ids_hash, first.ids_hash);
+    assert_true(first.causes > 0);
+    assert_string_equal(first.suspect, "db_connections_in_use");
+
+    /* The last stop's checkpoint is the newest; the one before stands in the middle. */
+    const struct ql_replay_result part = replay(place, true, &middle);
+    assert_true(part.first_sequence > one.first_sequence);
+    ql_stats_free(stats);
+}
+
+static bool day_acknowledged(const struct place *place, unsigned count)
+{
+    for (int i = 0; i < 20000 && atomic_load(&place->acknowledged) < count; i++) {
+        (void)usleep(500);
+    }
+    return atomic_load(&place->acknowledged) >= count;
+}
+
+/* A child runs part of the day and dies without stopping; what it acknowledged is told
+ * through a pipe first. The parent goes on, and ends where an undisturbed run ends. */
+static void a_kill_loses_and_repeats_nothing(void **state)
+{
+    struct place *place = *state;
+    int from = 0;
+    struct seen seen;
+    static const int cuts[] = { 120, 502, 508, 530, 566, STEPS };
+    for (size_t i = 0; i < QL_COUNT_OF(cuts); i++) {
+        const pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+            struct ql_stats *stats = ql_stats_new(4096);
+            struct ql_engine *engine = day_open(place, stats);
+            const unsigned before = atomic_load(&place->acknowledged);
+            day_run(engine, place, from, cuts[i]);
+            _exit(day_acknowledged(place, before + (unsigned)(cuts[i] - from)) ? 0 : 1);
+        }
+        int status = 0;
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 0);
+        from = cuts[i];
+    }
+    struct ql_stats *stats = ql_stats_new(4096);
+    struct ql_engine *engine = day_open(place, stats);
+    ql_engine_stop(engine);
+    ql_engine_free(engine);
+    ql_stats_free(stats);
+    const struct ql_replay_result result = replay(place, false, &seen);
+    /* Every step was acknowledged, so every step is in the journal, once. */
+    assert_true(result.records >= STEPS);
+    assert_int_equal(seen.opened, 1);
+    assert_int_equal(seen.resolved, 1);
+    assert_string_equal(seen.suspect, "db_connections_in_use");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_day_gives_the_same_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_kill_loses_and_repeats_nothing, setup, teardown),
+    };
+    return cmocka_run_group_tests_name("engine/replay", tests, NULL, NULL);
+}
