@@ -37,6 +37,7 @@ struct ql_series {
 _Static_assert(sizeof(struct ql_series) == 64, "one cache line, no hidden padding");
 #define QL_SERIES_STALE 1u     /* a hole was emitted and nothing came since */
 #define QL_SERIES_DERIVED 2u   /* made by normalise from spans or logs */
+#define QL_SERIES_ENRICHED 4u  /* enrich has looked for its entity */
 
 struct ql_series_table;
 
