@@ -224,7 +224,11 @@ static void core_thread_checkpoint(struct ql_engine *engine, uint64_t sequence, 
     ql_buf_init(&core, (size_t)1 << 32);
     engine->machine.sequence = sequence;
     engine->machine.now = now;
-    ql_err err = ql_machine_save_core(&engine->machine, &core);
+    /* What sealed before this tick is not in the state: it must be in history by now. */
+    ql_err err = ql_history_flush(engine->history);
+    if (err == QL_OK) {
+        err = ql_machine_save_core(&engine->machine, &core);
+    }
     parts[0] = ql_buf_view(&core);
     for (uint32_t i = 0; i < count && err == QL_OK; i++) {
         err = ql_buf_check(&engine->shards[i].state);

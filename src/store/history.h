@@ -31,6 +31,8 @@ QL_MUST_USE ql_err ql_history_open(const char *data_dir, double days, struct ql_
                                    struct ql_history **ret_history);
 void ql_history_close(struct ql_history *history); /* writes what is queued first */
 QL_MUST_USE ql_err ql_history_append(struct ql_history *history, const struct ql_history_row *row);
+/* Waits until everything appended so far is committed; the error of the newest group. */
+QL_MUST_USE ql_err ql_history_flush(struct ql_history *history);
 /* Appends raw samples in [from, to] to out->samples, bands to out->bands, oldest first. */
 QL_MUST_USE ql_err ql_history_read(struct ql_history *history, ql_series_id series, ql_time from,
                                    ql_time to, struct ql_batch *out);
