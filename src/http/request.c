@@ -106,10 +106,14 @@ static ql_err request_headers(struct ql_http_request *request, const char *metho
 /* "http://host/path", as proxies are sent it, is "/path". */
 static char *request_origin_form(char *uri)
 {
-    if (strncasecmp(uri, "http://", 7) != 0) {
+    if (strncasecmp(uri, "http://", strlen("http://")) != 0) {
         return uri;
     }
-    char *slash = strchr(uri + 7, '/');
+    char *colon = strchr(uri, ':');
+    char *slash = colon == NULL ? NULL : strpbrk(colon, "/?");
+    for (int i = 0; i < 2 && slash != NULL && *slash == '/'; i++) {
+        slash = strpbrk(slash + 1, "/?"); /* the third ends the host's name */
+    }
     return slash == NULL ? uri : slash;
 }
 

@@ -128,6 +128,7 @@ static void body_make(const char *text, struct ql_buf *out)
 
 #define WRITE "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\n" \
               "X-Prometheus-Remote-Write-Version: 0.1.0\r\n"
+#define JSON "Content-Type: application/json\r\n"
 #define DROPPED_ANY(source) "source=\"" source "\""
 #define DROPPED(source, reason) "source=\"" source "\",reason=\"" reason "\""
 
@@ -182,6 +183,29 @@ static const struct row write_rows[] = {
       "shutting down", "dropped", DROPPED("remote_write", "queue_full"), 1, false },
 };
 
+static const struct row other_rows[] = {
+    { "alerts", "/api/v2/alerts", JSON,
+      "[{\"labels\":{\"alertname\":\"A\"},\"startsAt\":\"2026-01-05T09:00:00Z\"}]", 0, 0, 200,
+      "Content-Length: 0", "", "accepted", "source=\"alerts\"", 1, false },
+    { "no alerts are fine", "/api/v2/alerts", JSON, "[]", 0, 0, 200, "", "", "accepted",
+      "source=\"alerts\"", 0, false },
+    { "alerts that do not parse", "/api/v2/alerts", JSON, "[{", 0, 0, 400, "application/json",
+      "\"", "dropped", DROPPED_ANY("alerts"), 1, false },
+    { "alerts as a form", "/api/v2/alerts",
+      "Content-Type: application/x-www-form-urlencoded\r\n", "[%{", 0, 0, 415, "",
+      "application/json", "dropped", DROPPED("alerts", "content_type"), 1, false },
+    { "alerts while the disk is full", "/api/v2/alerts", JSON,
+      "[{\"labels\":{\"alertname\":\"A\"}}]", 0, QL_E_IO, 503, "Retry-After", "journal", "dropped",
+      DROPPED("alerts", "disk_full"), 1, false },
+    { "the first API", "/api/v1/alerts", JSON, "[]", 0, 0, 410, "", "/api/v2/alerts", "dropped",
+      "", 0, false },
+    { "a change", "/api/v1/changes", JSON,
+      "{\"kind\":\"deploy\",\"entity\":\"checkout\",\"summary\":\"1.2.3\"}", 0, 0, 200,
+      "application/json", "{\"accepted\":1}", "accepted", "source=\"changes\"", 1, false },
+    { "a change that is none", "/api/v1/changes", JSON, "[[", 0, 0, 400, "application/json",
+      "{\"error\":\"", "dropped", DROPPED_ANY("changes"), 1, false },
+};
+
 static struct reply row_post(const struct fixture *f, const struct row *row)
 {
     struct ql_buf body;
@@ -226,6 +250,13 @@ static void test_write(void **state)
 {
     for (size_t i = 0; i < QL_COUNT_OF(write_rows); i++) {
         row_check(state, &write_rows[i]);
+    }
+}
+
+static void test_others(void **state)
+{
+    for (size_t i = 0; i < QL_COUNT_OF(other_rows); i++) {
+        row_check(state, &other_rows[i]);
     }
 }
 
@@ -283,6 +314,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_write),
+        cmocka_unit_test(test_others),
         cmocka_unit_test_setup_teardown(test_journal_gets_the_bytes, doors_up, doors_down),
         cmocka_unit_test_setup_teardown(test_more_senders_than_batches, doors_up, doors_down),
     };

@@ -68,8 +68,10 @@ static ql_err table_origin(const struct ql_scrape *scrape, const char *instance,
 static ql_err table_target(const struct ql_scrape *scrape, const char *instance, ql_time now,
                            struct scrape_target *target)
 {
+    const double timeout_s =
+        scrape->timeout_s < scrape->interval_s ? scrape->timeout_s : scrape->interval_s;
     *target = (struct scrape_target){ .interval_ns = (int64_t)(scrape->interval_s * 1e9),
-                                      .timeout_ms = (int32_t)(scrape->timeout_s * 1e3) };
+                                      .timeout_ms = (int32_t)(timeout_s * 1e3) };
     ql_buf_init(&target->origin, QL_LABELS_BYTES_MAX);
     if (asprintf(&target->url, "%s://%s%s", scrape->scheme, instance, scrape->path) < 0) {
         target->url = NULL;

@@ -1,0 +1,212 @@
+"""What every end-to-end case needs: a running quell, other programs beside it, patience.
+
+Standard library only. Everything listens on loopback, lives in one temporary folder and is
+ended by its process id.
+"""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+READY_S = 20
+STOP_S = 20
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class Failed(Exception):
+    """The case does not hold; the text says what was seen and what was wanted."""
+
+
+class Skipped(Exception):
+    """The case cannot run here; the text says why."""
+
+
+def check(truth, text):
+    if not truth:
+        raise Failed(text)
+
+
+def need(program):
+    """The path of a program, or a reason to skip."""
+    found = shutil.which(program)
+    if found is None:
+        raise Skipped(f"{program} is not installed")
+    return found
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def fetch(url, body=None, headers=None, method=None, timeout=10):
+    """(status, headers, bytes); a refusal is an answer, not an exception."""
+    request = urllib.request.Request(url, data=body, headers=headers or {}, method=method)
+    try:
+        with _direct.open(request, timeout=timeout) as answer:
+            return answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read()
+
+
+def fetch_json(url, **more):
+    status, _, body = fetch(url, **more)
+    check(status == 200, f"GET {url}: {status} {body[:300]!r}")
+    return json.loads(body)
+
+
+def wait_until(what, ask, seconds=30, every=0.1):
+    """The first true answer of `ask`. Refused connections count as "not yet"."""
+    end = time.monotonic() + seconds
+    last = None
+    while time.monotonic() < end:
+        try:
+            last = ask()
+            if last:
+                return last
+        except (OSError, Failed) as error:
+            last = error
+        time.sleep(every)
+    raise Failed(f"not within {seconds} s: {what} (last: {last!r})")
+
+
+def metric(text, name, **labels):
+    """Sum of a metric's samples that have these labels, from exposition text."""
+    total, seen = 0.0, False
+    for line in text.splitlines():
+        head, _, value = line.rpartition(" ")
+        if head.split("{")[0] != name:
+            continue
+        if all(f'{key}="{wanted}"' in head for key, wanted in labels.items()):
+            total, seen = total + float(value), True
+    return total if seen else 0.0
+
+
+class Program:
+    """A child process with its output in a file."""
+
+    def __init__(self, name, argv, folder):
+        self.name = name
+        self.log_path = os.path.join(folder, f"{name}.log")
+        with open(self.log_path, "ab") as log:
+            self.child = subprocess.Popen(argv, stdout=log, stderr=log, cwd=folder,
+                                          stdin=subprocess.DEVNULL)
+
+    def alive(self):
+        return self.child.poll() is None
+
+    def signal(self, number):
+        if self.alive():
+            os.kill(self.child.pid, number)
+
+    def stop(self, number=signal.SIGTERM):
+        """Ends it and returns its exit status; SIGKILL only when it does not listen."""
+        self.signal(number)
+        try:
+            return self.child.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.signal(signal.SIGKILL)
+            self.child.wait()
+            return None
+
+    def log(self, lines=30):
+        with open(self.log_path, errors="replace") as log:
+            return "".join(log.readlines()[-lines:])
+
+
+class Place:
+    """One case's temporary folder and all that runs in it."""
+
+    def __init__(self, quell):
+        self.binary = os.path.abspath(quell)
+        self.folder = tempfile.mkdtemp(prefix="quell-e2e-")
+        self.programs = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for program in reversed(self.programs):
+            program.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def write(self, name, text):
+        with open(self.path(name), "w") as file:
+            file.write(text)
+        return self.path(name)
+
+    def run(self, name, argv):
+        program = Program(name, argv, self.folder)
+        self.programs.append(program)
+        return program
+
+    def quell(self, config=""):
+        return Quell(self, config)
+
+    def logs(self):
+        return "\n".join(f"--- {p.name}\n{p.log()}" for p in self.programs)
+
+
+class Quell:
+    """A running daemon on a free port."""
+
+    def __init__(self, place, config):
+        self.place = place
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.config_path = place.write("quell.yaml", config) if config else None
+        self.data = place.path("data")
+        self.start()
+
+    def start(self):
+        argv = [self.place.binary, "serve", "--listen", f"127.0.0.1:{self.port}",
+                "--data", self.data]
+        if self.config_path:
+            argv += ["--config", self.config_path]
+        self.program = self.place.run("quell", argv)
+        wait_until("quell is ready", self.ready, READY_S)
+
+    def ready(self):
+        if not self.program.alive():
+            raise Failed(f"quell ended with {self.program.child.returncode}:\n{self.program.log()}")
+        return fetch(f"{self.url}/-/ready")[0] == 200
+
+    def get(self, path, **parameters):
+        query = urllib.parse.urlencode(parameters, doseq=True)
+        return fetch_json(f"{self.url}{path}{'?' + query if query else ''}")
+
+    def post(self, path, body, content_type="application/json", **headers):
+        headers["Content-Type"] = content_type
+        headers = {key.replace("_", "-"): value for key, value in headers.items()}
+        return fetch(self.url + path, body=body, headers=headers, method="POST")
+
+    def metrics(self):
+        return fetch(f"{self.url}/metrics")[2].decode()
+
+    def metric(self, name, **labels):
+        return metric(self.metrics(), name, **labels)
+
+    def accepted(self, source):
+        return self.metric("ql_records_accepted_total", source=source)
+
+    def dropped(self, source, **labels):
+        return self.metric("ql_records_dropped_total", source=source, **labels)
+
+    def series(self, selector, limit=10000):
+        return self.get("/api/v1/series", **{"match[]": selector, "limit": limit})["series"]
+
+    def points(self, selector, **more):
+        answer = self.get("/api/v1/query_range", **{"match[]": selector}, **more)
+        return [s["points"] for s in answer["series"]]
