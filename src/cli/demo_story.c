@@ -301,6 +301,6 @@ void demo_story_worth(const struct demo_run *with, const struct demo_run *withou
                  demo_span(w->hurt, w->well, b));
     (void)printf("  %-42s %14s %14s\n", "from the fault until all was well",
                  demo_span(o->fault, o->well, a), demo_span(w->fault, w->well, b));
-    (void)printf("  Both were run and measured, in the shop's time. Without the fix the same day was run with act.mode\n"
-                 "  off, and a person restarted checkout a while after the first critical alert (--human).\n");
+    (void)printf("  Both days were run and measured, in the shop's time. Without the fix act.mode was off, and\n"
+                 "  a person restarted checkout a while after the first critical alert (--human).\n");
 }
