@@ -1,0 +1,333 @@
+/* nm_runs.c - samples to points: the path that every number takes.
+ *
+ * Method       runs go in blocks: while one block is judged, the next one's hash slots are
+ *              fetched, then its rows, because a look-up in a large table is one cache miss
+ *              and nothing else (performance.md 1).
+ */
+#include "normalise/normalise_int.h"
+
+#include "model/counter.h"
+#include "model/labels.h"
+
+#include <math.h>
+
+enum { BLOCK = 32 };
+#define VALUE_ABS_MAX 1e150
+#define STALE_MARKER_BITS UINT64_C(0x7ff0000000000002)
+
+struct runs_pass {
+    struct nm *nm;
+    ql_time oldest, newest; /* what is not too far from now */
+    struct ql_point *point; /* where the next one goes */
+    double absence_steps;
+    uint32_t source;
+    uint64_t accepted, added, dropped[NM_REASON_COUNT], holes;
+};
+
+double nm_stale_marker(void)
+{
+    const uint64_t bits = STALE_MARKER_BITS;
+    double v;
+    memcpy(&v, &bits, sizeof(v));
+    return v;
+}
+
+static bool is_stale_marker(double v)
+{
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof(bits));
+    return bits == STALE_MARKER_BITS;
+}
+
+/* A silence is dated half a step after the last sample, so that what was only delayed
+ * still fits behind it. */
+static ql_time hole_time(const struct ql_series *row)
+{
+    const int64_t half_ms = row->step_ms / 2;
+    return ql_time_add(row->last_at, QL_MS(half_ms < 1 ? 1 : half_ms));
+}
+
+/* A series that is silent by absence already has a point behind its last sample. */
+static ql_time series_floor(const struct ql_series *row)
+{
+    const bool hole = (row->flags & QL_SERIES_STALE) != 0 && (row->learn & NM_MARKED) == 0;
+    return hole ? hole_time(row) : row->last_at;
+}
+
+static void point_put(struct runs_pass *pass, uint32_t index, struct ql_point point)
+{
+    point.series = index;
+    *pass->point++ = point;
+}
+
+static void hole_put(struct runs_pass *pass, uint32_t index, ql_time at)
+{
+    const struct ql_point hole = { .at = at, .raw = nm_stale_marker(), .kind = QL_POINT_HOLE };
+    point_put(pass, index, hole);
+    pass->holes++;
+}
+
+static void sample_stale_marker(struct runs_pass *pass, struct ql_series *row, uint32_t index,
+                                ql_time at)
+{
+    if ((row->flags & QL_SERIES_STALE) == 0) {
+        hole_put(pass, index, at);
+    }
+    row->flags |= QL_SERIES_STALE;
+    row->learn |= NM_MARKED;
+    row->last_at = at;
+    pass->accepted++;
+}
+
+/* A gap that no tick saw, because the samples came late together, is a hole all the same. */
+static void sample_gap(struct runs_pass *pass, const struct ql_series *row, uint32_t index,
+                       ql_time at)
+{
+    const double gap_ms = (double)(at.ns - row->last_at.ns) / 1e6;
+    if ((row->flags & QL_SERIES_STALE) == 0 && row->step_ms != 0 && row->seen_count > 2 &&
+        gap_ms > pass->absence_steps * (double)row->step_ms) {
+        hole_put(pass, index, hole_time(row));
+    }
+}
+
+static void sample_value(struct runs_pass *pass, struct ql_series *row, uint32_t index,
+                         struct ql_sample sample)
+{
+    const struct ql_sample previous = { row->last_at, row->last_raw };
+    const bool is_first = row->seen_count == 0 || (row->learn & NM_MARKED) != 0;
+    if (row->seen_count != 0) {
+        sample_gap(pass, row, index, sample.at);
+    }
+    if (!is_first) {
+        row->step_ms = nm_step_learn(row->step_ms, (sample.at.ns - previous.at.ns) / 1000000,
+                                     row->seen_count);
+        nm_type_learn(row, previous.value, sample.value);
+    }
+    struct ql_point point = ql_counter_judge((enum ql_metric_type)row->type,
+                                             is_first ? NULL : &previous, sample);
+    if (nm_type_is_open(row)) {
+        point.kind = QL_POINT_HOLE;
+        point.value = 0.0;
+    }
+    if (!(fabs(point.value) <= VALUE_ABS_MAX)) {
+        point.kind = QL_POINT_HOLE; /* a step over a tiny time: no rate that could be judged */
+        point.value = 0.0;
+    }
+    point_put(pass, index, point);
+    row->last_at = sample.at;
+    row->last_raw = sample.value;
+    row->seen_count += row->seen_count != UINT32_MAX;
+    row->flags &= (uint8_t)~QL_SERIES_STALE;
+    row->learn &= ~NM_MARKED;
+    pass->accepted++;
+}
+
+static inline void sample_push(struct runs_pass *pass, struct ql_series *row, uint32_t index,
+                               struct ql_sample sample)
+{
+    const ql_time floor = series_floor(row);
+    if (sample.at.ns <= floor.ns) {
+        pass->dropped[sample.at.ns == row->last_at.ns ? NM_REASON_DUPLICATE : NM_REASON_OLD]++;
+    } else if (sample.at.ns > pass->newest.ns) {
+        pass->dropped[NM_REASON_FUTURE]++;
+    } else if (sample.at.ns < pass->oldest.ns) {
+        pass->dropped[NM_REASON_OLD]++;
+    } else if (fabs(sample.value) <= VALUE_ABS_MAX) {
+        sample_value(pass, row, index, sample);
+    } else if (is_stale_marker(sample.value)) {
+        sample_stale_marker(pass, row, index, sample.at);
+    } else {
+        pass->dropped[NM_REASON_NOT_FINITE]++;
+    }
+}
+
+/* ---- series seen for the first time ----------------------------------------------- */
+
+/* May this source bring one more new series in this minute? */
+static bool quota_is_open(struct nm *nm, uint32_t source)
+{
+    struct nm_quota *quota = &nm->quotas[source < NM_SOURCE_COUNT ? source : 0];
+    const int64_t minute = nm->due.now_s / 60;
+    if (quota->minute != minute) {
+        *quota = (struct nm_quota){ .minute = minute };
+    }
+    return quota->count < nm->config->series_new_per_min_max;
+}
+
+/* A block in another form than before may name a series that is known. */
+static bool series_is_known(struct nm *nm, ql_str labels)
+{
+    bool canonical;
+    ql_buf_reset(&nm->scratch);
+    if (ql_labels_check(labels, &canonical) != QL_OK || canonical ||
+        ql_labels_canonical(labels, &nm->scratch) != QL_OK) {
+        return false;
+    }
+    const ql_str block = ql_buf_view(&nm->scratch);
+    const ql_series_id id = { ql_hash128_of(block.at, block.bytes) };
+    return ql_series_find(nm->table, id) != QL_MAP_NONE;
+}
+
+static uint32_t series_make(struct runs_pass *pass, const struct ql_run *run)
+{
+    struct nm *nm = pass->nm;
+    uint32_t index;
+    bool is_new;
+    const bool open = quota_is_open(nm, pass->source);
+    if (!open && !series_is_known(nm, run->labels)) {
+        pass->dropped[NM_REASON_CARDINALITY] += run->sample_count;
+        return QL_MAP_NONE;
+    }
+    const ql_err err =
+        ql_series_add(nm->table, run->raw, run->labels, run->type, &index, &is_new);
+    if (err != QL_OK || index >= nm->due.series_max) {
+        const bool bad = ql_err_class_of(err) == QL_CLASS_DATA;
+        pass->dropped[bad ? NM_REASON_MALFORMED : NM_REASON_CARDINALITY] += run->sample_count;
+        return QL_MAP_NONE;
+    }
+    if (is_new) {
+        struct ql_series *row = ql_series_at(nm->table, index);
+        if (row->type == QL_METRIC_UNKNOWN) {
+            nm_type_of_name(row, ql_series_name(nm->table, index));
+        }
+        nm->quotas[pass->source < NM_SOURCE_COUNT ? pass->source : 0].count++;
+        pass->added++;
+    }
+    return index;
+}
+
+/* ---- runs ------------------------------------------------------------------------- */
+
+static void run_push(struct runs_pass *pass, const struct ql_run *run, uint32_t index,
+                     const struct ql_sample *samples)
+{
+    if (index == QL_MAP_NONE) {
+        index = series_make(pass, run);
+        if (index == QL_MAP_NONE) {
+            return;
+        }
+    }
+    struct ql_series *row = ql_series_at(pass->nm->table, index);
+    if (row->type == QL_METRIC_UNKNOWN && run->type != QL_METRIC_UNKNOWN) {
+        row->type = (uint8_t)run->type; /* the sender tells by now */
+    }
+    const struct ql_point *before = pass->point;
+    for (uint32_t i = 0; i < run->sample_count; i++) {
+        sample_push(pass, row, index, samples[run->sample_first + i]);
+    }
+    if (pass->point != before) {
+        nm_due_seen(&pass->nm->due, row, index, pass->absence_steps);
+    }
+}
+
+static void block_prefetch(const struct nm *nm, const struct ql_run *runs, uint32_t from,
+                           uint32_t count)
+{
+    for (uint32_t i = from; i < count && i < from + BLOCK; i++) {
+        ql_series_prefetch_raw(nm->table, runs[i].raw);
+    }
+}
+
+static void block_push(struct runs_pass *pass, const struct ql_run *runs, uint32_t count,
+                       const struct ql_sample *samples)
+{
+    uint32_t found[BLOCK];
+    for (uint32_t i = 0; i < count; i++) {
+        found[i] = ql_series_find_raw(pass->nm->table, runs[i].raw);
+        if (found[i] != QL_MAP_NONE) {
+            __builtin_prefetch(ql_series_at(pass->nm->table, found[i]), 1);
+            nm_due_prefetch(&pass->nm->due, found[i]);
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        run_push(pass, &runs[i], found[i], samples);
+    }
+}
+
+/* How far from now a sample may be; settings may be larger than time itself. */
+static ql_time time_near(ql_time now, double distance_s)
+{
+    const double ns = (double)now.ns + distance_s * 1e9;
+    return (ql_time){ ns >= 9.2e18 ? INT64_MAX : ns <= -9.2e18 ? INT64_MIN + 1 : (int64_t)ns };
+}
+
+/* Every sample makes at most one point, and one hole before it. */
+static bool pass_begin(struct runs_pass *pass, struct nm *nm, ql_time now, struct ql_batch *bus,
+                       uint64_t samples)
+{
+    *pass = (struct runs_pass){ .nm = nm, .source = bus->source };
+    pass->oldest = time_near(now, -nm->config->sample_behind_s_max);
+    pass->newest = time_near(now, nm->config->sample_ahead_s_max);
+    pass->absence_steps = nm->config->absence_steps;
+    pass->point = samples * 2 <= UINT32_MAX ? ql_batch_more_points(bus, (uint32_t)samples * 2)
+                                            : NULL;
+    if (pass->point == NULL) {
+        nm_drop(&nm->counts, bus->source, NM_REASON_BATCH_FULL, samples);
+        return false;
+    }
+    return true;
+}
+
+static void pass_end(struct runs_pass *pass, struct ql_batch *bus)
+{
+    struct nm_counts *counts = &pass->nm->counts;
+    bus->points.count = (uint32_t)(pass->point - bus->points.at);
+    for (uint32_t reason = 0; reason < NM_REASON_COUNT; reason++) {
+        if (pass->dropped[reason] != 0) {
+            nm_drop(counts, pass->source, (enum nm_reason)reason, pass->dropped[reason]);
+        }
+    }
+    nm_count_accepted(counts, pass->source, pass->accepted, pass->added);
+    ql_stat_add(counts->holes, (int64_t)pass->holes);
+}
+
+void nm_runs_push(struct nm *nm, ql_time now, struct ql_batch *bus)
+{
+    struct runs_pass pass;
+    const struct ql_run *runs = bus->runs.at;
+    const uint32_t count = bus->runs.count;
+    uint64_t samples = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        QL_ASSERT((uint64_t)runs[i].sample_first + runs[i].sample_count <= bus->samples.count);
+        samples += runs[i].sample_count;
+    }
+    if (samples == 0 || !pass_begin(&pass, nm, now, bus, samples)) {
+        return;
+    }
+    block_prefetch(nm, runs, 0, count);
+    for (uint32_t from = 0; from < count; from += BLOCK) {
+        block_prefetch(nm, runs, from + BLOCK, count);
+        block_push(&pass, runs + from, count - from < BLOCK ? count - from : BLOCK,
+                   bus->samples.at);
+    }
+    pass_end(&pass, bus);
+}
+
+/* ---- silence ---------------------------------------------------------------------- */
+
+struct runs_silence { struct nm *nm; struct ql_batch *bus; };
+
+static void series_is_silent(void *context, uint32_t index)
+{
+    const struct runs_silence *silence = context;
+    struct ql_series *row = ql_series_at(silence->nm->table, index);
+    if ((row->flags & QL_SERIES_STALE) != 0) {
+        return; /* a stale marker said it before */
+    }
+    struct ql_point *point = ql_batch_add_point(silence->bus);
+    if (point == NULL) {
+        nm_drop(&silence->nm->counts, NM_SOURCE_DERIVED, NM_REASON_BATCH_FULL, 1);
+        return;
+    }
+    *point = (struct ql_point){
+        .at = hole_time(row), .raw = nm_stale_marker(), .series = index, .kind = QL_POINT_HOLE
+    };
+    row->flags |= QL_SERIES_STALE;
+    ql_stat_add(silence->nm->counts.holes, 1);
+}
+
+void nm_runs_tick(struct nm *nm, struct ql_batch *bus)
+{
+    struct runs_silence silence = { nm, bus };
+    nm_due_sweep(&nm->due, nm->table, nm->config->absence_steps, series_is_silent, &silence);
+}
