@@ -279,7 +279,8 @@ static void series_weigh(struct ql_dt_series *s, const struct ql_dt_params *p,
     const float weight = v->sum > s->evidence ? p->attack : p->release;
     float evidence = s->evidence + weight * (v->sum - s->evidence);
     evidence = evidence < EVIDENCE_LEAST ? 0.0f : evidence;
-    if (s->evidence <= 0.0f && evidence > 0.0f) {
+    /* While a signal is open its onset, and with it its id, stays. */
+    if (s->evidence <= 0.0f && evidence > 0.0f && (s->flags & QL_DT_OPEN) == 0) {
         s->rise_ns = at_ns;
     }
     /* An excursion counts once, by its crest: what is calibrated is how often one opens. */

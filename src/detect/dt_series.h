@@ -68,6 +68,11 @@ struct ql_dt_pools {
 };
 void ql_dt_pools_init(struct ql_dt_pools *pools);
 
+/* Flags of a series, kept by the stage; while OPEN the onset stays. */
+#define QL_DT_OPEN 1u   /* a signal about values is open */
+#define QL_DT_ABSENT 2u /* an absence signal is open */
+#define QL_DT_LISTED 4u /* stands in the stage's list of open series */
+
 struct ql_dt_series {
     int64_t last_ns;
     double origin;             /* first value; all floats below are relative to it */

@@ -14,9 +14,6 @@
 #include "model/record.h"
 
 /* Bits of ql_dt_series.flags */
-#define QL_DT_OPEN 1u   /* a signal about values is open */
-#define QL_DT_ABSENT 2u /* an absence signal is open */
-#define QL_DT_LISTED 4u /* stands in the stage's list of open series */
 
 struct ql_dt_rule {
     float threshold;       /* evidence surprise that opens */

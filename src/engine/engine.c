@@ -9,8 +9,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define ENGINE_COMMAND_BYTES_MAX 65536u
+#define ENGINE_SETTLE_S 10
 
 static struct ql_batch *engine_accept_take(void *host)
 {
@@ -226,8 +228,28 @@ ql_err ql_engine_reload(struct ql_engine *engine, ql_str yaml)
     return err;
 }
 
+/* Until the core has seen all that was accepted, so that its last digests find their way
+ * into the journal too. A journal that cannot be written is not waited for. */
+static void engine_settle(struct ql_engine *engine)
+{
+    const uint64_t newest = ql_sequencer_refuse(engine->sequencer);
+    if (!engine->core_running || ql_sequencer_now(engine->sequencer).ns == QL_TIME_NONE.ns) {
+        return;
+    }
+    ql_sequencer_wish_tick(engine->sequencer);
+    struct timespec deadline;
+    (void)clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += ENGINE_SETTLE_S;
+    (void)pthread_mutex_lock(&engine->lock);
+    while (engine->core_tick < newest &&
+           pthread_cond_timedwait(&engine->moved, &engine->lock, &deadline) == 0) {
+    }
+    (void)pthread_mutex_unlock(&engine->lock);
+}
+
 void ql_engine_stop(struct ql_engine *engine)
 {
+    engine_settle(engine);
     ql_sequencer_stop(engine->sequencer);
     engine_threads_stop(engine);
     ql_events_close(&engine->events);

@@ -92,7 +92,7 @@ static void engine_deliver_series(struct ql_engine *engine, const struct ql_entr
         engine_send(&engine->shards[0].ring, message);
         return;
     }
-    struct ql_batch *parts[QL_SHARDS_MAX];
+    struct ql_batch *parts[QL_SHARDS_MAX] = { NULL };
     for (uint32_t i = 0; i < count; i++) {
         while ((parts[i] = engine_pool_take(&engine->parts)) == NULL) {
             const struct timespec pause = { .tv_nsec = 1000000 };
@@ -158,7 +158,7 @@ static void shard_thread_tick(struct engine_shard *s, const struct engine_messag
     ql_shard_tick(shard, message->now, ql_core_requests(engine->machine.core), out);
     if ((message->flags & QL_TICK_CHECKPOINT) != 0) {
         ql_buf_reset(&s->state);
-        (void)ql_shard_save(shard, &s->state); /* a failure shows in ql_buf_check() */
+        s->state.failed = ql_shard_save(shard, &s->state) != QL_OK || s->state.failed;
     }
     (void)pthread_mutex_lock(&engine->lock);
     s->closed_tick = message->sequence;

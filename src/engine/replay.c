@@ -10,6 +10,7 @@
 
 #define REPLAY_STATE_BYTES_MAX ((size_t)16 << 30)
 #define REPLAY_PROGRESS_RECORDS 4096u
+#define REPLAY_TICKS_KEPT 4096u /* a tick's digest is journaled some records behind it */
 
 static ql_err replay_input(struct ql_machine *machine, const struct ql_journal_record *record,
                            ql_str origin, ql_str body)
@@ -63,19 +64,19 @@ struct replay {
     struct ql_machine machine;
     const struct ql_replay_env *env;
     struct ql_replay_result result;
-    struct ql_buf digests;  /* of the newest tick */
-    uint64_t digest_tick;
+    struct replay_kept { uint64_t tick; struct ql_buf digests; } kept[REPLAY_TICKS_KEPT];
     struct ql_buf *why;
 };
 
 static void replay_tick(void *context, uint64_t sequence, ql_time now, const struct ql_batch *bus)
 {
     struct replay *r = context;
-    ql_buf_reset(&r->digests);
-    (void)ql_machine_digests(&r->machine, &r->digests);
-    r->digest_tick = sequence;
+    struct replay_kept *kept = &r->kept[r->result.ticks % REPLAY_TICKS_KEPT];
+    kept->tick = sequence;
+    ql_buf_reset(&kept->digests);
+    (void)ql_machine_digests(&r->machine, &kept->digests);
     const uint64_t next[2] = { r->result.digest,
-                               ql_hash64(r->digests.at, r->digests.bytes) };
+                               ql_hash64(kept->digests.at, kept->digests.bytes) };
     r->result.digest = ql_hash64(next, sizeof(next));
     r->result.ticks++;
     if (r->env->tick != NULL) {
@@ -83,22 +84,34 @@ static void replay_tick(void *context, uint64_t sequence, ql_time now, const str
     }
 }
 
-/* The newest tick's digests against the recorded ones; names the first that differs. */
+static const struct replay_kept *replay_find(const struct replay *r, uint64_t tick)
+{
+    for (uint32_t i = 0; i < REPLAY_TICKS_KEPT && i < r->result.ticks; i++) {
+        const struct replay_kept *kept = &r->kept[(r->result.ticks - 1 - i) % REPLAY_TICKS_KEPT];
+        if (kept->tick == tick) {
+            return kept;
+        }
+    }
+    return NULL;
+}
+
+/* A tick's digests against the recorded ones; names the first stage that differs. */
 static ql_err replay_compare(void *context, uint64_t tick_sequence, ql_str recorded)
 {
     struct replay *r = context;
-    if (tick_sequence != r->digest_tick || r->env->config != NULL) {
+    const struct replay_kept *kept = replay_find(r, tick_sequence);
+    if (kept == NULL || r->env->config != NULL) {
         return QL_OK;
     }
     r->result.compared++;
-    if (ql_str_eq(recorded, ql_buf_view(&r->digests))) {
+    const ql_str made = ql_buf_view(&kept->digests);
+    if (ql_str_eq(recorded, made)) {
         return QL_OK;
     }
     char name[64], at[QL_TIME_TEXT_BYTES];
     uint32_t i = 0;
-    while ((i + 1) * sizeof(uint64_t) <= recorded.bytes &&
-           (i + 1) * sizeof(uint64_t) <= r->digests.bytes &&
-           memcmp(recorded.at + i * sizeof(uint64_t), r->digests.at + i * sizeof(uint64_t),
+    while ((i + 1) * sizeof(uint64_t) <= recorded.bytes && (i + 1) * sizeof(uint64_t) <= made.bytes &&
+           memcmp(recorded.at + i * sizeof(uint64_t), made.at + i * sizeof(uint64_t),
                   sizeof(uint64_t)) == 0) {
         i++;
     }
@@ -139,6 +152,20 @@ static ql_err replay_open_machine(struct replay *r, const char *checkpoint_dir,
     return err;
 }
 
+/* Settings that stand before the first input have no time yet. */
+static void replay_count(struct ql_replay_result *result, const struct ql_journal_record *record)
+{
+    if (result->records++ == 0) {
+        result->first = QL_TIME_NONE;
+        result->first_sequence = record->sequence;
+    }
+    if (result->first.ns == QL_TIME_NONE.ns) {
+        result->first = (ql_time){ record->now_ns };
+    }
+    result->last = (ql_time){ record->now_ns };
+    result->last_sequence = record->sequence;
+}
+
 static ql_err replay_loop(struct replay *r, struct ql_journal_reader *reader)
 {
     const struct ql_replay_hooks hooks = { .keep_config = r->env->config != NULL,
@@ -159,12 +186,7 @@ static ql_err replay_loop(struct replay *r, struct ql_journal_reader *reader)
             }
             return err;
         }
-        if (r->result.records++ == 0) {
-            r->result.first = (ql_time){ record.now_ns };
-            r->result.first_sequence = record.sequence;
-        }
-        r->result.last = (ql_time){ record.now_ns };
-        r->result.last_sequence = record.sequence;
+        replay_count(&r->result, &record);
         if (r->env->progress != NULL && r->result.records % REPLAY_PROGRESS_RECORDS == 0) {
             r->env->progress(r->env->context, r->result.records, r->result.last);
         }
@@ -196,7 +218,9 @@ ql_err ql_replay_run(const struct ql_replay_env *env, struct ql_replay_result *r
     }
     r->env = env;
     r->why = ret_why;
-    ql_buf_init(&r->digests, 65536);
+    for (uint32_t i = 0; i < REPLAY_TICKS_KEPT; i++) {
+        ql_buf_init(&r->kept[i].digests, 65536);
+    }
     err = replay_open_machine(r, checkpoint_dir, first, &from);
     if (err == QL_OK) {
         err = ql_journal_reader_open(journal_dir, from, &reader);
@@ -207,7 +231,9 @@ ql_err ql_replay_run(const struct ql_replay_env *env, struct ql_replay_result *r
     }
     *ret_result = r->result;
     ql_machine_close(&r->machine);
-    ql_buf_fini(&r->digests);
+    for (uint32_t i = 0; i < REPLAY_TICKS_KEPT; i++) {
+        ql_buf_fini(&r->kept[i].digests);
+    }
     free(r);
     return err;
 }

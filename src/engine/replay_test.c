@@ -152,7 +152,9 @@ static struct ql_config *day_config(const struct place *place, struct ql_buf *ya
     ql_buf_reset(yaml);
     (void)ql_buf_printf(yaml, "server:\n  data_dir: %s\nlimits:\n  sample_behind_max: 30d\n"
                         "engine:\n  journal_max: 16MiB\n  tick: 10s\n  journal_sync: 0s\n"
-                        "correlate:\n  close: 5m\n", place->dir);
+                        "correlate:\n  close: 5m\n"
+                        "edges:\n  - caller: service/web\n    callee: service/cart\n"
+                        "  - caller: service/cart\n    callee: service/checkout\n", place->dir);
     if (ql_config_parse(ql_buf_view(yaml), "test", &config, &why) != QL_OK) {
         fail_msg("%s", why.at);
     }
@@ -288,7 +290,7 @@ static void a_day_gives_the_same_again(void **state)
     const struct ql_replay_result one = replay(place, false, &first);
     const struct ql_replay_result two = replay(place, false, &second);
     assert_true(one.ticks > STEPS);
-    assert_true(one.compared > STEPS - 10);
+    assert_true(one.compared > one.ticks - 10);
     assert_true(one.digest == two.digest);
     assert_int_equal(first.opened, 1);
     assert_int_equal(first.resolved, 1);

@@ -34,7 +34,7 @@ struct ql_sequencer {
     ql_time now, ticked;       /* engine time; time of the newest tick */
     int64_t tick_due_ns, synced_ns, checkpoint_due_ns; /* monotonic */
     uint64_t bytes_since_checkpoint, drop_before, journal_bytes;
-    bool started, stopping, closed, tick_wished, healthy, rotate;
+    bool started, refusing, stopping, closed, tick_wished, healthy, rotate;
     struct ql_stat_cell *syncs, *written, *failures;
 };
 
@@ -173,7 +173,7 @@ ql_err ql_sequencer_submit(struct ql_sequencer *s, const struct ql_submission *s
     const size_t bytes = submission->bytes.bytes + submission->origin.bytes;
     ql_err err = QL_OK;
     (void)pthread_mutex_lock(&s->lock);
-    if (s->stopping) {
+    if (s->refusing || s->stopping) {
         err = QL_E_CLOSED;
     } else if (!s->healthy) {
         err = QL_E_IO;
@@ -240,7 +240,7 @@ ql_time ql_sequencer_now(struct ql_sequencer *s)
 bool ql_sequencer_healthy(struct ql_sequencer *s)
 {
     (void)pthread_mutex_lock(&s->lock);
-    const bool healthy = s->healthy && !s->stopping;
+    const bool healthy = s->healthy && !s->refusing && !s->stopping;
     (void)pthread_mutex_unlock(&s->lock);
     return healthy;
 }
@@ -411,6 +411,15 @@ ql_err ql_sequencer_start(struct ql_sequencer *s)
     }
     s->started = true;
     return QL_OK;
+}
+
+uint64_t ql_sequencer_refuse(struct ql_sequencer *s)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    s->refusing = true;
+    const uint64_t newest = s->next - 1;
+    (void)pthread_mutex_unlock(&s->lock);
+    return newest;
 }
 
 void ql_sequencer_stop(struct ql_sequencer *s)
