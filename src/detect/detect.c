@@ -1,15 +1,8 @@
-/* detect - the stage: states in one table, judged batch by batch.
- *
- * Cost  the state of a series is four cache lines apart from everything else, so the
- *       points of a batch are walked with the states of the next few on their way.
- */
+/* detect - the stage: points in, signals and bands out, batch by batch. */
 #include "detect/detect.h"
 
-#include "base/pages.h"
 #include "config/config.h"
-#include "detect/dt_budget.h"
-#include "detect/dt_series.h"
-#include "detect/dt_signal.h"
+#include "detect/dt_judge.h"
 #include "detect/dt_why.h"
 #include "model/model_set.h"
 #include "model/series.h"
@@ -18,32 +11,20 @@
 
 enum {
     PREFETCH_POINTS = 10,
-    FAMILY_BUCKETS = 32,
     BAND_EVERY = 16,
     STEADY_MIN = 32,           /* values in a row before silence means anything */
-    ABSENT_MAX = 65536,
-    PROFILE_DAYS = 3           /* after which a profile must have earned its memory */
+    ABSENT_MAX = 65536
 };
-#define PROFILE_AFTER_S 7200.0 /* life of a series before a profile is tried */
-#define PROFILE_REST_DAYS 7.0
 #define FORGET_NS (INT64_C(86400) * QL_NS_PER_S)
-#define STEP_EW 1e-4
 #define STATE_VERSION 1u
 
 struct detect_stage {
     struct ql_series_table *series; /* borrowed from the engine */
-    struct ql_dt_series *states;    /* by series index */
-    struct ql_dt_slab *slabs;       /* 1-based in states */
-    struct ql_dt_pools *pools;      /* [0] of all, then the families' */
-    uint32_t *absent;               /* series with an absence signal, unordered */
-    uint32_t series_max, slab_max, slab_count, slab_free, absent_count;
-    uint32_t active_count;          /* series past warming */
-    bool enabled;
+    struct ql_dt_judge judge;
+    bool enabled;                   /* by configuration */
     double shard_share;             /* of the instance's budget */
-    double step_ms;                 /* mean distance of points of a series */
-    int64_t newest_ns;
-    struct ql_dt_budget budget;
-    struct ql_dt_rule rule;
+    uint32_t *absent;               /* series with an absence signal, unordered */
+    uint32_t absent_count;
     struct ql_buf scratch;          /* label blocks and sentences, one at a time */
     struct ql_stat_cell *points, *opened, *closed, *resets, *threshold, *absent_dropped;
     struct ql_stat_cell *signals_dropped, *bands_dropped, *profiles;
@@ -57,9 +38,7 @@ static void detect_close(void *stage)
     if (d == NULL) {
         return;
     }
-    ql_pages_free(d->states, (size_t)d->series_max * sizeof(*d->states));
-    ql_pages_free(d->slabs, (size_t)d->slab_max * sizeof(*d->slabs));
-    free(d->pools);
+    ql_dt_judge_fini(&d->judge);
     free(d->absent);
     ql_buf_fini(&d->scratch);
     free(d);
@@ -94,78 +73,19 @@ static ql_err detect_open(const struct ql_stage_env *env, void **ret_stage)
         return QL_E_MEMORY;
     }
     d->series = env->series;
-    d->series_max = env->config->series_max;
     d->enabled = env->config->detect_enabled;
-    d->slab_max = env->config->series_max / 4 + 16;
-    d->states = ql_pages_new((size_t)d->series_max * sizeof(*d->states));
-    d->slabs = ql_pages_new((size_t)d->slab_max * sizeof(*d->slabs));
-    d->pools = malloc((1 + FAMILY_BUCKETS) * sizeof(*d->pools));
+    d->shard_share = 1.0 / (env->shard_count > 0 ? (double)env->shard_count : 1.0);
     d->absent = malloc(ABSENT_MAX * sizeof(*d->absent));
     ql_buf_init(&d->scratch, 64 * 1024);
-    if (d->states == NULL || d->slabs == NULL || d->pools == NULL || d->absent == NULL) {
+    if (d->absent == NULL || ql_dt_judge_init(&d->judge, env->config->series_max,
+                                              env->config->signals_per_day * d->shard_share) !=
+                                 QL_OK) {
         detect_close(d);
         return QL_E_MEMORY;
     }
-    for (uint32_t i = 0; i <= FAMILY_BUCKETS; i++) {
-        ql_dt_pools_init(&d->pools[i]);
-    }
-    d->rule = ql_dt_rule_default;
-    d->newest_ns = INT64_MIN;
-    d->shard_share = 1.0 / (env->shard_count > 0 ? (double)env->shard_count : 1.0);
-    ql_dt_budget_init(&d->budget, env->config->signals_per_day * d->shard_share);
     detect_count_cells(d, env->stats);
     *ret_stage = d;
     return QL_OK;
-}
-
-/* ---- profiles ------------------------------------------------------------------- */
-
-static void profile_give_up(struct detect_stage *d, struct ql_dt_series *s, uint32_t step_ms)
-{
-    QL_ASSERT(s->slab > 0);
-    d->slabs[s->slab - 1].next_free = d->slab_free;
-    d->slab_free = s->slab;
-    s->slab = 0;
-    s->season_error = s->slow_error = 0.0f;
-    s->season_short = s->season_long = 0.0f;
-    s->rest = (uint32_t)(PROFILE_REST_DAYS * 86400000.0 / (double)step_ms);
-    ql_stat_add(d->profiles, -1);
-}
-
-static void profile_try(struct detect_stage *d, struct ql_dt_series *s, uint32_t step_ms)
-{
-    uint32_t slab = d->slab_free;
-    if (slab != 0) {
-        d->slab_free = d->slabs[slab - 1].next_free;
-    } else if (d->slab_count < d->slab_max) {
-        slab = ++d->slab_count;
-    } else {
-        s->rest = (uint32_t)(86400000.0 / (double)step_ms);
-        return;
-    }
-    d->slabs[slab - 1] = (struct ql_dt_slab){ 0 };
-    s->slab = slab;
-    s->season_count = 0;
-    s->rest = (uint32_t)(PROFILE_DAYS * 86400000.0 / (double)step_ms);
-    ql_stat_add(d->profiles, 1);
-}
-
-/* `rest` counts down to the next decision: try one, or see whether it was worth it. */
-static void profile_manage(struct detect_stage *d, struct ql_dt_series *s, uint32_t step_ms)
-{
-    if (s->count == 1) {
-        s->rest = step_ms == 0 ? 720 : (uint32_t)(PROFILE_AFTER_S * 1e3 / (double)step_ms);
-    }
-    if (step_ms == 0 || s->rest-- > 0) {
-        return;
-    }
-    if (s->slab == 0) {
-        profile_try(d, s, step_ms);
-    } else if (s->season_error > ql_dt_params_default.season_earns * s->slow_error) {
-        profile_give_up(d, s, step_ms);
-    } else {
-        s->rest = (uint32_t)(PROFILE_DAYS * 86400000.0 / (double)step_ms);
-    }
 }
 
 /* ---- writing -------------------------------------------------------------------- */
@@ -266,7 +186,7 @@ static void band_write(struct detect_stage *d, struct ql_batch *bus, const struc
 static void absent_close(struct detect_stage *d, struct ql_batch *bus, uint32_t series,
                          int64_t at_ns)
 {
-    struct ql_dt_series *s = &d->states[series];
+    struct ql_dt_series *s = &d->judge.states[series];
     struct ql_dt_verdict v;
     ql_dt_series_expect(s, &ql_dt_params_default, &v);
     finding_write(d, bus, &(struct detect_finding){
@@ -283,7 +203,7 @@ static void absent_close(struct detect_stage *d, struct ql_batch *bus, uint32_t 
 
 static void absent_open(struct detect_stage *d, struct ql_batch *bus, const struct ql_point *point)
 {
-    struct ql_dt_series *s = &d->states[point->series];
+    struct ql_dt_series *s = &d->judge.states[point->series];
     const uint16_t steady = s->steady_run;
     s->steady_run = 0;
     if (steady < STEADY_MIN || (s->flags & QL_DT_ABSENT) != 0) {
@@ -319,7 +239,7 @@ static void absent_open(struct detect_stage *d, struct ql_batch *bus, const stru
 /* Closes a value signal whose series is gone for good. */
 static void gone_close(struct detect_stage *d, struct ql_batch *bus, uint32_t series, int64_t at_ns)
 {
-    struct ql_dt_series *s = &d->states[series];
+    struct ql_dt_series *s = &d->judge.states[series];
     struct ql_dt_verdict v;
     ql_dt_series_expect(s, &ql_dt_params_default, &v);
     finding_write(d, bus, &(struct detect_finding){
@@ -341,11 +261,11 @@ static void absent_sweep(struct detect_stage *d, struct ql_batch *bus)
     uint32_t kept = 0;
     for (uint32_t i = 0; i < d->absent_count; i++) {
         const uint32_t series = d->absent[i];
-        struct ql_dt_series *s = &d->states[series];
-        if ((s->flags & QL_DT_ABSENT) != 0 && d->newest_ns - s->last_ns > FORGET_NS) {
-            absent_close(d, bus, series, d->newest_ns);
+        struct ql_dt_series *s = &d->judge.states[series];
+        if ((s->flags & QL_DT_ABSENT) != 0 && d->judge.newest_ns - s->last_ns > FORGET_NS) {
+            absent_close(d, bus, series, d->judge.newest_ns);
             if ((s->flags & QL_DT_OPEN) != 0) {
-                gone_close(d, bus, series, d->newest_ns);
+                gone_close(d, bus, series, d->judge.newest_ns);
             }
         }
         if ((s->flags & QL_DT_ABSENT) != 0) {
@@ -360,78 +280,50 @@ static void absent_sweep(struct detect_stage *d, struct ql_batch *bus)
 /* ---- points --------------------------------------------------------------------- */
 
 static void value_signal(struct detect_stage *d, struct ql_batch *bus,
-                         const struct ql_point *point, const struct ql_dt_verdict *v,
-                         uint32_t step_ms)
+                         const struct ql_point *point, enum ql_dt_change change,
+                         const struct ql_dt_verdict *v)
 {
-    struct ql_dt_series *s = &d->states[point->series];
-    const enum ql_dt_change change = ql_dt_signal_step(s, &d->rule, v, step_ms);
-    if (change == QL_DT_SAME) {
-        return;
-    }
-    if (change == QL_DT_OPENED) {
-        ql_dt_budget_opened(&d->budget);
-    }
+    const struct ql_dt_series *s = &d->judge.states[point->series];
+    const bool closed = change == QL_DT_CLOSED;
     finding_write(d, bus, &(struct detect_finding){
                               .series = point->series,
                               .kind = (enum ql_signal_kind)s->kind,
-                              .phase = change == QL_DT_OPENED ? QL_PHASE_OPEN
-                                       : change == QL_DT_GREW ? QL_PHASE_UPDATE
-                                                              : QL_PHASE_CLOSE,
+                              .phase = closed                    ? QL_PHASE_CLOSE
+                                       : change == QL_DT_OPENED ? QL_PHASE_OPEN
+                                                                : QL_PHASE_UPDATE,
                               .onset_ns = s->rise_ns,
                               .at_ns = point->at.ns,
                               .value = point->value,
-                              .surprise = (double)(change == QL_DT_CLOSED ? s->peak
-                                                                          : v->evidence_surprise),
+                              .surprise = (double)(closed ? s->peak : v->evidence_surprise),
                               .verdict = v,
                           });
 }
 
 static void value_push(struct detect_stage *d, struct ql_batch *bus, const struct ql_point *point)
 {
-    struct ql_dt_series *s = &d->states[point->series];
+    struct ql_dt_series *s = &d->judge.states[point->series];
     const struct ql_series *row = ql_series_at(d->series, point->series);
     if ((s->flags & QL_DT_ABSENT) != 0) {
         absent_close(d, bus, point->series, point->at.ns);
     }
-    const bool open = (s->flags & QL_DT_OPEN) != 0;
-    const bool want_band = open || s->count % BAND_EVERY == 0;
-    const struct ql_dt_commons commons = {
-        .family = &d->pools[1 + row->family % FAMILY_BUCKETS],
-        .all = &d->pools[0],
-        .slab = s->slab > 0 ? &d->slabs[s->slab - 1] : NULL,
-    };
+    const bool want_band = (s->flags & QL_DT_OPEN) != 0 || s->count % BAND_EVERY == 0;
     const struct ql_dt_input in = { point->at.ns, point->value, row->step_ms, want_band };
     struct ql_dt_verdict v;
-    ql_dt_series_step(s, &ql_dt_params_default, &commons, &in, &v);
-    profile_manage(d, s, row->step_ms);
+    const enum ql_dt_change change =
+        ql_dt_judge_value(&d->judge, point->series, row->family, &in, &v);
     s->steady_run = (uint16_t)(s->steady_run < UINT16_MAX ? s->steady_run + 1 : UINT16_MAX);
-    if (!v.judged) {
-        d->active_count += s->count == ql_dt_params_default.warm_count + 1;
-        return;
+    if (change != QL_DT_SAME) {
+        value_signal(d, bus, point, change, &v);
     }
-    value_signal(d, bus, point, &v, row->step_ms);
-    if (want_band) {
+    if (v.judged && want_band) {
         band_write(d, bus, point, &v);
-    }
-    if (row->step_ms != 0) {
-        d->step_ms += (d->step_ms > 0.0 ? STEP_EW : 1.0) * ((double)row->step_ms - d->step_ms);
-    }
-}
-
-static void point_prefetch(const struct detect_stage *d, const struct ql_batch *bus, uint32_t at)
-{
-    if (at < bus->points.count) {
-        const char *state = (const char *)&d->states[bus->points.at[at].series];
-        for (size_t line = 0; line < sizeof(*d->states); line += 64) {
-            __builtin_prefetch(state + line, 1);
-        }
     }
 }
 
 static void point_push(struct detect_stage *d, struct ql_batch *bus, const struct ql_point *point)
 {
-    QL_ASSERT(point->series < d->series_max);
-    struct ql_dt_series *s = &d->states[point->series];
+    QL_ASSERT(point->series < d->judge.series_max);
+    struct ql_dt_series *s = &d->judge.states[point->series];
     switch (point->kind) {
     case QL_POINT_VALUE: value_push(d, bus, point); break;
     case QL_POINT_HOLE:
@@ -441,7 +333,6 @@ static void point_push(struct detect_stage *d, struct ql_batch *bus, const struc
         break;
     case QL_POINT_RESET: ql_stat_add(d->resets, 1); break;
     }
-    d->newest_ns = point->at.ns > d->newest_ns ? point->at.ns : d->newest_ns;
 }
 
 static void detect_push(void *stage, ql_time now, struct ql_batch *bus)
@@ -452,7 +343,9 @@ static void detect_push(void *stage, ql_time now, struct ql_batch *bus)
         return;
     }
     for (uint32_t i = 0; i < bus->points.count; i++) {
-        point_prefetch(d, bus, i + PREFETCH_POINTS);
+        if (i + PREFETCH_POINTS < bus->points.count) {
+            ql_dt_judge_prefetch(&d->judge, bus->points.at[i + PREFETCH_POINTS].series);
+        }
         const struct ql_point point = bus->points.at[i];
         point_push(d, bus, &point);
     }
@@ -461,12 +354,9 @@ static void detect_push(void *stage, ql_time now, struct ql_batch *bus)
 
 static void detect_threshold(struct detect_stage *d)
 {
-    const double steps = d->step_ms > 0.0 ? 86400000.0 / d->step_ms : 0.0;
-    if (d->newest_ns != INT64_MIN) {
-        ql_dt_budget_pass(&d->budget, d->newest_ns, steps * (double)d->active_count);
-    }
-    d->rule.threshold = (float)ql_dt_budget_threshold(&d->budget);
-    ql_stat_set(d->threshold, (int64_t)(d->rule.threshold * 1000.0f));
+    ql_dt_judge_threshold(&d->judge);
+    ql_stat_set(d->threshold, (int64_t)(d->judge.rule.threshold * 1000.0f));
+    ql_stat_set(d->profiles, d->judge.profile_count);
 }
 
 static void detect_tick(void *stage, ql_time now, struct ql_batch *bus)
@@ -480,68 +370,32 @@ static void detect_tick(void *stage, ql_time now, struct ql_batch *bus)
 static void detect_adopt(void *stage, const struct ql_model_set *set)
 {
     struct detect_stage *d = stage;
-    d->budget.offset = set->threshold_offset_decades;
+    d->judge.budget.offset = set->threshold_offset_decades;
     detect_threshold(d);
 }
 
 static ql_err detect_adopt_config(void *stage, const struct ql_config *config)
 {
     struct detect_stage *d = stage;
+    struct ql_dt_budget *budget = &d->judge.budget;
     d->enabled = config->detect_enabled;
-    /* The control belongs to the old budget; the new one starts from its own. */
+    /* The control belongs to the old budget; a new one starts from its own. */
     const double share = config->signals_per_day * d->shard_share;
-    if (share > d->budget.signals_per_day || share < d->budget.signals_per_day) {
-        const double offset = d->budget.offset;
-        ql_dt_budget_init(&d->budget, share);
-        d->budget.offset = offset;
+    if (share > budget->signals_per_day || share < budget->signals_per_day) {
+        const double offset = budget->offset;
+        ql_dt_budget_init(budget, share);
+        budget->offset = offset;
     }
     detect_threshold(d);
     return QL_OK;
 }
 
-/* ---- checkpoint ----------------------------------------------------------------- */
-
 static ql_err detect_save(const void *stage, struct ql_buf *out)
 {
     const struct detect_stage *d = stage;
-    const uint32_t count = ql_series_count(d->series);
-    (void)ql_buf_u32(out, count);
-    (void)ql_buf_put(out, d->states, (size_t)count * sizeof(*d->states));
-    (void)ql_buf_u32(out, d->slab_count);
-    (void)ql_buf_u32(out, d->slab_free);
-    (void)ql_buf_put(out, d->slabs, (size_t)d->slab_count * sizeof(*d->slabs));
-    (void)ql_buf_put(out, d->pools, (1 + FAMILY_BUCKETS) * sizeof(*d->pools));
+    (void)ql_dt_judge_save(&d->judge, ql_series_count(d->series), out);
     (void)ql_buf_u32(out, d->absent_count);
-    (void)ql_buf_put(out, d->absent, d->absent_count * sizeof(*d->absent));
-    (void)ql_buf_u32(out, d->active_count);
-    (void)ql_buf_f64(out, d->step_ms);
-    (void)ql_buf_i64(out, d->newest_ns);
-    (void)ql_buf_put(out, &d->budget, sizeof(d->budget));
-    return ql_buf_f64(out, (double)d->rule.threshold);
-}
-
-/* Copies `bytes` of the checkpoint to `at`; a short one sticks in the reader. */
-static void load_bytes(struct ql_reader *in, void *at, size_t bytes)
-{
-    const char *from = ql_reader_bytes(in, bytes);
-    if (from != NULL && bytes > 0) {
-        memcpy(at, from, bytes);
-    }
-}
-
-static bool load_indexes_hold(const struct detect_stage *d, uint32_t count)
-{
-    bool hold = d->slab_free <= d->slab_count;
-    for (uint32_t i = 0; i < count && hold; i++) {
-        hold = d->states[i].slab <= d->slab_count;
-    }
-    for (uint32_t i = 0; i < d->slab_count && hold; i++) {
-        hold = d->slabs[i].next_free <= d->slab_count;
-    }
-    for (uint32_t i = 0; i < d->absent_count && hold; i++) {
-        hold = d->absent[i] < count;
-    }
-    return hold;
+    return ql_buf_put(out, d->absent, d->absent_count * sizeof(*d->absent));
 }
 
 static ql_err detect_load(void *stage, uint32_t version, struct ql_reader *in)
@@ -550,29 +404,22 @@ static ql_err detect_load(void *stage, uint32_t version, struct ql_reader *in)
     if (version != STATE_VERSION) {
         return QL_E_VERSION;
     }
+    const ql_err err = ql_dt_judge_load(&d->judge, in);
+    if (err != QL_OK) {
+        return err;
+    }
     const uint32_t count = ql_reader_u32(in);
-    if (in->failed || count > d->series_max) {
+    if (in->failed || count > ABSENT_MAX) {
         return QL_E_MALFORMED;
     }
-    load_bytes(in, d->states, (size_t)count * sizeof(*d->states));
-    d->slab_count = ql_reader_u32(in);
-    d->slab_free = ql_reader_u32(in);
-    if (in->failed || d->slab_count > d->slab_max) {
-        return QL_E_MALFORMED;
+    for (uint32_t i = 0; i < count; i++) {
+        d->absent[i] = ql_reader_u32(in);
+        if (d->absent[i] >= d->judge.series_max) {
+            return QL_E_MALFORMED;
+        }
     }
-    load_bytes(in, d->slabs, (size_t)d->slab_count * sizeof(*d->slabs));
-    load_bytes(in, d->pools, (1 + FAMILY_BUCKETS) * sizeof(*d->pools));
-    d->absent_count = ql_reader_u32(in);
-    if (in->failed || d->absent_count > ABSENT_MAX) {
-        return QL_E_MALFORMED;
-    }
-    load_bytes(in, d->absent, d->absent_count * sizeof(*d->absent));
-    d->active_count = ql_reader_u32(in);
-    d->step_ms = ql_reader_f64(in);
-    d->newest_ns = ql_reader_i64(in);
-    load_bytes(in, &d->budget, sizeof(d->budget));
-    d->rule.threshold = (float)ql_reader_f64(in);
-    return in->failed || !load_indexes_hold(d, count) ? QL_E_MALFORMED : QL_OK;
+    d->absent_count = count;
+    return in->failed ? QL_E_MALFORMED : QL_OK;
 }
 
 const struct ql_stage_type ql_detect_stage = {

@@ -1,0 +1,58 @@
+/* dt_judge.h - the detector as a whole, for whoever has points: many series, one budget.
+ *
+ * The stage (detect.c) and the batch verb judge through this, so a file is judged as the
+ * service would have judged it.
+ *
+ * Units         as dt_series.h; series are dense indexes below series_max.
+ * Ownership     init/fini; states are borrowed until fini and never move.
+ * Threads       one at a time.
+ * Errors        init: QL_E_MEMORY. load: QL_E_MALFORMED, and the judge is then unusable.
+ * Bounds        O(1) a point; memory as said in detect.h.
+ */
+#ifndef QL_DETECT_DT_JUDGE_H
+#define QL_DETECT_DT_JUDGE_H
+
+#include "base/buf.h"
+#include "detect/dt_budget.h"
+#include "detect/dt_series.h"
+#include "detect/dt_signal.h"
+
+#define QL_DT_FAMILY_BUCKETS 32u
+
+struct ql_dt_judge {
+    struct ql_dt_series *states;    /* by series index */
+    struct ql_dt_slab *slabs;       /* profiles; states name them from 1 */
+    struct ql_dt_pools *pools;      /* [0] of all, then the families' */
+    uint32_t series_max, slab_max, slab_count, slab_free;
+    uint32_t profile_count;         /* in use */
+    uint32_t active_count;          /* series past warming */
+    double step_ms;                 /* mean distance of points of a series */
+    int64_t newest_ns;              /* of all points; INT64_MIN: none yet */
+    struct ql_dt_budget budget;
+    struct ql_dt_rule rule;
+};
+
+QL_MUST_USE ql_err ql_dt_judge_init(struct ql_dt_judge *judge, uint32_t series_max,
+                                    double signals_per_day);
+void ql_dt_judge_fini(struct ql_dt_judge *judge);
+
+/* Judges and learns one value; family is any number that series of one metric share. */
+enum ql_dt_change ql_dt_judge_value(struct ql_dt_judge *judge, uint32_t series, uint32_t family,
+                                    const struct ql_dt_input *in,
+                                    struct ql_dt_verdict *ret_verdict);
+static inline void ql_dt_judge_prefetch(const struct ql_dt_judge *judge, uint32_t series)
+{
+    const char *state = (const char *)&judge->states[series];
+    for (size_t line = 0; line < sizeof(*judge->states); line += 64) {
+        __builtin_prefetch(state + line, 1);
+    }
+}
+/* Works out the threshold from what was seen; call it now and then (each tick). */
+void ql_dt_judge_threshold(struct ql_dt_judge *judge);
+
+/* The first series_count states, and all that is shared. */
+ql_err ql_dt_judge_save(const struct ql_dt_judge *judge, uint32_t series_count,
+                        struct ql_buf *out);
+QL_MUST_USE ql_err ql_dt_judge_load(struct ql_dt_judge *judge, struct ql_reader *in);
+
+#endif

@@ -1,0 +1,403 @@
+/* offline_detect - the batch verb's work: rows in, one judgement a row out.
+ *
+ * The score of a row of one series says how odd the row is and whether that is news: what
+ * passes the fading memory of the last odd row lies above 0.5, the rest below. So a
+ * threshold on the score finds onsets, and the order below it still says how odd.
+ */
+#include "engine/offline_detect.h"
+
+#include "detect/dt_judge.h"
+#include "detect/fusion.h"
+#include "wire/csv.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define COLUMNS_MAX (QL_FUSION_METRICS_MAX + 1u)
+#define SCORE_HALF 3.0f          /* surprise that stands in the middle of the scale */
+#define FUSED_HALF 3.0f          /* fused score that does */
+#define NEWS_POINTS 300.0f       /* memory of an odd row fades by 1/e in this many rows */
+#define NEWS_LEAST 2.0f          /* surprise under which nothing is news */
+
+struct offline_verdict {
+    bool judged, opened;
+    float score;
+    uint32_t lead;
+    double expected, lower, upper;
+};
+
+struct offline {
+    const struct ql_offline_detect *in;
+    struct ql_buf *out, *why;
+    struct ql_csv csv;
+    struct ql_arena arena;
+    ql_str *fields;
+    ql_str *names;               /* of the columns, from the header */
+    double *values;
+    uint32_t series_count;
+    struct ql_csv first_row;     /* where the rows begin */
+    ql_time at;
+    bool has_last;
+    ql_time last_at;
+    double step_ms;
+    float memory;                /* of the last odd row */
+    struct ql_dt_judge judge;
+    struct ql_fusion *fusion;    /* NULL for one series */
+    struct ql_dt_series fused;   /* the life of the fused signal */
+    uint64_t printed;
+};
+
+/* ---- reading -------------------------------------------------------------------- */
+
+static ql_err offline_refuse(struct offline *o, uint32_t line, size_t column, const char *what)
+{
+    (void)ql_buf_printf(o->why, "%s:%u:%zu: %s", o->in->shown_name, line, column, what);
+    return QL_E_MALFORMED;
+}
+
+static ql_err offline_csv_refuse(struct offline *o)
+{
+    unsigned line = o->csv.line;
+    size_t column = 1;
+    int used = 0;
+    if (sscanf(o->csv.why, "line %u, column %zu: %n", &line, &column, &used) < 2) {
+        used = 0;
+    }
+    return offline_refuse(o, line, column, o->csv.why + used);
+}
+
+static ql_err offline_field_refuse(struct offline *o, ql_str field, const char *allowed)
+{
+    const char *start = o->in->text.at, *at = field.at;
+    size_t column = 1;
+    if (at >= start && at <= start + o->in->text.bytes) {
+        while (at > start && at[-1] != '\n') {
+            at--;
+            column++;
+        }
+    }
+    char what[160];
+    const int shown = field.bytes < 40 ? (int)field.bytes : 40;
+    (void)snprintf(what, sizeof(what), "found \"%.*s\", allowed is %s", shown, field.at, allowed);
+    return offline_refuse(o, o->csv.row_line, column, what);
+}
+
+static ql_err offline_header(struct offline *o)
+{
+    uint32_t count = 0;
+    const ql_err err = ql_csv_row(&o->csv, o->fields, COLUMNS_MAX, &count);
+    if (err == QL_E_NOT_FOUND) {
+        return offline_refuse(o, 1, 1, "found an empty file, allowed is a header and rows");
+    }
+    if (err != QL_OK) {
+        return offline_csv_refuse(o);
+    }
+    if (count < 2) {
+        return offline_refuse(o, 1, 1,
+                              "found a header of one column, allowed is a time and at least one "
+                              "series");
+    }
+    o->series_count = count - 1;
+    o->names = calloc(count - 1, sizeof(*o->names));
+    o->values = calloc(count - 1, sizeof(*o->values));
+    if (o->names == NULL || o->values == NULL) {
+        return QL_E_MEMORY;
+    }
+    memcpy(o->names, o->fields + 1, (count - 1) * sizeof(*o->names));
+    o->first_row = o->csv;
+    return QL_OK;
+}
+
+static ql_err offline_cells(struct offline *o, uint32_t count)
+{
+    if (count != o->series_count + 1) {
+        char what[96];
+        (void)snprintf(what, sizeof(what), "found %u fields, allowed are %u as in the header",
+                       count, o->series_count + 1);
+        return offline_refuse(o, o->csv.row_line, 1, what);
+    }
+    if (ql_str_to_time(o->fields[0], &o->at) != QL_OK) {
+        return offline_field_refuse(o, o->fields[0],
+                                    "a time: RFC 3339, YYYY-MM-DD HH:MM:SS or seconds since 1970");
+    }
+    for (uint32_t i = 0; i < o->series_count; i++) {
+        const ql_str cell = o->fields[i + 1];
+        o->values[i] = NAN;
+        if (cell.bytes == 0) {
+            continue;
+        }
+        if (ql_str_to_double(cell, &o->values[i]) != QL_OK) {
+            return offline_field_refuse(o, cell, "a number, or nothing for a missing value");
+        }
+        if (!isfinite(o->values[i]) || fabs(o->values[i]) > 1e150) {
+            o->values[i] = NAN;
+        }
+    }
+    return QL_OK;
+}
+
+/* The usual distance of rows so far: short ones count at once, long ones a little. */
+static void offline_step(struct offline *o)
+{
+    if (o->has_last) {
+        const double gap = ql_duration_s(ql_time_since(o->at, o->last_at)) * 1000.0;
+        if (gap > 0.0 && (o->step_ms <= 0.0 || gap < o->step_ms)) {
+            o->step_ms += (o->step_ms <= 0.0 ? 1.0 : 0.3) * (gap - o->step_ms);
+        } else if (gap > o->step_ms && gap < 2.0 * o->step_ms) {
+            o->step_ms += 0.02 * (gap - o->step_ms);
+        }
+    }
+    o->has_last = true;
+    o->last_at = o->at;
+}
+
+/* QL_E_NOT_FOUND after the last row. */
+static ql_err offline_row(struct offline *o)
+{
+    uint32_t count = 0;
+    ql_arena_reset(&o->arena);
+    const ql_err err = ql_csv_row(&o->csv, o->fields, COLUMNS_MAX, &count);
+    if (err != QL_OK) {
+        return err == QL_E_NOT_FOUND ? err : offline_csv_refuse(o);
+    }
+    const ql_err bad = offline_cells(o, count);
+    if (bad == QL_OK) {
+        offline_step(o);
+    }
+    return bad;
+}
+
+static void offline_rewind(struct offline *o)
+{
+    o->csv = o->first_row;
+    o->has_last = false;
+}
+
+/* ---- judging -------------------------------------------------------------------- */
+
+static uint32_t offline_step_ms(const struct offline *o)
+{
+    return o->step_ms < 1.0 ? 0 : (o->step_ms > 4e9 ? UINT32_MAX : (uint32_t)(o->step_ms + 0.5));
+}
+
+static float offline_scale(float x, float half)
+{
+    return x > 0.0f ? x / (x + half) : 0.0f;
+}
+
+/* News lies above one half: what is stranger than the fading memory of the last. */
+static float offline_news(struct offline *o, const struct ql_dt_verdict *v)
+{
+    const float level = 0.5f * offline_scale(v->surprise, SCORE_HALF);
+    const bool news = v->surprise >= NEWS_LEAST && v->sum > o->memory;
+    o->memory = news ? v->sum : o->memory * (1.0f - 1.0f / NEWS_POINTS);
+    return news ? 0.5f + level : level;
+}
+
+static void offline_single(struct offline *o, struct offline_verdict *ret)
+{
+    *ret = (struct offline_verdict){ 0 };
+    if (isnan(o->values[0])) {
+        return;
+    }
+    const struct ql_dt_input in = { o->at.ns, o->values[0], offline_step_ms(o), true };
+    struct ql_dt_verdict v;
+    const enum ql_dt_change change = ql_dt_judge_value(&o->judge, 0, 0, &in, &v);
+    if (v.judged) {
+        ret->judged = true;
+        ret->opened = change == QL_DT_OPENED;
+        ret->score = offline_news(o, &v);
+        ret->expected = v.expected;
+        ret->lower = v.lower;
+        ret->upper = v.upper;
+    }
+}
+
+static void offline_fused(struct offline *o, bool learn, struct offline_verdict *ret)
+{
+    struct ql_fusion_verdict f;
+    *ret = (struct offline_verdict){ 0 };
+    ql_fusion_step(o->fusion, o->values, learn, &f);
+    if (!f.judged) {
+        return;
+    }
+    const struct ql_dt_verdict v = { .judged = true, .evidence_surprise = f.surprise };
+    ret->judged = true;
+    ret->opened = ql_dt_signal_step(&o->fused, &o->judge.rule, &v, offline_step_ms(o)) ==
+                  QL_DT_OPENED;
+    ret->score = offline_scale(f.score, FUSED_HALF);
+    ret->lead = f.lead;
+    ret->expected = f.expected;
+    ret->lower = f.lower;
+    ret->upper = f.upper;
+}
+
+static void offline_judge(struct offline *o, bool learn, struct offline_verdict *ret)
+{
+    ql_dt_judge_threshold(&o->judge);
+    if (o->fusion != NULL) {
+        offline_fused(o, learn, ret);
+    } else {
+        offline_single(o, ret);
+    }
+}
+
+/* ---- rows known to be normal ---------------------------------------------------- */
+
+enum offline_pass { PASS_LEARN, PASS_SETTLE, PASS_COUNT };
+
+static void offline_train_row(struct offline *o, enum offline_pass pass)
+{
+    struct offline_verdict v;
+    if (o->fusion == NULL) {
+        if (pass == PASS_LEARN) {
+            offline_judge(o, true, &v);
+        }
+    } else if (pass == PASS_LEARN) {
+        ql_fusion_learn(o->fusion, o->values);
+    } else {
+        ql_fusion_settle(o->fusion, o->values);
+    }
+}
+
+static ql_err offline_train(struct offline *o)
+{
+    for (enum offline_pass pass = PASS_LEARN; pass < PASS_COUNT; pass++) {
+        offline_rewind(o);
+        for (uint64_t row = 0; row < o->in->train_rows; row++) {
+            const ql_err err = offline_row(o);
+            if (err == QL_E_NOT_FOUND) {
+                break;
+            }
+            if (err != QL_OK) {
+                return err;
+            }
+            offline_train_row(o, pass);
+        }
+        if (pass == PASS_LEARN && o->fusion != NULL) {
+            ql_fusion_fit(o->fusion);
+        }
+    }
+    /* What was odd in rows that are normal is not carried over. */
+    o->judge.states[0].flags = 0;
+    o->judge.states[0].evidence = o->judge.states[0].peak = 0.0f;
+    o->memory = 0.0f;
+    offline_rewind(o);
+    return QL_OK;
+}
+
+/* ---- writing -------------------------------------------------------------------- */
+
+static void write_csv(struct offline *o, const struct offline_verdict *v)
+{
+    (void)ql_csv_put(o->out, o->fields[0]);
+    (void)ql_buf_printf(o->out, ",%.6f,%d,", (double)v->score, v->opened);
+    if (v->judged) {
+        (void)ql_csv_put(o->out, o->names[v->lead]);
+        (void)ql_buf_printf(o->out, ",%.7g,%.7g,%.7g\n", v->expected, v->lower, v->upper);
+    } else {
+        (void)ql_buf_text(o->out, ",,,\n");
+    }
+}
+
+static void write_json_text(struct ql_buf *out, ql_str s)
+{
+    (void)ql_buf_char(out, '"');
+    for (size_t i = 0; i < s.bytes; i++) {
+        const unsigned char c = (unsigned char)s.at[i];
+        if (c == '"' || c == '\\') {
+            (void)ql_buf_printf(out, "\\%c", c);
+        } else if (c < 0x20) {
+            (void)ql_buf_printf(out, "\\u%04x", c);
+        } else {
+            (void)ql_buf_char(out, (char)c);
+        }
+    }
+    (void)ql_buf_char(out, '"');
+}
+
+static void write_json(struct offline *o, const struct offline_verdict *v)
+{
+    (void)ql_buf_text(o->out, o->printed == 0 ? "[\n{\"time\":" : ",\n{\"time\":");
+    write_json_text(o->out, o->fields[0]);
+    (void)ql_buf_printf(o->out, ",\"score\":%.6f,\"anomaly\":%d", (double)v->score, v->opened);
+    if (v->judged) {
+        (void)ql_buf_text(o->out, ",\"series\":");
+        write_json_text(o->out, o->names[v->lead]);
+        (void)ql_buf_printf(o->out, ",\"expected\":%.7g,\"lower\":%.7g,\"upper\":%.7g",
+                            v->expected, v->lower, v->upper);
+    }
+    (void)ql_buf_char(o->out, '}');
+}
+
+static void write_row(struct offline *o, const struct offline_verdict *v)
+{
+    if (o->in->json) {
+        write_json(o, v);
+    } else {
+        write_csv(o, v);
+    }
+    o->printed++;
+}
+
+/* ---- the whole ------------------------------------------------------------------ */
+
+static ql_err offline_open(struct offline *o)
+{
+    ql_arena_init(&o->arena, (size_t)1 << 30);
+    ql_csv_init(&o->csv, o->in->text, &o->arena);
+    o->fields = calloc(COLUMNS_MAX, sizeof(*o->fields));
+    if (o->fields == NULL) {
+        return QL_E_MEMORY;
+    }
+    ql_err err = offline_header(o);
+    if (err == QL_OK) {
+        err = ql_dt_judge_init(&o->judge, 1, o->in->signals_per_day);
+    }
+    if (err == QL_OK && o->series_count > 1) {
+        err = ql_fusion_new(o->series_count, &o->fusion);
+    }
+    return err;
+}
+
+static ql_err offline_rows(struct offline *o)
+{
+    for (uint64_t row = 0;; row++) {
+        const ql_err err = offline_row(o);
+        if (err != QL_OK) {
+            return err == QL_E_NOT_FOUND ? QL_OK : err;
+        }
+        struct offline_verdict v;
+        offline_judge(o, row >= o->in->train_rows, &v);
+        write_row(o, &v);
+        if (o->out->failed) {
+            return ql_buf_check(o->out);
+        }
+    }
+}
+
+ql_err ql_offline_detect(const struct ql_offline_detect *in, struct ql_buf *out,
+                         struct ql_buf *why)
+{
+    struct offline o = { .in = in, .out = out, .why = why };
+    ql_err err = offline_open(&o);
+    if (err == QL_OK && in->train_rows > 0) {
+        err = offline_train(&o);
+    }
+    if (err == QL_OK) {
+        (void)ql_buf_text(out, in->json ? "" : "time,score,anomaly,series,expected,lower,upper\n");
+        err = offline_rows(&o);
+    }
+    if (err == QL_OK && in->json) {
+        (void)ql_buf_text(out, o.printed == 0 ? "[]\n" : "\n]\n");
+        err = ql_buf_check(out);
+    }
+    ql_fusion_free(o.fusion);
+    ql_dt_judge_fini(&o.judge);
+    ql_arena_fini(&o.arena);
+    free(o.fields);
+    free(o.names);
+    free(o.values);
+    return err;
+}
