@@ -111,12 +111,20 @@ struct MHD_Response *ql_http_stream_open(struct http_streams *streams,
                                          struct MHD_Connection *connection,
                                          const struct ql_http_stream *stream);
 
-/* ---- server.c ------------------------------------------------------------------- */
+/* ---- count.c -------------------------------------------------------------------- */
+
+QL_MUST_USE ql_err ql_http_count_open(struct ql_http *http); /* QL_E_MEMORY */
+/* One answer: `row` of the table of routes, or route_count for unknown paths. */
+void ql_http_count(struct ql_http *http, uint32_t row, unsigned code);
+
+/* ---- route.c -------------------------------------------------------------------- */
 
 /* The row of `path` and `method`; sets *ret_allow when the path is known but not so. */
 const struct ql_http_route *ql_http_route_find(const struct ql_http_route *routes, uint32_t count,
                                                ql_str method, ql_str path, ql_str *ret_rest,
                                                char *ret_allow, size_t allow_bytes);
+
+/* ---- server.c ------------------------------------------------------------------- */
 
 struct ql_http {
     struct MHD_Daemon *daemon;

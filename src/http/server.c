@@ -15,61 +15,6 @@
 #define SERVER_DROP_BYTES 65536u /* a body no longer than this is read rather than cut off */
 #define SERVER_DROP_BYTES_MAX (4u << 20)
 #define SERVER_BODY_BYTES_PER_S_MIN 4096
-#define SERVER_CODE_FIRST 100u
-#define SERVER_CODE_COUNT 500u
-
-/* ---- numbers -------------------------------------------------------------------- */
-
-static const char *server_row_path(const struct ql_http *http, uint32_t row)
-{
-    return row == http->route_count ? "other" : http->routes[row].path;
-}
-
-static void server_count(struct ql_http *http, uint32_t row, unsigned code)
-{
-    char labels[128];
-    QL_ASSERT(code >= SERVER_CODE_FIRST);
-    QL_ASSERT(code < SERVER_CODE_FIRST + SERVER_CODE_COUNT);
-    if (http->stats == NULL) {
-        return;
-    }
-    _Atomic(struct ql_stat_cell *) *slot =
-        &http->counts[row * SERVER_CODE_COUNT + code - SERVER_CODE_FIRST];
-    struct ql_stat_cell *cell = atomic_load_explicit(slot, memory_order_acquire);
-    if (cell == NULL) {
-        (void)snprintf(labels, sizeof(labels), "path=\"%.90s\",code=\"%u\"",
-                       server_row_path(http, row), code);
-        cell = ql_stats_cell(http->stats, QL_STAT_COUNTER, "ql_http_requests_total",
-                             "HTTP requests answered, by route and status.", labels);
-        atomic_store_explicit(slot, cell, memory_order_release);
-    }
-    ql_stat_add(cell, 1);
-}
-
-static ql_err server_count_open(struct ql_http *http)
-{
-    char labels[128];
-    const uint32_t rows = http->route_count + 1;
-    http->counts = calloc((size_t)rows * SERVER_CODE_COUNT, sizeof(*http->counts));
-    http->micros = calloc(rows, sizeof(struct ql_stat_cell *));
-    if (http->counts == NULL || http->micros == NULL) {
-        return QL_E_MEMORY;
-    }
-    if (http->stats == NULL) {
-        return QL_OK;
-    }
-    for (uint32_t row = 0; row < rows; row++) {
-        (void)snprintf(labels, sizeof(labels), "path=\"%.90s\"", server_row_path(http, row));
-        http->micros[row] = ql_stats_cell(
-            http->stats, QL_STAT_COUNTER, "ql_http_request_microseconds_total",
-            "Time from a request's first byte to its answer, by route.", labels);
-    }
-    http->bytes_in = ql_stats_cell(http->stats, QL_STAT_COUNTER, "ql_http_request_bytes_total",
-                                   "Bytes of request bodies received.", "");
-    http->in_flight = ql_stats_cell(http->stats, QL_STAT_GAUGE, "ql_http_requests_in_flight",
-                                    "HTTP requests begun and not yet done.", "");
-    return QL_OK;
-}
 
 /* ---- requests under way --------------------------------------------------------- */
 
@@ -121,7 +66,7 @@ static enum MHD_Result server_queue(struct ql_http_request *request, unsigned st
     if (atomic_load_explicit(&request->http->closing, memory_order_relaxed)) {
         (void)MHD_add_response_header(response, "Connection", "close");
     }
-    server_count(request->http, request->row, status);
+    ql_http_count(request->http, request->row, status);
     return MHD_queue_response(request->connection, status, response);
 }
 
@@ -288,7 +233,7 @@ static enum MHD_Result server_body(struct ql_http_request *request, const char *
         if (!request->refused) {
             server_refuse(request, 408, "the body came too slowly");
         }
-        server_count(request->http, request->row, request->refusal_status);
+        ql_http_count(request->http, request->row, request->refusal_status);
         return MHD_NO; /* libmicrohttpd takes no answer in the middle of a body */
     }
     if (!request->refused) {
@@ -297,7 +242,7 @@ static enum MHD_Result server_body(struct ql_http_request *request, const char *
     }
     request->dropped_bytes += bytes;
     if (request->dropped_bytes > SERVER_DROP_BYTES_MAX) {
-        server_count(request->http, request->row, request->refusal_status);
+        ql_http_count(request->http, request->row, request->refusal_status);
         return MHD_NO;
     }
     return MHD_YES;
@@ -472,7 +417,7 @@ static ql_err server_new(const struct ql_http_settings *settings, struct ql_http
     http->stats = settings->stats;
     http->streams = ql_http_streams_new(settings->streams_max);
     http->linger = ql_http_linger_new();
-    if (http->streams == NULL || http->linger == NULL || server_count_open(http) != QL_OK) {
+    if (http->streams == NULL || http->linger == NULL || ql_http_count_open(http) != QL_OK) {
         server_free(http);
         return QL_E_MEMORY;
     }

@@ -1,0 +1,137 @@
+/* hostile_test - clients that send half, too much, too slowly, in the wrong order, noise, or
+ * leave before the answer; and more of them than there is room for.
+ */
+#include "http/server_test.h"
+
+static void test_ten_times_the_size(void **state)
+{
+    static char body[10 * ECHO_BYTES_MAX];
+    char head[128];
+    const int fd = client_open(*state);
+    reply_have = 0;
+    memset(body, 'x', sizeof(body));
+    (void)snprintf(head, sizeof(head), "POST /echo HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n",
+                   sizeof(body));
+    client_send(fd, head);
+    /* A client that reads only after it has sent all must still learn why. */
+    (void)client_send_all(fd, body, sizeof(body));
+    const struct reply reply = client_read(fd, false);
+    assert_int_equal(reply.status, 413);
+    assert_non_null(strstr(reply.head, "Connection: close"));
+    (void)close(fd);
+}
+
+static void test_ten_times_the_size_chunked(void **state)
+{
+    static char chunk[65536 + 16];
+    const int fd = client_open(*state);
+    reply_have = 0;
+    client_send(fd, "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n");
+    const int head = snprintf(chunk, sizeof(chunk), "10000\r\n");
+    memset(chunk + head, 'x', 65536);
+    memcpy(chunk + head + 65536, "\r\n", 2);
+    for (int i = 0; i < 30; i++) {
+        (void)client_send_all(fd, chunk, (size_t)head + 65538);
+    }
+    client_send(fd, "0\r\n\r\n");
+    assert_int_equal(client_read(fd, false).status, 413);
+    (void)close(fd);
+}
+
+static void test_wrong_order_and_noise(void **state)
+{
+    const char *noise[] = { "\r\n\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", "\x16\x03\x01\x02",
+                            "POST /echo\r\n", "Content-Length: 5\r\n\r\nPOST /echo HTTP/1.1\r\n\r\n",
+                            "POST /echo HTTP/1.1\r\n" HOST "Content-Length: -5\r\n\r\n",
+                            "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 99999999999999999999\r\n\r\n",
+                            "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nzz\r\n" };
+    for (size_t i = 0; i < QL_COUNT_OF(noise); i++) {
+        const int fd = client_open(*state);
+        client_send(fd, noise[i]);
+        (void)shutdown(fd, SHUT_WR);
+        reply_have = 0;
+        const struct reply reply = client_read(fd, true);
+        assert_int_not_equal(reply.status, 200);
+        (void)close(fd);
+    }
+    assert_int_equal(ask(*state, "GET /hello HTTP/1.1\r\n" HOST "\r\n").status, 200);
+}
+
+static void test_half_a_request_and_gone(void **state)
+{
+    const char *halves[] = { "", "PO", "POST /echo HTTP/1.1\r\n", "POST /echo HTTP/1.1\r\n" HOST
+                             "Content-Length: 100\r\n\r\nabc" };
+    for (size_t i = 0; i < QL_COUNT_OF(halves); i++) {
+        const int fd = client_open(*state);
+        client_send(fd, halves[i]);
+        (void)close(fd);
+    }
+    assert_int_equal(ask(*state, "GET /hello HTTP/1.1\r\n" HOST "\r\n").status, 200);
+}
+
+static void test_client_leaves_before_the_answer(void **state)
+{
+    const struct fixture *fixture = *state;
+    later_hold(true);
+    for (int i = 0; i < 10; i++) {
+        const int fd = client_open(fixture);
+        client_send(fd, "POST /later HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\nhi");
+        later_await((uint32_t)i + 1);
+        (void)close(fd);
+    }
+    later_hold(false);
+    assert_int_equal(ask(fixture, "GET /hello HTTP/1.1\r\n" HOST "\r\n").status, 200);
+}
+
+/* Half a request and then silence: closed by the idle limit, others served meanwhile. */
+static void test_idle_is_closed(void **state)
+{
+    const int silent[] = { client_open(*state), client_open(*state), client_open(*state) };
+    client_send(silent[1], "POST /echo HTTP/1.1\r\nHo");
+    client_send(silent[2], "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 100\r\n\r\nabc");
+    assert_int_equal(ask(*state, "GET /hello HTTP/1.1\r\n" HOST "\r\n").status, 200);
+    for (size_t i = 0; i < QL_COUNT_OF(silent); i++) {
+        reply_have = 0;
+        const struct reply reply = client_read(silent[i], true); /* fails after five seconds */
+        assert_true(reply.status == 0 || reply.status == 408);
+        (void)close(silent[i]);
+    }
+}
+
+/* More connections than the server takes: the others wait their turn, none is lost. */
+static void test_more_than_room_for(void **state)
+{
+    struct fixture *fixture = *state;
+    struct ql_http_settings settings = settings_make(NULL);
+    struct ql_http *http = NULL;
+    char why[256];
+    int fds[20];
+    settings.connections_max = 4;
+    assert_int_equal(ql_http_start(&settings, &http, why, sizeof(why)), QL_OK);
+    const struct fixture small = { .http = http, .port = ql_http_port(http) };
+    for (size_t i = 0; i < QL_COUNT_OF(fds); i++) {
+        fds[i] = client_open(&small);
+        client_send(fds[i], "GET /hello HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+    }
+    for (size_t i = 0; i < QL_COUNT_OF(fds); i++) {
+        reply_have = 0;
+        assert_int_equal(client_read(fds[i], false).status, 200);
+        (void)close(fds[i]);
+    }
+    ql_http_stop(http, 1000);
+    assert_int_equal(ask(fixture, "GET /hello HTTP/1.1\r\n" HOST "\r\n").status, 200);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH(test_ten_times_the_size),
+        WITH(test_ten_times_the_size_chunked),
+        WITH(test_wrong_order_and_noise),
+        WITH(test_half_a_request_and_gone),
+        WITH(test_client_leaves_before_the_answer),
+        WITH(test_idle_is_closed),
+        WITH(test_more_than_room_for),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
