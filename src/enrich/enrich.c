@@ -1,95 +1,156 @@
 #include "enrich/enrich.h"
 
 #include "base/map.h"
+#include "base/pages.h"
+#include "config/config.h"
 #include "model/entity.h"
 #include "model/labels.h"
 #include "model/series.h"
 
 #include <stdlib.h>
 
-#define STATE_VERSION 1u
+enum { ENTITIES_MAX = 100000, ENTITY_NAME_BYTES_MAX = QL_LABELS_BYTES_MAX + 16 };
 
-struct enrich_stage {
-    struct ql_series_table *series; /* NULL in the core */
-    struct ql_map64 told;           /* entities whose name was written */
-    struct ql_buf labels, name;
-    struct ql_stat_cell *dropped;
+struct enrich {
+    struct ql_series_table *table; /* borrowed */
+    uint64_t *tried;               /* a bit a series: its labels were asked */
+    uint32_t series_max;
+    struct ql_map64 told;          /* entity ids -> place in `ids` */
+    uint64_t *ids;                 /* in the order they were told */
+    uint32_t id_count;
+    struct ql_buf labels, name, key;
+    struct ql_stat_cell *untold, *unwritten;
 };
+
+static size_t tried_bytes(uint32_t series_max)
+{
+    return ((size_t)series_max + 63) / 64 * sizeof(uint64_t);
+}
 
 static void enrich_close(void *stage)
 {
-    struct enrich_stage *e = stage;
-    if (e == NULL) {
-        return;
+    struct enrich *e = stage;
+    if (e != NULL) {
+        ql_pages_free(e->tried, tried_bytes(e->series_max));
+        ql_pages_free(e->ids, ENTITIES_MAX * sizeof(*e->ids));
+        ql_map64_fini(&e->told);
+        ql_buf_fini(&e->labels);
+        ql_buf_fini(&e->name);
+        ql_buf_fini(&e->key);
+        free(e);
     }
-    ql_map64_fini(&e->told);
-    ql_buf_fini(&e->labels);
-    ql_buf_fini(&e->name);
-    free(e);
+}
+
+static struct ql_stat_cell *enrich_cell(struct ql_stats *stats, const char *labels)
+{
+    return ql_stats_cell(stats, QL_STAT_COUNTER, "ql_records_dropped_total",
+                         "Records that were refused or dropped.", labels);
 }
 
 static ql_err enrich_open(const struct ql_stage_env *env, void **ret_stage)
 {
-    struct enrich_stage *e = calloc(1, sizeof(*e));
+    QL_ASSERT(env->series != NULL);
+    QL_ASSERT(env->stats != NULL);
+    struct enrich *e = calloc(1, sizeof(*e));
     if (e == NULL) {
         return QL_E_MEMORY;
     }
-    e->series = env->series;
-    ql_map64_init(&e->told, QL_ENRICH_ENTITIES_MAX);
+    e->table = env->series;
+    e->series_max = env->config->series_max;
+    e->tried = ql_pages_new(tried_bytes(e->series_max));
+    e->ids = ql_pages_new(ENTITIES_MAX * sizeof(*e->ids));
+    ql_map64_init(&e->told, ENTITIES_MAX);
     ql_buf_init(&e->labels, QL_LABELS_BYTES_MAX);
-    ql_buf_init(&e->name, QL_LABELS_BYTES_MAX);
-    e->dropped = ql_stats_cell(env->stats, QL_STAT_COUNTER, "ql_enrich_dropped_total",
-                               "Records that found no room while they were enriched.", "");
+    ql_buf_init(&e->name, ENTITY_NAME_BYTES_MAX);
+    ql_buf_init(&e->key, 1 << 20);
+    e->untold = enrich_cell(env->stats, "source=\"entities\",reason=\"cardinality\"");
+    e->unwritten = enrich_cell(env->stats, "source=\"enrich\",reason=\"batch_full\"");
+    if (e->tried == NULL || e->ids == NULL) {
+        enrich_close(e);
+        return QL_E_MEMORY;
+    }
     *ret_stage = e;
     return QL_OK;
 }
 
-/* The id of "kind/name" in e->name; writes the name when it was not told before. */
-static ql_entity_id enrich_tell(struct enrich_stage *e, struct ql_batch *bus)
+/* ---- entities --------------------------------------------------------------------- */
+
+/* False when it is known already, or when there is no room to remember it. */
+static bool entity_remember(struct enrich *e, ql_entity_id id)
 {
-    const ql_entity_id id = ql_entity_id_of(ql_buf_view(&e->name));
-    if (id.v == 0 || ql_map64_get(&e->told, id.v) != QL_MAP_NONE) {
-        return id;
+    if (ql_map64_get(&e->told, id.v) != QL_MAP_NONE) {
+        return false;
     }
-    struct ql_entity_seen *seen = ql_batch_add_entity(bus);
-    if (seen == NULL) {
-        ql_stat_add(e->dropped, 1);
-        return id;
+    if (ql_map64_put(&e->told, id.v, e->id_count) != QL_OK) {
+        ql_stat_add(e->untold, 1);
+        return false;
     }
-    *seen = (struct ql_entity_seen){ id, ql_batch_text(bus, ql_buf_view(&e->name)) };
-    (void)!ql_map64_put(&e->told, id.v, 1); /* full: it will be told again, which is harmless */
+    e->ids[e->id_count++] = id.v;
+    return true;
+}
+
+/* The id of the entity whose name stands in e->name, told once. */
+static ql_entity_id entity_tell(struct enrich *e, struct ql_batch *bus)
+{
+    const ql_str name = ql_buf_view(&e->name);
+    const ql_entity_id id = ql_entity_id_of(name);
+    if (id.v != 0 && entity_remember(e, id)) {
+        struct ql_entity_seen *seen = ql_batch_add_entity(bus);
+        if (seen == NULL) {
+            ql_stat_add(e->unwritten, 1);
+            return id;
+        }
+        *seen = (struct ql_entity_seen){ .id = id, .name = ql_batch_text(bus, name) };
+    }
     return id;
 }
 
-static ql_entity_id enrich_labels(struct enrich_stage *e, ql_str labels, struct ql_batch *bus)
+static ql_entity_id entity_of_labels(struct enrich *e, ql_str labels, struct ql_batch *bus)
 {
     ql_buf_reset(&e->name);
-    if (!ql_entity_of_labels(labels, &e->name)) {
-        return (ql_entity_id){ 0 };
+    return ql_entity_of_labels(labels, &e->name) ? entity_tell(e, bus) : (ql_entity_id){ 0 };
+}
+
+static ql_entity_id entity_of_name(struct enrich *e, ql_str name, struct ql_batch *bus)
+{
+    ql_buf_reset(&e->name);
+    ql_entity_of_name(name, &e->name);
+    return ql_buf_check(&e->name) == QL_OK ? entity_tell(e, bus) : (ql_entity_id){ 0 };
+}
+
+/* Labels that name no entity are asked once only. */
+static void series_resolve(struct enrich *e, uint32_t index, struct ql_batch *bus)
+{
+    const uint64_t bit = UINT64_C(1) << (index % 64);
+    if (index >= e->series_max || (e->tried[index / 64] & bit) != 0) {
+        return;
     }
-    return enrich_tell(e, bus);
-}
-
-static void enrich_series(struct enrich_stage *e, uint32_t index, struct ql_batch *bus)
-{
-    struct ql_series *series = ql_series_at(e->series, index);
+    e->tried[index / 64] |= bit;
     ql_buf_reset(&e->labels);
-    (void)ql_series_labels(e->series, index, &e->labels);
-    series->entity = enrich_labels(e, ql_buf_view(&e->labels), bus);
-    series->flags |= QL_SERIES_ENRICHED;
+    if (ql_series_labels(e->table, index, &e->labels) == QL_OK) {
+        ql_series_at(e->table, index)->entity =
+            entity_of_labels(e, ql_buf_view(&e->labels), bus);
+    }
 }
 
-static void enrich_alert(struct enrich_stage *e, ql_time now, const struct ql_alert_in *in,
-                         struct ql_batch *bus)
+/* ---- alerts and changes ------------------------------------------------------------ */
+
+static uint64_t id_of(uint64_t hash)
 {
-    const ql_entity_id entity = enrich_labels(e, in->labels, bus);
+    return hash == 0 ? 1 : hash; /* 0 means none */
+}
+
+static void alert_push(struct enrich *e, ql_time now, const struct ql_alert_in *in,
+                       struct ql_batch *bus)
+{
+    const ql_entity_id entity = entity_of_labels(e, in->labels, bus);
     struct ql_alert *alert = ql_batch_add_alert(bus);
     if (alert == NULL) {
-        ql_stat_add(e->dropped, 1);
+        ql_stat_add(e->unwritten, 1);
         return;
     }
     *alert = (struct ql_alert){
-        .id = { ql_hash64(in->labels.at, in->labels.bytes) },
+        .id = { id_of(ql_hash64(in->labels.at, in->labels.bytes)) },
         .entity = entity,
         .name = ql_labels_get(in->labels, QL_STR("alertname")),
         .labels = in->labels,
@@ -97,94 +158,101 @@ static void enrich_alert(struct enrich_stage *e, ql_time now, const struct ql_al
         .severity = ql_labels_get(in->labels, QL_STR("severity")),
         .starts = in->starts,
         .ends = in->ends,
-        .firing = in->ends.ns > now.ns,
+        .firing = ql_time_before(now, in->ends),
     };
 }
 
-static void enrich_change(struct enrich_stage *e, const struct ql_change_in *in,
-                          struct ql_batch *bus)
+static ql_id change_id(struct enrich *e, const struct ql_change_in *in, ql_entity_id entity)
 {
-    ql_buf_reset(&e->name);
-    ql_entity_of_name(in->entity, &e->name);
-    const ql_entity_id entity = enrich_tell(e, bus);
-    const uint64_t parts[4] = { (uint64_t)in->at.ns, entity.v,
-                                ql_hash64(in->kind.at, in->kind.bytes),
-                                ql_hash64(in->summary.at, in->summary.bytes) };
+    ql_buf_reset(&e->key);
+    (void)ql_buf_i64(&e->key, in->at.ns);
+    (void)ql_buf_u64(&e->key, entity.v);
+    (void)ql_buf_lstr(&e->key, in->kind);
+    (void)ql_buf_lstr(&e->key, in->summary);
+    const ql_str key = ql_buf_view(&e->key);
+    return (ql_id){ id_of(ql_hash64(key.at, key.bytes)) };
+}
+
+static void change_push(struct enrich *e, const struct ql_change_in *in, struct ql_batch *bus)
+{
+    const ql_entity_id entity = entity_of_name(e, in->entity, bus);
     struct ql_change *change = ql_batch_add_change(bus);
     if (change == NULL) {
-        ql_stat_add(e->dropped, 1);
+        ql_stat_add(e->unwritten, 1);
         return;
     }
-    *change = (struct ql_change){ .id = { ql_hash64(parts, sizeof(parts)) }, .entity = entity,
-                                  .at = in->at, .kind = in->kind, .summary = in->summary,
-                                  .source = in->source, .link = in->link };
+    *change = (struct ql_change){
+        .id = change_id(e, in, entity),
+        .entity = entity,
+        .at = in->at,
+        .kind = in->kind,
+        .summary = in->summary,
+        .source = in->source,
+        .link = in->link,
+    };
+}
+
+/* ---- the stage -------------------------------------------------------------------- */
+
+static void enrich_bus(struct enrich *e, ql_time now, struct ql_batch *bus)
+{
+    const uint32_t told = bus->entities.count;
+    for (uint32_t i = 0; i < told; i++) {
+        (void)entity_remember(e, bus->entities.at[i].id);
+    }
+    for (uint32_t i = 0; i < bus->points.count; i++) {
+        const uint32_t index = bus->points.at[i].series;
+        if (ql_series_at(e->table, index)->entity.v == 0) {
+            series_resolve(e, index, bus);
+        }
+    }
+    for (uint32_t i = 0; i < bus->alerts_in.count; i++) {
+        alert_push(e, now, &bus->alerts_in.at[i], bus);
+    }
+    for (uint32_t i = 0; i < bus->changes_in.count; i++) {
+        change_push(e, &bus->changes_in.at[i], bus);
+    }
 }
 
 static void enrich_push(void *stage, ql_time now, struct ql_batch *bus)
 {
-    struct enrich_stage *e = stage;
-    for (uint32_t i = 0; e->series != NULL && i < bus->points.count; i++) {
-        const uint32_t index = bus->points.at[i].series;
-        if ((ql_series_at(e->series, index)->flags & QL_SERIES_ENRICHED) == 0) {
-            enrich_series(e, index, bus);
-        }
-    }
-    for (uint32_t i = 0; i < bus->alerts_in.count; i++) {
-        enrich_alert(e, now, &bus->alerts_in.at[i], bus);
-    }
-    for (uint32_t i = 0; i < bus->changes_in.count; i++) {
-        enrich_change(e, &bus->changes_in.at[i], bus);
-    }
+    enrich_bus(stage, now, bus);
 }
 
 static void enrich_tick(void *stage, ql_time now, struct ql_batch *bus)
 {
-    (void)stage;
-    (void)now;
-    (void)bus;
+    enrich_bus(stage, now, bus); /* normalise makes points at ticks too */
 }
 
-static int enrich_order(const void *a, const void *b)
+static ql_err enrich_adopt_config(void *stage, const struct ql_config *config)
 {
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
+    (void)stage; /* series_max stays as it was opened */
+    (void)config;
+    return QL_OK;
 }
 
-/* In order of id: the table's own order must not show in a checkpoint. */
+/* `tried` is not kept: asking again gives the same answer. */
 static ql_err enrich_save(const void *stage, struct ql_buf *out)
 {
-    const struct enrich_stage *e = stage;
-    uint64_t *ids = calloc(e->told.count > 0 ? e->told.count : 1, sizeof(*ids));
-    uint32_t count = 0;
-    if (ids == NULL) {
-        return QL_E_MEMORY;
+    const struct enrich *e = stage;
+    (void)ql_buf_u32(out, e->id_count);
+    for (uint32_t i = 0; i < e->id_count; i++) {
+        (void)ql_buf_u64(out, e->ids[i]);
     }
-    for (uint32_t i = 0; i < e->told.capacity; i++) {
-        if (e->told.slots[i].used != 0) {
-            ids[count++] = e->told.slots[i].key;
-        }
-    }
-    QL_ASSERT(count == e->told.count);
-    qsort(ids, count, sizeof(*ids), enrich_order);
-    (void)ql_buf_u32(out, count);
-    for (uint32_t i = 0; i < count; i++) {
-        (void)ql_buf_u64(out, ids[i]);
-    }
-    free(ids);
     return ql_buf_check(out);
 }
 
 static ql_err enrich_load(void *stage, uint32_t version, struct ql_reader *in)
 {
-    struct enrich_stage *e = stage;
-    if (version != STATE_VERSION) {
+    struct enrich *e = stage;
+    if (version != ql_enrich_stage.state_version) {
         return QL_E_VERSION;
     }
     const uint32_t count = ql_reader_u32(in);
     for (uint32_t i = 0; i < count && !in->failed; i++) {
-        const ql_err err = ql_map64_put(&e->told, ql_reader_u64(in), 1);
-        if (err != QL_OK) {
-            return err;
+        const ql_entity_id id = { ql_reader_u64(in) };
+        if (!in->failed && !entity_remember(e, id)) {
+            return QL_E_MALFORMED; /* twice, or more than there may be */
         }
     }
     return in->failed ? QL_E_MALFORMED : QL_OK;
@@ -192,13 +260,15 @@ static ql_err enrich_load(void *stage, uint32_t version, struct ql_reader *in)
 
 const struct ql_stage_type ql_enrich_stage = {
     .name = "enrich",
-    .reads = QL_LIST_BIT(points) | QL_LIST_BIT(alerts_in) | QL_LIST_BIT(changes_in),
+    .reads = QL_LIST_BIT(points) | QL_LIST_BIT(alerts_in) | QL_LIST_BIT(changes_in) |
+             QL_LIST_BIT(entities),
     .writes = QL_LIST_BIT(entities) | QL_LIST_BIT(alerts) | QL_LIST_BIT(changes),
-    .state_version = STATE_VERSION,
+    .state_version = 1,
     .open = enrich_open,
     .close = enrich_close,
     .push = enrich_push,
     .tick = enrich_tick,
+    .adopt_config = enrich_adopt_config,
     .save = enrich_save,
     .load = enrich_load,
 };

@@ -1,20 +1,18 @@
-/* enrich.h - the stage that says what a series, an alert or a change is about.
+/* enrich.h - the second stage: what each series, alert and change is about.
  *
- * Reads points, alerts_in and changes_in; gives every series its entity the first time a point
- * of it passes; writes alerts and changes with their entity, and each entity's name once.
- * An entity that no label names stays 0, "unknown", which later stages treat as such.
+ * The entity of a series follows from its labels once, when its first point passes; it is
+ * written into the series table. Each entity is told once, with its name.
  *
- * Bounds        QL_ENRICH_ENTITIES_MAX names remembered; beyond it a name may be told again.
- *               One look at a cache line that normalise has just touched a point.
- * Errors        as stage.h. What did not fit is counted as ql_enrich_dropped_total.
- * Determinism   a pure function of labels and order.
+ * Reads         points, alerts_in, changes_in, entities (those that normalise told).
+ * Writes        entities, alerts, changes; the entity of rows of the series table.
+ * Bounds        100,000 entities told; later ones are used but not told, and counted. One
+ *               bit a series. A point of a known series costs one look at its row.
+ * Determinism   ids are hashes of the input.
  */
 #ifndef QL_ENRICH_ENRICH_H
 #define QL_ENRICH_ENRICH_H
 
 #include "model/stage.h"
-
-#define QL_ENRICH_ENTITIES_MAX 1000000u
 
 extern const struct ql_stage_type ql_enrich_stage;
 

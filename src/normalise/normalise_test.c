@@ -99,8 +99,8 @@ static void points_render(const struct ql_batch *bus, char *out, size_t out_byte
 /* ---- one series ------------------------------------------------------------------- */
 
 /* Tokens: a number; `_` nothing comes; S the stale marker; N another NaN; I infinity; B 1e200;
- * =7 the last time again; <7 one step before the last; >7 an hour ahead; *N M the value M,
- * N times. Wanted: a number for a value, h a hole, r a reset. */
+ * =7 the last time again; <7 one step before the last; >7 an hour ahead. Wanted: a number
+ * for a value, h a hole, r a reset. */
 struct story {
     const char *story, *name;
     enum ql_metric_type type;
@@ -154,6 +154,14 @@ static ql_time token_time(char mark, double t, ql_time last)
     }
 }
 
+static double number_of(const char *text)
+{
+    char *end;
+    const double value = strtod(text, &end);
+    assert_true(end != text);
+    return value;
+}
+
 static double token_value(const char *token)
 {
     switch (token[0]) {
@@ -163,8 +171,8 @@ static double token_value(const char *token)
     case 'B': return 1e200;
     case '=':
     case '<':
-    case '>': return atof(token + 1);
-    default: return atof(token);
+    case '>': return number_of(token + 1);
+    default: return number_of(token);
     }
 }
 
@@ -546,7 +554,7 @@ static void spans_become_rates_and_durations(void **state)
                         "10:59 20:20 ");
     const char *p95 = metric_points(&f, "service_duration_p95_ms{service=\"cart\"}");
     assert_int_equal(strncmp(p95, "10:", 3), 0);
-    assert_true(fabs(atof(p95 + 3) - 500.0) < 30.0);
+    assert_true(fabs(number_of(p95 + 3) - 500.0) < 30.0);
     assert_int_equal(ql_series_at(f.table, 0)->flags, QL_SERIES_DERIVED);
     fixture_close(&f);
 }
