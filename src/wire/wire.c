@@ -44,7 +44,11 @@ typedef ql_err (*wire_decode)(const struct ql_wire_job *job);
 
 static wire_decode wire_decoder(enum ql_door door, enum ql_format format)
 {
+    const bool otlp = format == QL_FORMAT_PROTOBUF || format == QL_FORMAT_JSON;
     switch (door) {
+    case QL_DOOR_OTLP_METRICS: return otlp ? ql_otlp_metrics_decode : NULL;
+    case QL_DOOR_OTLP_LOGS: return otlp ? ql_otlp_logs_decode : NULL;
+    case QL_DOOR_OTLP_TRACES: return otlp ? ql_otlp_traces_decode : NULL;
     case QL_DOOR_REMOTE_WRITE:
         return format == QL_FORMAT_PROTOBUF ? ql_remote_write_decode : NULL;
     case QL_DOOR_ALERTS: return format == QL_FORMAT_JSON ? ql_alerts_json_decode : NULL;

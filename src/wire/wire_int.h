@@ -28,6 +28,9 @@ QL_MUST_USE bool ql_wire_keep(const struct ql_wire_job *job, ql_str text, ql_str
 QL_MUST_USE bool ql_wire_time_of_s(double s, ql_time *ret_time);
 
 QL_MUST_USE ql_err ql_remote_write_decode(const struct ql_wire_job *job);
+QL_MUST_USE ql_err ql_otlp_metrics_decode(const struct ql_wire_job *job);
+QL_MUST_USE ql_err ql_otlp_logs_decode(const struct ql_wire_job *job);
+QL_MUST_USE ql_err ql_otlp_traces_decode(const struct ql_wire_job *job);
 QL_MUST_USE ql_err ql_alerts_json_decode(const struct ql_wire_job *job);
 QL_MUST_USE ql_err ql_changes_json_decode(const struct ql_wire_job *job);
 QL_MUST_USE ql_err ql_exposition_decode(const struct ql_wire_job *job);
