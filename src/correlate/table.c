@@ -366,7 +366,7 @@ struct co_incident *ql_co_incident_add(struct ql_correlate *co)
         co->incident_free = co->incidents[row].place_first;
     }
     struct co_incident *in = &co->incidents[row];
-    *in = (struct co_incident){ .used = 1, .quiet_since = QL_TIME_NONE, .told_at = QL_TIME_NONE,
+    *in = (struct co_incident){ .used = 1, .quiet_since = QL_TIME_NONE, .told_at = co->now,
                                 .expires_first = QL_TIME_NONE };
     in->told = (struct ql_incident){ .id = { ++co->incident_id_last }, .onset = QL_TIME_NONE,
                                      .opened = co->now,
