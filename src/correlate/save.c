@@ -216,7 +216,7 @@ ql_err ql_co_save(const void *stage, struct ql_buf *out)
     for (uint32_t i = 0; i < co->change_count; i++) {
         change_put(out, &co->changes[i]);
     }
-    return ql_topology_save(co->topology, out);
+    return ql_buf_check(out);
 }
 
 static uint32_t count_get(struct ql_reader *in, uint32_t count_max)
@@ -314,6 +314,5 @@ ql_err ql_co_load(void *stage, uint32_t version, struct ql_reader *in)
     if (in->failed || !rows_are_sound(co)) {
         return QL_E_MALFORMED;
     }
-    const ql_err err = maps_rebuild(co);
-    return err == QL_OK ? ql_topology_load(co->topology, in) : err;
+    return maps_rebuild(co);
 }

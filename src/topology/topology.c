@@ -394,6 +394,12 @@ static ql_err load_edge(struct ql_topology *t, struct ql_reader *in)
         return QL_E_MALFORMED;
     }
     e.source = (enum ql_edge_source)source;
+    /* Configuration speaks for itself: an edge that it no longer holds may grow old. */
+    const bool configured = e.source == QL_EDGE_CONFIG;
+    const uint32_t known = ql_map128_get(&t->link_of, link_key(e.caller, e.callee));
+    if (configured && (known == QL_MAP_NONE || t->links[known].edge.source != QL_EDGE_CONFIG)) {
+        e.source = QL_EDGE_LABEL;
+    }
     return ql_topology_link(t, &e);
 }
 

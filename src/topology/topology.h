@@ -37,6 +37,8 @@ uint32_t ql_topology_distance(const struct ql_topology *topology, ql_entity_id a
 void ql_topology_edges(const struct ql_topology *topology,
                        void (*fn)(void *context, const struct ql_edge *edge), void *context);
 QL_MUST_USE ql_err ql_topology_save(const struct ql_topology *topology, struct ql_buf *out);
+/* Adds to what is there. Link configured edges first: one that only the checkpoint calls
+ * configured is taken as learnt, so that it expires. */
 QL_MUST_USE ql_err ql_topology_load(struct ql_topology *topology, struct ql_reader *in);
 
 #endif
