@@ -13,8 +13,8 @@ static void test_ten_times_the_size(void **state)
     (void)snprintf(head, sizeof(head), "POST /echo HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n",
                    sizeof(body));
     client_send(fd, head);
-    /* A client that reads only after it has sent all must still learn why. */
-    (void)client_send_all(fd, body, sizeof(body));
+    /* A client that reads only after it has sent all must still learn why: no reset. */
+    assert_int_equal(client_send_all(fd, body, sizeof(body)), sizeof(body));
     const struct reply reply = client_read(fd, false);
     assert_int_equal(reply.status, 413);
     assert_non_null(strstr(reply.head, "Connection: close"));
