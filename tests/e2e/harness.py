@@ -104,17 +104,17 @@ class Program:
     def alive(self):
         return self.child.poll() is None
 
-    def signal(self, number):
+    def send(self, number):
         if self.alive():
             os.kill(self.child.pid, number)
 
     def stop(self, number=signal.SIGTERM):
         """Ends it and returns its exit status; SIGKILL only when it does not listen."""
-        self.signal(number)
+        self.send(number)
         try:
             return self.child.wait(STOP_S)
         except subprocess.TimeoutExpired:
-            self.signal(signal.SIGKILL)
+            self.send(signal.SIGKILL)
             self.child.wait()
             return None
 
