@@ -13,6 +13,8 @@
 
 #define ENGINE_COMMAND_BYTES_MAX 65536u
 #define ENGINE_SETTLE_S 10
+#define ENGINE_FLIGHT_BYTES_MAX ((size_t)32 << 20)
+#define ENGINE_FLIGHT_WAIT_S 2
 
 static struct ql_batch *engine_accept_take(void *host)
 {
@@ -24,10 +26,39 @@ static void engine_accept_give_back(void *host, struct ql_batch *batch)
     engine_pool_give_back(&((struct ql_engine *)host)->pool, batch);
 }
 
+/* Bytes in flight are bounded: past the bound a sender's thread waits a little, which is
+ * back-pressure that TCP understands, before it is told to come again. */
+static ql_err engine_flight(struct ql_engine *engine, struct ql_batch *batch)
+{
+    const size_t bytes = engine_weight(batch);
+    struct timespec deadline;
+    ql_err err = QL_OK;
+    (void)clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += ENGINE_FLIGHT_WAIT_S;
+    (void)pthread_mutex_lock(&engine->flight_lock);
+    while (err == QL_OK && engine->flight_bytes > 0 &&
+           engine->flight_bytes + bytes > ENGINE_FLIGHT_BYTES_MAX) {
+        if (pthread_cond_timedwait(&engine->flight_eased, &engine->flight_lock, &deadline) != 0) {
+            err = QL_E_FULL;
+        }
+    }
+    if (err == QL_OK) {
+        engine->flight_bytes += bytes;
+        batch->flight_bytes = bytes;
+    }
+    (void)pthread_mutex_unlock(&engine->flight_lock);
+    return err;
+}
+
 static ql_err engine_accept_submit(void *host, const struct ql_submission *submission)
 {
     struct ql_engine *engine = host;
     submission->batch->source = submission->door;
+    const ql_err err = engine_flight(engine, submission->batch);
+    if (err != QL_OK) {
+        engine_release(engine, submission->batch);
+        return err;
+    }
     return ql_sequencer_submit(engine->sequencer, submission, NULL);
 }
 
@@ -138,6 +169,8 @@ ql_err ql_engine_open(const struct ql_engine_env *env, struct ql_engine **ret_en
     engine->started_ns = ql_clock_mono_ns();
     (void)pthread_mutex_init(&engine->lock, NULL);
     (void)pthread_cond_init(&engine->moved, NULL);
+    (void)pthread_mutex_init(&engine->flight_lock, NULL);
+    (void)pthread_cond_init(&engine->flight_eased, NULL);
     ql_batch_init(&engine->undispatched, (size_t)1 << 24);
     engine->accept = (struct ql_accept){ engine, engine_accept_take, engine_accept_give_back,
                                          engine_accept_submit };
@@ -276,6 +309,8 @@ void ql_engine_free(struct ql_engine *engine)
         ql_config_free(engine->retired[i]);
     }
     (void)pthread_cond_destroy(&engine->moved);
+    (void)pthread_cond_destroy(&engine->flight_eased);
+    (void)pthread_mutex_destroy(&engine->flight_lock);
     (void)pthread_mutex_destroy(&engine->lock);
     free(engine->journal_dir);
     free(engine->checkpoint_dir);

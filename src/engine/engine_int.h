@@ -65,6 +65,9 @@ struct ql_engine {
     struct ql_ring core_ring;
     pthread_t core_thread;
     bool core_running, clock_input, store_failed;
+    pthread_mutex_t flight_lock;
+    pthread_cond_t flight_eased;
+    size_t flight_bytes;   /* decoded and not yet worked off */
     pthread_mutex_t lock;
     pthread_cond_t moved;  /* a shard closed a tick, or the core finished one */
     uint64_t core_tick;    /* newest tick the core has finished */
@@ -84,6 +87,7 @@ struct ql_engine {
 /* engine_threads.c */
 void engine_deliver(void *host, const struct ql_entry *entry);
 void engine_release(void *host, struct ql_batch *batch);
+size_t engine_weight(const struct ql_batch *batch); /* what a batch in flight holds, in bytes */
 QL_MUST_USE ql_err engine_threads_start(struct ql_engine *engine);
 void engine_threads_stop(struct ql_engine *engine);
 QL_MUST_USE ql_err engine_pool_init(struct engine_pool *pool, uint32_t count);

@@ -62,10 +62,24 @@ void engine_pool_give_back(struct engine_pool *pool, struct ql_batch *batch)
     (void)pthread_mutex_unlock(&pool->lock);
 }
 
+size_t engine_weight(const struct ql_batch *batch)
+{
+    return ql_blob_view(batch->body).bytes + batch->arena.used_bytes +
+           batch->runs.count * sizeof(struct ql_run) +
+           batch->samples.count * (sizeof(struct ql_sample) + sizeof(struct ql_point));
+}
+
 void engine_release(void *host, struct ql_batch *batch)
 {
     struct ql_engine *engine = host;
     const bool part = batch >= engine->parts.all && batch < engine->parts.all + engine->parts.count;
+    if (!part && batch->flight_bytes > 0) {
+        (void)pthread_mutex_lock(&engine->flight_lock);
+        QL_ASSERT(engine->flight_bytes >= batch->flight_bytes);
+        engine->flight_bytes -= batch->flight_bytes;
+        (void)pthread_cond_broadcast(&engine->flight_eased);
+        (void)pthread_mutex_unlock(&engine->flight_lock);
+    }
     engine_pool_give_back(part ? &engine->parts : &engine->pool, batch);
 }
 

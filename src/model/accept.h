@@ -7,6 +7,7 @@
  *
  * Ownership     submit takes the batch in every case. `bytes` and `origin` are borrowed
  *               for the call only.
+ * Bounds        submit may wait up to two seconds while too many bytes are in flight.
  * Threads       any. done() runs on the journal's thread: it must not block.
  * Errors        submit: QL_E_FULL (queue full: answer 429 or 503 with Retry-After),
  *               QL_E_IO (journal cannot be written, e.g. disk full: 503), QL_E_CLOSED

@@ -69,6 +69,7 @@ struct ql_batch {
     uint64_t sequence;      /* of the journal record it came from; 0: none yet */
     ql_time accepted;       /* when the door took it */
     uint32_t source;        /* enum ql_door of wire.h, for counters */
+    size_t flight_bytes;    /* the engine's: what it counts for while in flight */
 };
 
 void ql_batch_init(struct ql_batch *batch, size_t arena_bytes_max);
