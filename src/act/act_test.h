@@ -183,10 +183,12 @@ static inline const struct ql_action *rig_last(const struct rig *rig)
 static inline void rig_expect(struct rig *rig, const char *states)
 {
     char got[1024] = "";
+    size_t used = 0;
     for (uint32_t i = 0; i < rig->bus.actions.count; i++) {
-        (void)strcat(got, i > 0 ? "," : "");
-        (void)strcat(got, ql_action_state_text(rig->bus.actions.at[i].state));
-        (void)strcat(got, rig->bus.actions.at[i].dispatch ? "!" : "");
+        used += (size_t)snprintf(got + used, sizeof(got) - used, "%s%s%s", i > 0 ? "," : "",
+                                 ql_action_state_text(rig->bus.actions.at[i].state),
+                                 rig->bus.actions.at[i].dispatch ? "!" : "");
+        assert_true(used < sizeof(got));
     }
     if (strcmp(got, states) != 0) {
         fail_msg("expected '%s', got '%s' (%.*s)", states, got,

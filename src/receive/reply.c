@@ -73,7 +73,7 @@ static void reply_write(struct ql_http_request *request, const struct receive_ou
         return;
     }
     reply_text(outcome, text, sizeof(text) - 1);
-    (void)strcat(text, "\n");
+    memcpy(text + strlen(text), "\n", 2);
     reply_send(request, outcome, outcome->err == QL_OK ? 400 : reply_status(outcome->err),
                "text/plain; charset=utf-8", ql_str_of(text));
 }

@@ -191,7 +191,7 @@ int main(int argc, char **argv)
     static struct bodies b;
     struct ql_buf file;
     struct ql_batch batch;
-    const int rounds = argc > 2 ? atoi(argv[2]) : 15;
+    const int rounds = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 15;
     ql_buf_init(&file, (size_t)1 << 32);
     ql_batch_init(&batch, 1 << 26);
     if (argc > 1) {
