@@ -36,7 +36,9 @@ int ql_cli_usage(const char *verb, bool asked)
     }
     (void)fprintf(out, "usage: quell VERB [OPTIONS]\n\n");
     for (uint32_t i = 0; i < ql_verb_count; i++) {
-        (void)fprintf(out, "  %-10s %s\n", ql_verbs[i].name, ql_verbs[i].summary);
+        if (ql_verbs[i].summary[0] != '\0') { /* without one it is not for people */
+            (void)fprintf(out, "  %-10s %s\n", ql_verbs[i].name, ql_verbs[i].summary);
+        }
     }
     (void)fprintf(out, "\n`quell VERB --help` tells more.\n");
     return asked ? 0 : 2;

@@ -1,0 +1,314 @@
+/* Real processes: this test is its own actuator when it is started as one. Waits are for
+ * events, with a deadline; nothing sleeps for a fixed time. */
+#include "actuator/actuator.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/file.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define RIG_WAIT_S 20
+#define RIG_OUTCOMES_MAX 64u
+
+struct seen { uint64_t id; int exit_code; bool timed_out; size_t bytes; char output[65537]; };
+struct rig {
+    char dir[64];
+    struct ql_actuator *actuator;
+    pthread_mutex_t lock;
+    pthread_cond_t arrived;
+    struct seen seen[RIG_OUTCOMES_MAX];
+    uint32_t count;
+};
+
+static void rig_outcome(void *context, const struct ql_outcome *outcome)
+{
+    struct rig *rig = context;
+    (void)pthread_mutex_lock(&rig->lock);
+    assert_true(rig->count < RIG_OUTCOMES_MAX);
+    struct seen *seen = &rig->seen[rig->count++];
+    seen->id = outcome->action.v;
+    seen->exit_code = outcome->exit_code;
+    seen->timed_out = outcome->timed_out;
+    seen->bytes = outcome->output.bytes;
+    memcpy(seen->output, outcome->output.at, outcome->output.bytes);
+    seen->output[outcome->output.bytes] = '\0';
+    (void)pthread_cond_signal(&rig->arrived);
+    (void)pthread_mutex_unlock(&rig->lock);
+}
+
+static const char *rig_variables[] = { "QL_TEST_SECRET_NOT", "QL_TEST_GIVEN=yes" };
+
+static void rig_start(struct rig *rig)
+{
+    const struct ql_actuator_env env = { .data_dir = rig->dir, .outcome = rig_outcome,
+                                         .context = rig, .variables = rig_variables,
+                                         .variable_count = 2 };
+    assert_int_equal(ql_actuator_spawn(&env, &rig->actuator), QL_OK);
+}
+
+static struct rig *rig_open(void)
+{
+    struct rig *rig = calloc(1, sizeof(*rig));
+    assert_non_null(rig);
+    (void)strcpy(rig->dir, "/tmp/quell-actuator-XXXXXX");
+    assert_non_null(mkdtemp(rig->dir));
+    (void)pthread_mutex_init(&rig->lock, NULL);
+    (void)pthread_cond_init(&rig->arrived, NULL);
+    rig_start(rig);
+    return rig;
+}
+
+static void rig_close(struct rig *rig)
+{
+    char path[512];
+    ql_actuator_stop(rig->actuator);
+    DIR *dir = opendir(rig->dir);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        (void)snprintf(path, sizeof(path), "%s/%s", rig->dir, entry->d_name);
+        (void)unlink(path);
+    }
+    (void)closedir(dir);
+    assert_int_equal(rmdir(rig->dir), 0);
+    (void)pthread_cond_destroy(&rig->arrived);
+    (void)pthread_mutex_destroy(&rig->lock);
+    free(rig);
+}
+
+/* argv as one text with '~' between the words. */
+static ql_err rig_send(struct rig *rig, uint64_t id, const char *words, ql_duration timeout)
+{
+    char argv[1024];
+    const size_t bytes = strlen(words) + 1;
+    memcpy(argv, words, bytes);
+    for (char *at = argv; (at = strchr(at, '~')) != NULL;) {
+        *at = '\0';
+        at++;
+    }
+    const struct ql_action action = { .id = { id }, .argv = { argv, bytes }, .timeout = timeout };
+    return ql_actuator_send(rig->actuator, &action);
+}
+
+/* Waits for the n-th outcome (from 1) and returns it. */
+static const struct seen *rig_wait(struct rig *rig, uint32_t n)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += RIG_WAIT_S;
+    (void)pthread_mutex_lock(&rig->lock);
+    while (rig->count < n) {
+        if (pthread_cond_timedwait(&rig->arrived, &rig->lock, &until) != 0) {
+            (void)pthread_mutex_unlock(&rig->lock);
+            fail_msg("outcome %u did not come", n);
+        }
+    }
+    (void)pthread_mutex_unlock(&rig->lock);
+    return &rig->seen[n - 1];
+}
+
+static const struct { const char *words; int exit_code; const char *output; } command_rows[] = {
+    { "/bin/true", 0, "" },
+    { "/bin/false", 1, "" },
+    { "/bin/echo~a  b~$HOME~;", 0, "a  b $HOME ;\n" },
+    { "/bin/sh~-c~echo out; echo err >&2; exit 7", 7, "out\nerr\n" },
+    { "/bin/sh~-c~kill -9 $$", 137, "" },
+    { "/no/such/program", 127, "cannot start /no/such/program: no such file or directory" },
+    { "/bin/sh~-c~cat; echo end", 0, "end\n" }, /* nothing on standard input */
+    { "/bin/sh~-c~echo \"$QL_TEST_GIVEN-$QL_TEST_SECRET\"", 0, "yes-\n" },
+    { "/bin/ls~/proc/self/fd", 0, "0\n1\n2\n3\n" }, /* 3: what ls reads; nothing of ours */
+};
+
+static void commands_run_and_are_told(void **state)
+{
+    (void)state;
+    (void)setenv("QL_TEST_SECRET", "hunter2", 1);
+    struct rig *rig = rig_open();
+    for (uint32_t i = 0; i < QL_COUNT_OF(command_rows); i++) {
+        assert_int_equal(rig_send(rig, i + 1, command_rows[i].words, QL_S(10)), QL_OK);
+        const struct seen *seen = rig_wait(rig, i + 1);
+        assert_int_equal(seen->id, i + 1);
+        assert_string_equal(seen->output, command_rows[i].output);
+        assert_int_equal(seen->exit_code, command_rows[i].exit_code);
+        assert_false(seen->timed_out);
+    }
+    assert_int_equal(rig_send(rig, 99, "true", QL_S(10)), QL_E_RANGE);
+    rig_close(rig);
+}
+
+/* The whole group ends at the timeout: the shell and what it started in the background. */
+static void a_timeout_ends_the_whole_group(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_open();
+    assert_int_equal(rig_send(rig, 1, "/bin/sh~-c~sleep 600 & echo $!; wait", QL_MS(200)), QL_OK);
+    const struct seen *seen = rig_wait(rig, 1);
+    assert_true(seen->timed_out);
+    assert_int_equal(seen->exit_code, 128 + SIGTERM);
+    const int pid = atoi(seen->output);
+    assert_true(pid > 1);
+    for (int i = 0; i < 1000 && kill(pid, 0) == 0; i++) {
+        (void)usleep(5000); /* until init has buried it */
+    }
+    assert_int_not_equal(kill(pid, 0), 0);
+    rig_close(rig);
+}
+
+static void who_ignores_the_first_signal_gets_the_second(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_open();
+    assert_int_equal(rig_send(rig, 1, "/bin/sh~-c~trap '' TERM; while :; do sleep 600; done",
+                              QL_MS(100)), QL_OK);
+    const struct seen *seen = rig_wait(rig, 1);
+    assert_true(seen->timed_out);
+    assert_int_equal(seen->exit_code, 128 + SIGKILL);
+    rig_close(rig);
+}
+
+static void a_flood_is_cut_in_the_middle(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_open();
+    assert_int_equal(rig_send(rig, 1, "/bin/sh~-c~echo first; head -c 3000000 /dev/zero | tr '\\0' x;"
+                                      " echo; echo last", QL_S(20)), QL_OK);
+    const struct seen *seen = rig_wait(rig, 1);
+    assert_int_equal(seen->exit_code, 0);
+    assert_int_equal(seen->bytes, QL_ACTUATOR_OUTPUT_MAX);
+    assert_memory_equal(seen->output, "first\nxxx", 9);
+    assert_null(memchr(seen->output, '\0', seen->bytes));
+    assert_string_equal(seen->output + seen->bytes - 7, "x\nlast\n");
+    assert_non_null(strstr(seen->output, "[... cut ...]"));
+    rig_close(rig);
+}
+
+static void an_id_runs_once_for_ever(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_open();
+    char words[256], path[128];
+    struct ql_buf text;
+    ql_buf_init(&text, 4096);
+    (void)snprintf(path, sizeof(path), "%s/count", rig->dir);
+    (void)snprintf(words, sizeof(words), "/bin/sh~-c~echo ran >> %s; exit 3", path);
+    assert_int_equal(rig_send(rig, 5, words, QL_S(10)), QL_OK);
+    assert_int_equal(rig_wait(rig, 1)->exit_code, 3);
+    assert_int_equal(rig_send(rig, 5, words, QL_S(10)), QL_OK);
+    assert_int_equal(rig_wait(rig, 2)->exit_code, 3); /* as it was, not again */
+    assert_string_equal(rig->seen[1].output, "ran before; not run again");
+    ql_actuator_stop(rig->actuator); /* and in another process, later */
+    rig_start(rig);
+    assert_int_equal(rig_send(rig, 5, words, QL_S(10)), QL_OK);
+    assert_int_equal(rig_wait(rig, 3)->exit_code, 3);
+    assert_int_equal(ql_file_read(path, &text), QL_OK);
+    assert_string_equal(text.at, "ran\n");
+    ql_buf_fini(&text);
+    rig_close(rig);
+}
+
+static int rig_new_pid(struct rig *rig, int old)
+{
+    for (int i = 0; i < 2000; i++) {
+        const int pid = ql_actuator_pid(rig->actuator);
+        if (pid != 0 && pid != old) {
+            return pid;
+        }
+        (void)usleep(5000);
+    }
+    fail_msg("the actuator was not started again");
+    return 0;
+}
+
+static void a_killed_actuator_comes_back_and_its_runs_failed(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_open();
+    char path[128], words[256];
+    struct ql_buf text;
+    ql_buf_init(&text, 4096);
+    (void)snprintf(path, sizeof(path), "%s/orphan", rig->dir);
+    (void)snprintf(words, sizeof(words), "/bin/sh~-c~echo $$ > %s; exec sleep 600", path);
+    assert_int_equal(rig_send(rig, 1, words, QL_S(600)), QL_OK);
+    for (int i = 0; i < 2000 && text.bytes < 2; i++) {
+        ql_buf_reset(&text);
+        (void)!ql_file_read(path, &text);
+        (void)usleep(5000);
+    }
+    const int orphan = atoi(text.at);
+    assert_true(orphan > 1);
+    const int pid = ql_actuator_pid(rig->actuator);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    const struct seen *seen = rig_wait(rig, 1);
+    assert_int_equal(seen->exit_code, 125);
+    assert_string_equal(seen->output, "the actuator died while this ran; not run again");
+    (void)rig_new_pid(rig, pid);
+    for (int i = 0; i < 2000 && kill(orphan, 0) == 0; i++) {
+        (void)usleep(5000);
+    }
+    assert_int_not_equal(kill(orphan, 0), 0); /* what it had started is ended too */
+    assert_int_equal(rig_send(rig, 2, "/bin/true", QL_S(10)), QL_OK);
+    assert_int_equal(rig_wait(rig, 2)->exit_code, 0);
+    ql_buf_fini(&text);
+    rig_close(rig);
+}
+
+static void no_more_than_eight_run_at_once_and_all_are_told(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_open();
+    char words[512];
+    /* Each counts those that hold a directory; more than eight would show. */
+    (void)snprintf(words, sizeof(words),
+                   "/bin/sh~-c~mkdir %s/d.$$; ls -d %s/d.* | wc -l; sleep 0.05; rmdir %s/d.$$",
+                   rig->dir, rig->dir, rig->dir);
+    for (uint64_t i = 1; i <= 24; i++) {
+        assert_int_equal(rig_send(rig, i, words, QL_S(20)), QL_OK);
+    }
+    for (uint32_t i = 1; i <= 24; i++) {
+        const struct seen *seen = rig_wait(rig, i);
+        assert_int_equal(seen->exit_code, 0);
+        assert_true(atoi(seen->output) <= (int)QL_ACTUATOR_RUNNING_MAX);
+    }
+    rig_close(rig);
+}
+
+static void stop_ends_what_runs_and_tells(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_open();
+    assert_int_equal(rig_send(rig, 1, "/bin/sh~-c~echo up; exec sleep 600", QL_S(600)), QL_OK);
+    assert_int_equal(rig_send(rig, 2, "/bin/true", QL_S(10)), QL_OK);
+    (void)rig_wait(rig, 1); /* the second is done, so the first was started */
+    ql_actuator_stop(rig->actuator);
+    rig->actuator = NULL;
+    assert_int_equal(rig->count, 2);
+    assert_int_equal(rig->seen[1].id, 1);
+    assert_int_equal(rig->seen[1].exit_code, 128 + SIGTERM);
+    rig_close(rig);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "actuator") == 0) {
+        return ql_actuator_main(argc - 1, argv + 1);
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(commands_run_and_are_told),
+        cmocka_unit_test(a_timeout_ends_the_whole_group),
+        cmocka_unit_test(who_ignores_the_first_signal_gets_the_second),
+        cmocka_unit_test(a_flood_is_cut_in_the_middle),
+        cmocka_unit_test(an_id_runs_once_for_ever),
+        cmocka_unit_test(a_killed_actuator_comes_back_and_its_runs_failed),
+        cmocka_unit_test(no_more_than_eight_run_at_once_and_all_are_told),
+        cmocka_unit_test(stop_ends_what_runs_and_tells),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
