@@ -129,8 +129,12 @@ static void body_make(const char *text, struct ql_buf *out)
 #define WRITE "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\n" \
               "X-Prometheus-Remote-Write-Version: 0.1.0\r\n"
 #define JSON "Content-Type: application/json\r\n"
+#define PROTO "Content-Type: application/x-protobuf\r\n"
 #define DROPPED_ANY(source) "source=\"" source "\""
 #define DROPPED(source, reason) "source=\"" source "\",reason=\"" reason "\""
+
+#define GAUGE(value) "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"name\":\"g\",\"gauge\":{"  \
+                     "\"dataPoints\":[{\"timeUnixNano\":\"1000000000\",\"asDouble\":" value "}]}}]}]}]}"
 
 struct row {
     const char *story, *path, *headers, *body;
@@ -181,6 +185,36 @@ static const struct row write_rows[] = {
       "", "accepted", "source=\"remote_write\"", 0, false },
     { "shutting down", "/api/v1/write", WRITE, "@good", QL_E_CLOSED, 0, 503, "Retry-After",
       "shutting down", "dropped", DROPPED("remote_write", "queue_full"), 1, false },
+};
+
+static const struct row otlp_rows[] = {
+    { "JSON", "/v1/metrics", JSON, GAUGE("1.5"), 0, 0, 200, "application/json", "{}", "accepted",
+      "source=\"otlp_metrics\"", 1, false },
+    { "under the prefixes", "/api/v1/otlp/v1/metrics", JSON, GAUGE("1.5"), 0, 0, 200, "", "{}",
+      "accepted", "source=\"otlp_metrics\"", 1, false },
+    { "an empty protobuf request", "/otlp/v1/metrics", PROTO, "", 0, 0, 200,
+      "application/x-protobuf", "", "dropped", "source=\"otlp_metrics\"", 0, false },
+    { "an empty request for logs", "/v1/logs", JSON, "{}", 0, 0, 200, "application/json", "{}",
+      "dropped", "source=\"otlp_logs\"", 0, false },
+    { "an empty request for traces", "/v1/traces", JSON, "{\"resourceSpans\":[]}", 0, 0, 200, "",
+      "{}", "dropped", "source=\"otlp_traces\"", 0, false },
+    { "JSON that is none", "/v1/traces", JSON, "{\"resourceSpans\":[", 0, 0, 400,
+      "application/json", "{\"code\":3,\"message\":\"", "dropped", DROPPED_ANY("otlp_traces"), 1,
+      false },
+    { "protobuf that is none", "/v1/logs", PROTO, "\x0a\xff", 0, 0, 400,
+      "application/x-protobuf", "\x08\x03\x12", "dropped", DROPPED_ANY("otlp_logs"), 1, false },
+    { "no known type", "/v1/logs", "Content-Type: text/plain\r\n", "x", 0, 0, 415,
+      "application/json", "{\"code\":3,", "dropped", DROPPED("otlp_logs", "content_type"), 1,
+      false },
+    { "some bad: told in the answer, status 200", "/v1/metrics", JSON,
+      "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"name\":\"g\",\"gauge\":{\"dataPoints\":["
+      "{\"timeUnixNano\":\"1000000000\",\"asDouble\":1},{\"timeUnixNano\":\"1000000000\"}]}}]}]}]}", 0, 0,
+      200, "application/json", "{\"partialSuccess\":{\"rejectedDataPoints\":\"1\",\"errorMessage\":\"",
+      "accepted", "source=\"otlp_metrics\"", 1, false },
+    { "too large", "/v1/metrics", PROTO, "@big", 0, 0, 413, "", "", "dropped",
+      DROPPED("otlp_metrics", "too_large"), 1, false },
+    { "queue full, JSON", "/v1/metrics", JSON, GAUGE("1"), QL_E_FULL, 0, 503, "Retry-After: 1",
+      "{\"code\":14,", "dropped", DROPPED("otlp_metrics", "queue_full"), 1, false },
 };
 
 static const struct row other_rows[] = {
@@ -253,6 +287,13 @@ static void test_write(void **state)
     }
 }
 
+static void test_otlp(void **state)
+{
+    for (size_t i = 0; i < QL_COUNT_OF(otlp_rows); i++) {
+        row_check(state, &otlp_rows[i]);
+    }
+}
+
 static void test_others(void **state)
 {
     for (size_t i = 0; i < QL_COUNT_OF(other_rows); i++) {
@@ -314,6 +355,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_write),
+        cmocka_unit_test(test_otlp),
         cmocka_unit_test(test_others),
         cmocka_unit_test_setup_teardown(test_journal_gets_the_bytes, doors_up, doors_down),
         cmocka_unit_test_setup_teardown(test_more_senders_than_batches, doors_up, doors_down),

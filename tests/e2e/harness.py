@@ -25,6 +25,10 @@ class Failed(Exception):
     """The case does not hold; the text says what was seen and what was wanted."""
 
 
+class Ended(Failed):
+    """A program that should run has ended: nothing to wait for."""
+
+
 class Skipped(Exception):
     """The case cannot run here; the text says why."""
 
@@ -73,6 +77,8 @@ def wait_until(what, ask, seconds=30, every=0.1):
             last = ask()
             if last:
                 return last
+        except Ended:
+            raise
         except (OSError, Failed) as error:
             last = error
         time.sleep(every)
@@ -180,7 +186,7 @@ class Quell:
 
     def ready(self):
         if not self.program.alive():
-            raise Failed(f"quell ended with {self.program.child.returncode}:\n{self.program.log()}")
+            raise Ended(f"quell ended with {self.program.child.returncode}:\n{self.program.log()}")
         return fetch(f"{self.url}/-/ready")[0] == 200
 
     def get(self, path, **parameters):
