@@ -216,6 +216,34 @@ static void without_an_open_signal_nothing_can_be_verified(void **state)
     rig_close(&rig);
 }
 
+static void evidence_holds_for_a_while_when_its_signals_are_heard(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open_one(&rig, "auto", "auto", false);
+    rig_trouble(&rig, 2, 200); /* holds the entity for a while */
+    const ql_id id = rig_step(&rig, 1, "proposed,running!");
+    rig_trouble(&rig, 1, 100);
+    (void)rig_step(&rig, 1, "refused");
+    rig_outcome(&rig, id, 0);
+    (void)rig_step(&rig, 30, "verifying");
+    rig_member(&rig, 2, 200, "service/checkout", false);
+    (void)rig_step(&rig, 200, "succeeded,proposed,running!");
+    rig_close(&rig);
+
+    rig_open_one(&rig, "approve", "approve", false);
+    rig_trouble(&rig, 2, 200); /* holds it for an hour */
+    (void)rig_step(&rig, 1, "proposed,awaiting approval");
+    rig_trouble(&rig, 1, 100);
+    (void)rig_step(&rig, 1, "refused");
+    rig_tick(&rig, 3599);
+    rig_expect(&rig, "expired,refused");
+    assert_true(ql_str_eq(rig_last(&rig)->reason,
+                          QL_STR("refused by gate 'fresh evidence': evidence 3599 s old (at most "
+                                 "120 s)")));
+    rig_close(&rig);
+}
+
 static void signals_without_data_start_nothing(void **state)
 {
     (void)state;
@@ -461,6 +489,7 @@ int main(void)
         cmocka_unit_test(a_lowered_ceiling_binds_what_waits),
         cmocka_unit_test(low_confidence_is_refused_once_and_can_grow),
         cmocka_unit_test(without_an_open_signal_nothing_can_be_verified),
+        cmocka_unit_test(evidence_holds_for_a_while_when_its_signals_are_heard),
         cmocka_unit_test(signals_without_data_start_nothing),
         cmocka_unit_test(names_from_outside_are_held_to_safe_letters),
         cmocka_unit_test(one_run_holds_an_entity),

@@ -65,6 +65,8 @@ static bool gate_confidence(const struct ac_proposal *p, struct ql_buf *why)
     return pass;
 }
 
+/* Silence about a cause means that it stands as it was ranked, as long as its signals are
+ * open and heard. */
 static bool gate_fresh(const struct ac_proposal *p, struct ql_buf *why)
 {
     if (p->self != NULL) {
@@ -72,11 +74,19 @@ static bool gate_fresh(const struct ac_proposal *p, struct ql_buf *why)
     }
     const int64_t newest = p->c->cause_at.ns > p->c->evidence_at.ns ? p->c->cause_at.ns
                                                                     : p->c->evidence_at.ns;
-    const double age_s = ql_duration_s((ql_duration){ p->act->now.ns - newest });
-    const bool pass = age_s <= p->act->config->evidence_s_max;
-    (void)ql_buf_printf(why, "evidence %.0f s old (at most %.0f s)", age_s,
-                        p->act->config->evidence_s_max);
-    return pass;
+    const int64_t age_ns = p->act->now.ns - newest;
+    const double age_s = ql_duration_s((ql_duration){ age_ns });
+    const double age_s_max = p->act->config->evidence_s_max;
+    const bool holds = age_ns <= AC_RANKING_HOLDS.ns && ql_ac_case_heard(p->act, p->c) > 0;
+    (void)ql_buf_printf(why, "evidence %.0f s old", age_s);
+    if (age_s > age_s_max) {
+        if (holds) {
+            (void)ql_buf_text(why, " and unchanged");
+        } else {
+            (void)ql_buf_printf(why, " (at most %.0f s)", age_s_max);
+        }
+    }
+    return age_s <= age_s_max || holds;
 }
 
 static bool gate_verifiable(const struct ac_proposal *p, struct ql_buf *why)

@@ -1,4 +1,5 @@
 /* cli_serve.c - `quell serve`: puts the parts of the daemon together and takes them apart. */
+#include "actuator/actuator.h"
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -24,6 +25,7 @@ int ql_cli_serve(int argc, char **argv);
 
 #define SERVE_STAT_CELLS_MAX 16384u
 #define SERVE_DRAIN_MS 5000
+#define SERVE_OUTCOME_TRIES 200
 
 struct serve_options { const char *config_path, *data_dir, *listen; bool clock_input; };
 
@@ -36,6 +38,7 @@ struct serve {
     struct ql_receive *receive;
     struct ql_scraper *scraper;
     struct ql_api *api;
+    struct ql_actuator *actuator;
     struct ql_http *http;
     struct ql_http_route *routes;
     int lock_fd;
@@ -113,9 +116,24 @@ static void serve_log_setup(const struct ql_config *config)
 
 static void serve_dispatch(void *context, const struct ql_action *action)
 {
-    (void)context;
-    (void)action;
-    QL_LOG(ERROR, "an action could not be handed to the actuator; it will time out");
+    struct serve *s = context;
+    if (s->actuator == NULL || ql_actuator_send(s->actuator, action) != QL_OK) {
+        QL_LOG(ERROR, "an action could not be handed to the actuator; it will time out");
+    }
+}
+
+/* An outcome is an input like any other; a full queue is waited for, as it is never repeated. */
+static void serve_outcome(void *context, const struct ql_outcome *outcome)
+{
+    struct serve *s = context;
+    for (int i = 0; i < SERVE_OUTCOME_TRIES; i++) {
+        const ql_err err = ql_engine_outcome(s->engine, outcome);
+        if (err != QL_E_FULL && err != QL_E_IO) {
+            return;
+        }
+        (void)usleep(50000);
+    }
+    QL_LOG(ERROR, "the outcome of an action could not be journaled");
 }
 
 /* ---- start ------------------------------------------------------------------------------- */
@@ -150,9 +168,17 @@ static ql_err serve_edges(struct serve *s)
         .data_dir = s->config->data_dir, .view = ql_engine_view(s->engine), .stats = s->stats,
         .config = s->config,
     };
+    const struct ql_actuator_env actuator_env = {
+        .data_dir = s->config->data_dir, .outcome = serve_outcome, .context = s,
+        .stats = s->stats, .variables = s->config->act_env,
+        .variable_count = s->config->act_env_count,
+    };
     ql_err err = ql_receive_new(&receive_env, &s->receive);
     if (err == QL_OK) {
         err = ql_api_new(&api_env, &s->api);
+    }
+    if (err == QL_OK) {
+        err = ql_actuator_spawn(&actuator_env, &s->actuator);
     }
     if (err != QL_OK) {
         (void)fprintf(stderr, "quell serve: %s\n", ql_err_text(err));
@@ -293,6 +319,7 @@ static void serve_stop(struct serve *s)
     if (s->http != NULL) {
         ql_http_stop(s->http, SERVE_DRAIN_MS);
     }
+    ql_actuator_stop(s->actuator);
     if (s->engine != NULL) {
         ql_engine_stop(s->engine);
     }
