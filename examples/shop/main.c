@@ -32,6 +32,7 @@ static const char USAGE[] =
     "  --human M           a person restarts checkout M minutes after the first critical\n"
     "                      alert; default 0: nobody does\n"
     "  --settle M          stay M minutes after the shop is well again; default 20\n"
+    "  --give-up M         end M minutes after the fault, well or not; default 150\n"
     "  --pace MS           real milliseconds for a step of 15 s; default 0: as fast as the\n"
     "                      daemon accepts\n"
     "  --fault-pace MS     the same from the fault until the end; default 60\n"
@@ -42,7 +43,7 @@ static const char USAGE[] =
 struct shop_options {
     const char *url, *control;
     uint64_t seed;
-    double hours, fault_at_hours, human_minutes, settle_minutes;
+    double hours, fault_at_hours, human_minutes, settle_minutes, give_up_minutes;
     long pace_ms, fault_pace_ms;
     bool leak, quiet;
 };
@@ -164,7 +165,9 @@ static void run_watch(struct shop_run *run)
 static bool run_over(const struct shop_run *run)
 {
     const double hours = (double)run->world.step * SHOP_STEP_S / 3600;
-    if (main_stop || hours >= run->options.hours + 24) {
+    const bool lost = run->fault_ms > 0 && (double)(run->at_ms - run->fault_ms) >=
+                                               run->options.give_up_minutes * 6e4;
+    if (main_stop || lost) {
         return true;
     }
     const bool settled = run->well_ms > 0 &&
@@ -265,8 +268,8 @@ static int run_all(struct shop_run *run)
     return run_report(run);
 }
 
-enum { OPT_URL, OPT_SEED, OPT_HOURS, OPT_FAULT, OPT_FAULT_AT, OPT_HUMAN, OPT_SETTLE, OPT_PACE,
-       OPT_FAULT_PACE, OPT_CONTROL, OPT_QUIET, OPT_HELP };
+enum { OPT_URL, OPT_SEED, OPT_HOURS, OPT_FAULT, OPT_FAULT_AT, OPT_HUMAN, OPT_SETTLE,
+       OPT_GIVE_UP, OPT_PACE, OPT_FAULT_PACE, OPT_CONTROL, OPT_QUIET, OPT_HELP };
 static const struct option main_options[] = {
     { "url", required_argument, NULL, OPT_URL },
     { "seed", required_argument, NULL, OPT_SEED },
@@ -275,6 +278,7 @@ static const struct option main_options[] = {
     { "fault-at", required_argument, NULL, OPT_FAULT_AT },
     { "human", required_argument, NULL, OPT_HUMAN },
     { "settle", required_argument, NULL, OPT_SETTLE },
+    { "give-up", required_argument, NULL, OPT_GIVE_UP },
     { "pace", required_argument, NULL, OPT_PACE },
     { "fault-pace", required_argument, NULL, OPT_FAULT_PACE },
     { "control", required_argument, NULL, OPT_CONTROL },
@@ -305,6 +309,7 @@ static void main_option(struct shop_options *options, int option, const char *te
     case OPT_FAULT_AT: options->fault_at_hours = main_number("fault-at", text, 0, 1440); break;
     case OPT_HUMAN: options->human_minutes = main_number("human", text, 0, 1440); break;
     case OPT_SETTLE: options->settle_minutes = main_number("settle", text, 0, 1440); break;
+    case OPT_GIVE_UP: options->give_up_minutes = main_number("give-up", text, 1, 1440); break;
     case OPT_PACE: options->pace_ms = (long)main_number("pace", text, 0, 60000); break;
     case OPT_FAULT_PACE: options->fault_pace_ms = (long)main_number("fault-pace", text, 0, 60000);
         break;
@@ -326,7 +331,7 @@ int main(int argc, char **argv)
 {
     struct shop_run run = { .options = { .url = "http://127.0.0.1:9428", .seed = 1, .hours = 6,
                                          .fault_at_hours = -1, .settle_minutes = 20,
-                                         .fault_pace_ms = 60 } };
+                                         .give_up_minutes = 150, .fault_pace_ms = 60 } };
     for (int option; (option = getopt_long(argc, argv, "", main_options, NULL)) != -1;) {
         main_option(&run.options, option, optarg);
     }

@@ -105,17 +105,20 @@ static ql_err run_start_daemon(struct demo_run *run, const struct demo_plan *pla
 static ql_err run_start_feeder(struct demo_run *run, const struct demo_plan *plan)
 {
     char control[DEMO_PATH_BYTES + 32], log[DEMO_PATH_BYTES + 32];
-    char seed[32], hours[32], human[32], settle[32], pace[32];
+    char seed[32], hours[32], human[32], settle[32], limit[32], pace[32];
     (void)snprintf(control, sizeof(control), "%s/shop", run->folder);
     (void)snprintf(log, sizeof(log), "%s/shop.log", run->folder);
     (void)snprintf(seed, sizeof(seed), "%llu", (unsigned long long)plan->seed);
     (void)snprintf(hours, sizeof(hours), "%g", plan->hours);
     (void)snprintf(human, sizeof(human), "%g", run->acts ? 0.0 : plan->human_minutes);
     (void)snprintf(settle, sizeof(settle), "%g", plan->settle_minutes);
+    /* Without a fix the day must end too, after the person had their chance. */
+    (void)snprintf(limit, sizeof(limit), "%g", plan->human_minutes + 60);
     (void)snprintf(pace, sizeof(pace), "%ld", plan->fault_pace_ms);
     const char *const argv[] = { plan->shop, "--url", run->url, "--seed", seed, "--hours", hours,
                                  "--fault", "leak", "--human", human, "--settle", settle,
-                                 "--fault-pace", pace, "--control", control, NULL };
+                                 "--give-up", limit, "--fault-pace", pace, "--control", control,
+                                 NULL };
     return demo_spawn(argv, log, &run->feeder);
 }
 
