@@ -181,7 +181,7 @@ async function live() {
 
     await page.getByRole('button', { name: 'Resolve' }).click();
     await page.getByText('resolved', { exact: true }).first().waitFor();
-    await page.goto(`${url}/no/such/place`);
+    await page.goto(`${url}/incidents/none`);
     await page.getByRole('heading', { level: 1, name: 'Not here' }).waitFor();
     await page.goBack();
     await page.getByText('resolved', { exact: true }).first().waitFor();
