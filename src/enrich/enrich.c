@@ -2,7 +2,6 @@
 
 #include "base/map.h"
 #include "base/pages.h"
-#include "config/config.h"
 #include "model/entity.h"
 #include "model/labels.h"
 #include "model/series.h"
@@ -12,9 +11,7 @@
 enum { ENTITIES_MAX = 100000, ENTITY_NAME_BYTES_MAX = QL_LABELS_BYTES_MAX + 16 };
 
 struct enrich {
-    struct ql_series_table *table; /* borrowed; NULL in the core, which sees no points */
-    uint64_t *tried;               /* a bit a series: its labels were asked */
-    uint32_t series_max;
+    struct ql_series_table *table; /* borrowed; NULL in the core, where no points pass */
     struct ql_map64 told;          /* entity ids -> place in `ids` */
     uint64_t *ids;                 /* in the order they were told */
     uint32_t id_count;
@@ -22,16 +19,10 @@ struct enrich {
     struct ql_stat_cell *untold, *unwritten;
 };
 
-static size_t tried_bytes(uint32_t series_max)
-{
-    return ((size_t)series_max + 63) / 64 * sizeof(uint64_t);
-}
-
 static void enrich_close(void *stage)
 {
     struct enrich *e = stage;
     if (e != NULL) {
-        ql_pages_free(e->tried, tried_bytes(e->series_max));
         ql_pages_free(e->ids, ENTITIES_MAX * sizeof(*e->ids));
         ql_map64_fini(&e->told);
         ql_buf_fini(&e->labels);
@@ -55,8 +46,6 @@ static ql_err enrich_open(const struct ql_stage_env *env, void **ret_stage)
         return QL_E_MEMORY;
     }
     e->table = env->series;
-    e->series_max = env->config->series_max;
-    e->tried = ql_pages_new(tried_bytes(e->series_max));
     e->ids = ql_pages_new(ENTITIES_MAX * sizeof(*e->ids));
     ql_map64_init(&e->told, ENTITIES_MAX);
     ql_buf_init(&e->labels, QL_LABELS_BYTES_MAX);
@@ -64,7 +53,7 @@ static ql_err enrich_open(const struct ql_stage_env *env, void **ret_stage)
     ql_buf_init(&e->key, 1 << 20);
     e->untold = enrich_cell(env->stats, "source=\"entities\",reason=\"cardinality\"");
     e->unwritten = enrich_cell(env->stats, "source=\"enrich\",reason=\"batch_full\"");
-    if (e->tried == NULL || e->ids == NULL) {
+    if (e->ids == NULL) {
         enrich_close(e);
         return QL_E_MEMORY;
     }
@@ -117,19 +106,15 @@ static ql_entity_id entity_of_name(struct enrich *e, ql_str name, struct ql_batc
     return ql_buf_check(&e->name) == QL_OK ? entity_tell(e, bus) : (ql_entity_id){ 0 };
 }
 
-/* Labels that name no entity are asked once only. */
+/* Labels that name no entity are asked once, like all others. */
 static void series_resolve(struct enrich *e, uint32_t index, struct ql_batch *bus)
 {
-    const uint64_t bit = UINT64_C(1) << (index % 64);
-    if (index >= e->series_max || (e->tried[index / 64] & bit) != 0) {
-        return;
-    }
-    e->tried[index / 64] |= bit;
+    struct ql_series *row = ql_series_at(e->table, index);
     ql_buf_reset(&e->labels);
     if (ql_series_labels(e->table, index, &e->labels) == QL_OK) {
-        ql_series_at(e->table, index)->entity =
-            entity_of_labels(e, ql_buf_view(&e->labels), bus);
+        row->entity = entity_of_labels(e, ql_buf_view(&e->labels), bus);
     }
+    row->flags |= QL_SERIES_ENRICHED;
 }
 
 /* ---- alerts and changes ------------------------------------------------------------ */
@@ -199,9 +184,9 @@ static void enrich_bus(struct enrich *e, ql_time now, struct ql_batch *bus)
     for (uint32_t i = 0; i < told; i++) {
         (void)entity_remember(e, bus->entities.at[i].id);
     }
-    for (uint32_t i = 0; i < bus->points.count; i++) {
+    for (uint32_t i = 0; e->table != NULL && i < bus->points.count; i++) {
         const uint32_t index = bus->points.at[i].series;
-        if (ql_series_at(e->table, index)->entity.v == 0) {
+        if ((ql_series_at(e->table, index)->flags & QL_SERIES_ENRICHED) == 0) {
             series_resolve(e, index, bus);
         }
     }
@@ -225,12 +210,11 @@ static void enrich_tick(void *stage, ql_time now, struct ql_batch *bus)
 
 static ql_err enrich_adopt_config(void *stage, const struct ql_config *config)
 {
-    (void)stage; /* series_max stays as it was opened */
+    (void)stage; /* it has no settings */
     (void)config;
     return QL_OK;
 }
 
-/* `tried` is not kept: asking again gives the same answer. */
 static ql_err enrich_save(const void *stage, struct ql_buf *out)
 {
     const struct enrich *e = stage;

@@ -5,8 +5,8 @@
  *
  * Reads         points, alerts_in, changes_in, entities (those that normalise told).
  * Writes        entities, alerts, changes; the entity of rows of the series table.
- * Bounds        100,000 entities told; later ones are used but not told, and counted. One
- *               bit a series. A point of a known series costs one look at its row.
+ * Bounds        100,000 entities told; later ones are used but not told, and counted. A
+ *               point of a known series costs one look at its row.
  * Determinism   ids are hashes of the input.
  */
 #ifndef QL_ENRICH_ENRICH_H

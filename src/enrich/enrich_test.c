@@ -98,6 +98,24 @@ static void series_get_their_entity_once(void **state)
     fixture_close(&f);
 }
 
+/* The core has alerts and changes, but no series. */
+static void the_core_has_no_table(void **state)
+{
+    struct fixture f;
+    void *core;
+    (void)state;
+    fixture_open(&f);
+    const struct ql_stage_env env = { .config = f.config, .stats = f.stats };
+    assert_int_equal(ql_enrich_stage.open(&env, &core), QL_OK);
+    (void)bus_point(&f, "g{service=\"cart\"}");
+    ql_batch_add_alert_in(&f.bus)->labels = bus_labels(&f, "{alertname=\"A\"}");
+    ql_enrich_stage.push(core, (ql_time){ 0 }, &f.bus);
+    assert_int_equal(f.bus.alerts.count, 1);
+    assert_int_equal(f.bus.entities.count, 0);
+    ql_enrich_stage.close(core);
+    fixture_close(&f);
+}
+
 static void alerts_say_whose_and_whether(void **state)
 {
     static const struct { const char *labels; int64_t ends; const char *entity, *name, *severity;
@@ -238,6 +256,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(series_get_their_entity_once),
+        cmocka_unit_test(the_core_has_no_table),
         cmocka_unit_test(alerts_say_whose_and_whether),
         cmocka_unit_test(changes_have_ids_by_content),
         cmocka_unit_test(told_entities_are_remembered),
