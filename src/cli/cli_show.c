@@ -54,7 +54,7 @@ static void show_field(struct ql_client *client, const char *name, const char *f
     va_start(args, format);
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    (void)snprintf(label, sizeof(label), "  %-13s", name);
+    (void)snprintf(label, sizeof(label), "  %-14s", name);
     ql_term_text(&client->term, &client->screen, QL_PAINT_DIM, ql_str_of(label));
     ql_term_text(&client->term, &client->screen, QL_PAINT_NONE, ql_str_of(text));
     ql_buf_char(&client->screen, '\n');
@@ -118,8 +118,8 @@ static void show_head(struct ql_client *client, struct ql_json incident, ql_time
     ql_buf_char(&client->screen, '\n');
     show_field(client, "first seen at", "%.*s", QL_STR_ARG(ql_client_str(incident, "entity")));
     show_times(client, incident, now);
-    show_field(client, "noise", "%.0f signals and alerts in one incident (%.0f signals, %.0f alerts,"
-               " %.0f entities)", ql_client_number(incident, "raw_count"),
+    show_field(client, "noise", "%.0f in, 1 incident out (signals: %.0f, alerts: %.0f, entities:"
+               " %.0f)", ql_client_number(incident, "raw_count"),
                ql_client_number(incident, "signal_count"),
                ql_client_number(incident, "alert_count"),
                ql_client_number(incident, "entity_count"));

@@ -215,6 +215,15 @@ static ql_str table_cut(ql_str text, uint32_t width, bool *ret_cut)
     return *ret_cut ? (ql_str){ text.at, at } : text;
 }
 
+/* Ends a line; a last cell that is empty leaves no blanks behind. */
+static void table_end(struct ql_buf *out)
+{
+    while (out->bytes > 0 && out->at[out->bytes - 1] == ' ') {
+        out->bytes--;
+    }
+    ql_buf_char(out, '\n');
+}
+
 static void table_put(const struct ql_term *term, struct ql_buf *out, const struct ql_table_cell *cell,
                       uint32_t width, bool right, bool last)
 {
@@ -243,12 +252,14 @@ ql_err ql_table_render(const struct ql_table *table, const struct ql_term *term,
         const struct ql_table_cell title = { ql_str_of(table->columns[c].title), QL_PAINT_DIM };
         table_put(term, out, &title, widths[c], table->columns[c].right, c == last);
     }
-    ql_buf_char(out, '\n');
+    table_end(out);
     for (uint32_t i = 0; i < table->cell_count; i++) {
         const uint32_t c = i % table->column_count;
         term_blanks(out, c == 0 ? indent : 0);
         table_put(term, out, &table->cells[i], widths[c], table->columns[c].right, c == last);
-        ql_buf_text(out, c == last ? "\n" : "");
+        if (c == last) {
+            table_end(out);
+        }
     }
     return table->failed ? QL_E_MEMORY : ql_buf_check(out);
 }

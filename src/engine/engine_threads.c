@@ -240,6 +240,9 @@ static void core_thread_checkpoint(struct ql_engine *engine, uint64_t sequence, 
     engine->machine.now = now;
     /* What sealed before this tick is not in the state: it must be in history by now. */
     ql_err err = ql_history_flush(engine->history);
+    if (err == QL_OK) { /* nor may the journal be cut before its effects are on disk */
+        err = ql_store_sync(engine->store);
+    }
     if (err == QL_OK) {
         err = ql_machine_save_core(&engine->machine, &core);
     }

@@ -4,6 +4,7 @@
 #include "base/map.h"
 #include "store/audit.h"
 #include "store/store_expire.h"
+#include "store/store_pending.h"
 #include "store/store_schema.h"
 #include "store/store_write.h"
 
@@ -25,9 +26,11 @@ struct ql_store {
     sqlite3_stmt *statements[QL_WRITE_COUNT];
     struct ql_audit_log *audit;
     uint64_t applied;
+    uint64_t taken;     /* newest tick that was applied or waits */
+    struct ql_pending pending;
     int64_t expired_day;
     struct ql_map64 seen; /* entity -> when its row was last written, in SEEN_REFRESH */
-    struct ql_stat_cell *commits, *rows, *errors;
+    struct ql_stat_cell *commits, *rows, *errors, *waiting;
 };
 
 static void store_stats(struct ql_store *store, struct ql_stats *stats)
@@ -37,7 +40,9 @@ static void store_stats(struct ql_store *store, struct ql_stats *stats)
     store->rows = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_store_rows_total",
                                 "Records that were written to state.db and audit.db.", "");
     store->errors = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_store_errors_total",
-                                  "Ticks that could not be written and were rolled back.", "");
+                                  "Times a tick could not be written and was rolled back.", "");
+    store->waiting = ql_stats_cell(stats, QL_STAT_GAUGE, "ql_store_waiting_ticks",
+                                   "Ticks that wait until they can be written.", "");
 }
 
 static ql_err store_meta_read(struct ql_store *store)
@@ -47,6 +52,7 @@ static ql_err store_meta_read(struct ql_store *store)
                               &applied);
     if (err == QL_OK) {
         store->applied = (uint64_t)applied;
+        store->taken = store->applied;
         err = ql_db_number(store->db, "SELECT value FROM meta WHERE key = 'expired_day'", 0,
                            &store->expired_day);
     }
@@ -75,6 +81,7 @@ ql_err ql_store_open(const char *data_dir, struct ql_stats *stats, struct ql_sto
         return QL_E_MEMORY;
     }
     ql_map64_init(&store->seen, ENTITIES_MAX);
+    ql_pending_init(&store->pending);
     store_stats(store, stats);
     const ql_err err = store_open_files(store, data_dir);
     if (err != QL_OK) {
@@ -94,22 +101,13 @@ void ql_store_close(struct ql_store *store)
     ql_db_finalize_all(store->statements, QL_WRITE_COUNT);
     ql_db_close(store->db);
     ql_map64_fini(&store->seen);
+    ql_pending_fini(&store->pending);
     free(store);
 }
 
 uint64_t ql_store_applied(const struct ql_store *store)
 {
     return store->applied;
-}
-
-ql_err ql_store_sync(struct ql_store *store)
-{
-    /* A full checkpoint syncs the log and moves it into the file. A reader in the middle
-     * of a query does not stop the sync, only the moving. */
-    int frames, moved;
-    const int code = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_FULL, &frames,
-                                               &moved);
-    return ql_db_error(code);
 }
 
 /* ---- one tick ------------------------------------------------------------------- */
@@ -242,13 +240,9 @@ static uint32_t store_rows_of(const struct ql_batch *bus)
     return count;
 }
 
-ql_err ql_store_apply(struct ql_store *store, uint64_t sequence, ql_time now,
-                      const struct ql_batch *bus)
+static ql_err store_write_tick(struct ql_store *store, uint64_t sequence, ql_time now,
+                               const struct ql_batch *bus)
 {
-    QL_ASSERT(sequence > 0);
-    if (sequence <= store->applied || !store_has_rows(store, now, bus)) {
-        return QL_OK;
-    }
     const struct ql_store_tick tick = { .db = store->db, .statements = store->statements,
                                         .sequence = sequence, .now = now };
     /* The audit first: killed in between, the tick comes again from the journal, and the
@@ -264,4 +258,57 @@ ql_err ql_store_apply(struct ql_store *store, uint64_t sequence, ql_time now,
     ql_stat_add(store->commits, 1);
     ql_stat_add(store->rows, store_rows_of(bus));
     return QL_OK;
+}
+
+/* ---- ticks that wait -------------------------------------------------------------- */
+
+static ql_err store_write_waiting(struct ql_store *store)
+{
+    ql_err err = store->pending.overflowed ? QL_E_IO : QL_OK;
+    const struct ql_pending_tick *tick = ql_pending_first(&store->pending);
+    while (tick != NULL) {
+        const ql_err written = store_write_tick(store, tick->sequence, tick->now, &tick->bus);
+        if (written != QL_OK) {
+            err = written;
+            break;
+        }
+        ql_pending_drop_first(&store->pending);
+        tick = ql_pending_first(&store->pending);
+    }
+    ql_stat_set(store->waiting, store->pending.count);
+    return err;
+}
+
+ql_err ql_store_apply(struct ql_store *store, uint64_t sequence, ql_time now,
+                      const struct ql_batch *bus)
+{
+    QL_ASSERT(sequence > 0);
+    if (sequence <= store->applied || !store_has_rows(store, now, bus)) {
+        return QL_OK;
+    }
+    ql_err err = store_write_waiting(store);
+    if (sequence <= store->taken) {
+        return err; /* it was among them */
+    }
+    err = err == QL_OK ? store_write_tick(store, sequence, now, bus) : err;
+    store->taken = sequence;
+    if (err != QL_OK) {
+        const ql_err full = ql_pending_add(&store->pending, sequence, now, bus);
+        (void)full; /* the store then takes nothing more: see store_pending.h */
+        ql_stat_set(store->waiting, store->pending.count);
+    }
+    return err;
+}
+
+ql_err ql_store_sync(struct ql_store *store)
+{
+    /* A full checkpoint syncs the log and moves it into the file. A reader in the middle
+     * of a query does not stop the sync, only the moving. */
+    int frames, moved;
+    const ql_err err = store_write_waiting(store);
+    if (err != QL_OK) {
+        return err;
+    }
+    return ql_db_error(sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_FULL, &frames,
+                                                 &moved));
 }
