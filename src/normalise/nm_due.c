@@ -31,27 +31,35 @@ void nm_due_fini(struct nm_due *due)
     due->lives = NULL;
 }
 
+/* A jump of many usual ticks: nobody called in between. */
+static bool due_is_pause(const struct nm_due *due, int64_t jump_s)
+{
+    const int64_t pause_s = due->usual_s * PAUSE_TICKS;
+    return due->usual_s > 0 && jump_s > (pause_s > PAUSE_S_MIN ? pause_s : PAUSE_S_MIN);
+}
+
 void nm_due_advance(struct nm_due *due, ql_time now, bool tick)
 {
     const int64_t now_s = now.ns / QL_NS_PER_S;
     if (due->now_s == INT64_MIN) {
         /* The clock starts at an hour, so that 0 can mean "never seen". */
-        due->now_s = now_s;
+        due->now_s = due->tick_s = now_s;
         due->paused_s = now_s - 3600;
         due->swept_s = nm_due_clock(due);
         return;
     }
     const int64_t jump_s = now_s - due->now_s;
-    if (jump_s <= 0) {
-        return;
+    if (jump_s > 0) {
+        due->paused_s += due_is_pause(due, jump_s) ? jump_s - due->usual_s : 0;
+        due->now_s = now_s;
     }
-    const int64_t pause_s = due->usual_s * PAUSE_TICKS;
-    if (due->usual_s > 0 && jump_s > (pause_s > PAUSE_S_MIN ? pause_s : PAUSE_S_MIN)) {
-        due->paused_s += jump_s - due->usual_s;
-    } else if (tick) {
-        due->usual_s = nm_step_learn((uint32_t)due->usual_s, jump_s, 16);
+    const int64_t tick_distance_s = now_s - due->tick_s;
+    if (tick && tick_distance_s > 0) {
+        if (!due_is_pause(due, tick_distance_s)) {
+            due->usual_s = nm_step_learn((uint32_t)due->usual_s, tick_distance_s, 16);
+        }
+        due->tick_s = now_s;
     }
-    due->now_s = now_s;
 }
 
 static void due_queue(struct nm_due *due, uint32_t index, uint32_t at_s)
@@ -122,6 +130,7 @@ ql_err nm_due_save(const struct nm_due *due, uint32_t series_count, struct ql_bu
 {
     (void)ql_buf_i64(out, due->now_s);
     (void)ql_buf_i64(out, due->paused_s);
+    (void)ql_buf_i64(out, due->tick_s);
     (void)ql_buf_i64(out, due->usual_s);
     (void)ql_buf_u32(out, due->swept_s);
     for (uint32_t i = 0; i < series_count; i++) {
@@ -141,6 +150,7 @@ ql_err nm_due_load(struct nm_due *due, uint32_t series_count, struct ql_reader *
 {
     due->now_s = ql_reader_i64(in);
     due->paused_s = ql_reader_i64(in);
+    due->tick_s = ql_reader_i64(in);
     due->usual_s = ql_reader_i64(in);
     due->swept_s = ql_reader_u32(in);
     if (series_count > due->series_max) {

@@ -63,7 +63,7 @@ struct nm_due {
     uint32_t heads[NM_WHEEL_COUNT];
     int64_t now_s;      /* newest time seen */
     int64_t paused_s;   /* time in which nobody called: it does not count as silence */
-    int64_t usual_s;    /* usual distance of ticks */
+    int64_t tick_s, usual_s; /* the newest tick; usual distance of ticks */
     uint32_t swept_s;   /* every bucket up to this second is done */
 };
 QL_MUST_USE ql_err nm_due_init(struct nm_due *due, uint32_t series_max);

@@ -84,6 +84,13 @@ static int64_t dropped(const struct fixture *f, const char *reason)
     return ql_stats_sum(f->stats, "ql_records_dropped_total", labels);
 }
 
+/* As the engine ticks: every stage gets the bus of the tick by push before. */
+static void stage_tick(struct fixture *f, double s)
+{
+    ql_normalise_stage.push(f->stage, at_s(s), &f->bus);
+    ql_normalise_stage.tick(f->stage, at_s(s), &f->bus);
+}
+
 static void points_render(const struct ql_batch *bus, char *out, size_t out_bytes)
 {
     for (uint32_t i = 0; i < bus->points.count; i++) {
@@ -196,7 +203,7 @@ static void story_run(const struct story *story)
         }
         for (double tick = 1.0; tick <= 10.0; tick += 1.0) {
             bus_begin(&f);
-            ql_normalise_stage.tick(f.stage, at_s(t + tick - 0.5), &f.bus);
+            stage_tick(&f, t + tick - 0.5);
             points_render(&f.bus, got, sizeof(got));
         }
     }
@@ -249,9 +256,8 @@ static void delayed_samples_still_fit(void **state)
         bus_begin(&f);
         if (i < 5) {
             bus_sample(&f, "g", QL_METRIC_GAUGE, at_s(i * 10.0), i);
-            ql_normalise_stage.push(f.stage, at_s(i * 10.0), &f.bus);
         }
-        ql_normalise_stage.tick(f.stage, at_s(i * 10.0), &f.bus);
+        stage_tick(&f, i * 10.0);
         points_render(&f.bus, got, sizeof(got));
     }
     bus_begin(&f);
@@ -277,18 +283,16 @@ static void a_pause_is_no_silence(void **state)
         bus_begin(&f);
         if (i % 10 == 0) {
             bus_sample(&f, "g", QL_METRIC_GAUGE, at_s(i), i);
-            ql_normalise_stage.push(f.stage, at_s(i), &f.bus);
         }
-        ql_normalise_stage.tick(f.stage, at_s(i), &f.bus);
+        stage_tick(&f, i);
         points_render(&f.bus, got, sizeof(got));
     }
     for (int i = 660; i < 690; i++) {
         bus_begin(&f);
         if (i == 675) {
             bus_sample(&f, "g", QL_METRIC_GAUGE, at_s(i), i);
-            ql_normalise_stage.push(f.stage, at_s(i), &f.bus);
         }
-        ql_normalise_stage.tick(f.stage, at_s(i), &f.bus);
+        stage_tick(&f, i);
         points_render(&f.bus, got, sizeof(got));
     }
     assert_string_equal(got, "0 10 20 30 40 50 h 675 ");
