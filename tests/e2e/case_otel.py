@@ -39,8 +39,9 @@ def otel_check(place, exporter):
     check(types["queue_depth"] == "gauge", f"queue_depth is a {types['queue_depth']}")
     entities = {s["entity"] for s in series}
     check(entities == {"service/checkout"}, f"entities {entities}")
-    depth = quell.points('queue_depth{service_name="checkout"}')
-    check(depth and depth[0] and depth[0][-1][1] == 7, f"queue_depth is {depth}")
+    depth = wait_until("a point of it", lambda: quell.points(
+        'queue_depth{service_name="checkout"}')[0])
+    check(depth[-1][1] == 7, f"queue_depth is {depth}")
     check(quell.dropped("otlp_metrics") == 0, "data points were dropped")
     return f"{quell.accepted('otlp_metrics'):.0f} data points"
 
