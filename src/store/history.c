@@ -1,283 +1,367 @@
-/* history.c - one SQLite file a day of compressed chunks, written by one thread in groups. */
+/* history.c - the queue before the files, and the thread that empties it.
+ *
+ * Method       rows are packed into one growing run of bytes; the writer swaps it for an empty
+ *              one and writes all of it in one transaction a day file, at most twice a second
+ *              unless a reader waits. What could not be written is kept and tried again;
+ *              rows are named by content, so trying again writes nothing twice.
+ */
 #include "store/history.h"
 
 #include "base/file.h"
-#include "base/ring.h"
+#include "store/history_day.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
-#define HISTORY_QUEUE_MAX 65536u
-#define HISTORY_GROUP_MAX 20000u
-#define HISTORY_OPEN_MAX 4u
-#define HISTORY_MS_PER_DAY INT64_C(86400000)
-#define HISTORY_REACH_DAYS 7 /* a slow series' chunk may have begun so many days before */
-#define HISTORY_FILES_MAX 4096u
+enum {
+    QUEUE_BYTES_MAX = 32 << 20,
+    QUEUE_BYTES_KEEP = 1 << 20, /* a larger queue gives its memory back when it is written */
+    GROUP_MS = 500,
+    RETRY_MS = 5000,
+    READ_WAIT_MS = 2000,
+    FLUSH_WAIT_MS = 60000,
+    OPEN_DAYS_MAX = 4,
+    DAYS_MAX = 4096,
+    DAY_MS = 86400000
+};
 
-struct history_file { int64_t day; sqlite3 *db; sqlite3_stmt *put; uint64_t used; };
+struct history_file { int64_t number, last_ms; };
+struct history_open { int64_t number, last_ms; struct ql_history_day *day; };
 
 struct ql_history {
     char *dir;
-    double days;
-    struct ql_ring ring;
+    double keep_ms;
     pthread_t thread;
-    bool running;
-    struct history_file files[HISTORY_OPEN_MAX]; /* the writer's */
-    uint64_t use_count;
-    int64_t newest_day;
-    pthread_mutex_t lock;
-    pthread_cond_t moved;
-    uint64_t appended, written; /* rows; failed ones count as written */
-    ql_err error;               /* of the newest group */
-    struct ql_stat_cell *rows, *failures, *bytes;
+    bool has_thread;
+
+    pthread_mutex_t lock;         /* everything down to `files` */
+    pthread_cond_t work, done;
+    struct ql_buf front;          /* packed rows that wait */
+    uint64_t appended, written;   /* rows, ever; written: on disk or given up */
+    bool closing, hurry, failing;
+    struct history_file *files;   /* sorted by day */
+    uint32_t file_count;
+
+    struct ql_buf back;           /* from here on the writer's: what it works on */
+    uint64_t back_rows;
+    struct history_open open[OPEN_DAYS_MAX];
+    uint32_t open_count;
+    int64_t newest_ms;
+
+    struct ql_stat_cell *rows, *failures, *queue_bytes, *too_old, *given_up;
 };
 
-static int64_t history_day(int64_t ms)
-{
-    const int64_t day = ms / HISTORY_MS_PER_DAY;
-    return ms % HISTORY_MS_PER_DAY < 0 ? day - 1 : day;
-}
+/* ---- the days there are ------------------------------------------------------------ */
 
-static void history_path(const struct ql_history *h, int64_t day, char out[4096])
+static ql_err files_put(struct ql_history *h, struct history_file file)
 {
-    const time_t at = (time_t)(day * 86400);
-    struct tm tm;
-    (void)gmtime_r(&at, &tm);
-    (void)snprintf(out, 4096, "%s/history-%04d%02d%02d.db", h->dir, tm.tm_year + 1900, tm.tm_mon + 1,
-                   tm.tm_mday);
-}
-
-/* ---- the writer's files ------------------------------------------------------------- */
-
-static void history_file_close(struct history_file *file)
-{
-    (void)sqlite3_finalize(file->put);
-    (void)sqlite3_close(file->db);
-    *file = (struct history_file){ 0 };
-}
-
-static ql_err history_file_open(const struct ql_history *h, int64_t day,
-                                struct history_file *ret_file)
-{
-    char path[4096];
-    struct history_file file = { .day = day };
-    history_path(h, day, path);
-    int rc = sqlite3_open(path, &file.db);
-    if (rc == SQLITE_OK) {
-        (void)sqlite3_busy_timeout(file.db, 5000);
-        rc = sqlite3_exec(file.db,
-                          "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
-                          "CREATE TABLE IF NOT EXISTS chunk("
-                          " series BLOB NOT NULL, first_ms INTEGER NOT NULL,"
-                          " last_ms INTEGER NOT NULL, data BLOB NOT NULL, bands BLOB,"
-                          " PRIMARY KEY(series, first_ms)) WITHOUT ROWID",
-                          NULL, NULL, NULL);
+    uint32_t at = 0;
+    while (at < h->file_count && h->files[at].number < file.number) {
+        at++;
     }
-    if (rc == SQLITE_OK) {
-        /* A chunk that was written while still open, or twice by a replay, is one row. */
-        rc = sqlite3_prepare_v2(file.db,
-                                "INSERT INTO chunk VALUES(?1,?2,?3,?4,?5)"
-                                " ON CONFLICT(series, first_ms) DO UPDATE SET last_ms=?3, data=?4,"
-                                " bands=?5 WHERE excluded.last_ms >= last_ms",
-                                -1, &file.put, NULL);
+    if (at < h->file_count && h->files[at].number == file.number) {
+        h->files[at].last_ms =
+            file.last_ms > h->files[at].last_ms ? file.last_ms : h->files[at].last_ms;
+        return QL_OK;
     }
-    if (rc != SQLITE_OK) {
-        history_file_close(&file);
-        return QL_E_IO;
+    if (h->file_count == DAYS_MAX) {
+        return QL_E_FULL;
     }
-    *ret_file = file;
+    memmove(&h->files[at + 1], &h->files[at], (h->file_count - at) * sizeof(*h->files));
+    h->files[at] = file;
+    h->file_count++;
     return QL_OK;
 }
 
-static void history_retain(struct ql_history *h);
-
-/* The open file of a day; the least recently used one makes room. In a transaction. */
-static struct history_file *history_file_of(struct ql_history *h, int64_t day)
+static ql_err files_scan(struct ql_history *h)
 {
-    struct history_file *oldest = &h->files[0];
-    for (uint32_t i = 0; i < HISTORY_OPEN_MAX; i++) {
-        if (h->files[i].db != NULL && h->files[i].day == day) {
-            h->files[i].used = ++h->use_count;
-            return &h->files[i];
-        }
-        if (h->files[i].used < oldest->used) {
-            oldest = &h->files[i];
-        }
-    }
-    if (oldest->db != NULL) {
-        (void)sqlite3_exec(oldest->db, "COMMIT", NULL, NULL, NULL);
-        history_file_close(oldest);
-    }
-    if (history_file_open(h, day, oldest) != QL_OK ||
-        sqlite3_exec(oldest->db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK) {
-        history_file_close(oldest);
-        return NULL;
-    }
-    oldest->used = ++h->use_count;
-    if (day > h->newest_day) {
-        h->newest_day = day;
-        history_retain(h);
-    }
-    return oldest;
-}
-
-static ql_err history_write_row(struct ql_history *h, const struct ql_history_row *row)
-{
-    struct history_file *file = history_file_of(h, history_day(row->chunk.first_ms));
-    if (file == NULL) {
+    DIR *dir = opendir(h->dir);
+    if (dir == NULL) {
         return QL_E_IO;
     }
-    const int data_bytes = (int)ql_chunk_used(&row->chunk);
-    const int band_bytes = (int)(row->band_count * sizeof(row->bands[0]));
-    (void)sqlite3_bind_blob(file->put, 1, &row->series, sizeof(row->series), SQLITE_STATIC);
-    (void)sqlite3_bind_int64(file->put, 2, row->chunk.first_ms);
-    (void)sqlite3_bind_int64(file->put, 3, row->chunk.last_ms);
-    (void)sqlite3_bind_blob(file->put, 4, &row->chunk, data_bytes, SQLITE_STATIC);
-    (void)sqlite3_bind_blob(file->put, 5, row->bands, band_bytes, SQLITE_STATIC);
-    const int rc = sqlite3_step(file->put);
-    (void)sqlite3_reset(file->put);
-    (void)sqlite3_clear_bindings(file->put);
-    ql_stat_add(h->bytes, data_bytes + band_bytes);
-    return rc == SQLITE_DONE ? QL_OK : QL_E_IO;
-}
-
-static void history_all(struct ql_history *h, const char *sql, ql_err *err)
-{
-    for (uint32_t i = 0; i < HISTORY_OPEN_MAX; i++) {
-        if (h->files[i].db != NULL &&
-            sqlite3_exec(h->files[i].db, sql, NULL, NULL, NULL) != SQLITE_OK) {
-            *err = QL_E_IO;
-        }
-    }
-}
-
-/* Writes the row and whatever else waits, as one transaction a file. */
-static void history_group(struct ql_history *h, void *first)
-{
-    uint64_t count = 0, failed = 0;
     ql_err err = QL_OK;
-    history_all(h, "BEGIN", &err);
-    for (void *item = first; item != NULL;) {
-        failed += history_write_row(h, item) != QL_OK;
-        free(item);
-        count++;
-        if (count == HISTORY_GROUP_MAX || ql_ring_pop(&h->ring, 0, &item) != QL_OK) {
-            item = NULL;
+    for (struct dirent *entry; err == QL_OK && (entry = readdir(dir)) != NULL;) {
+        struct history_file file;
+        if (!ql_history_day_parse(entry->d_name, &file.number)) {
+            continue;
         }
-    }
-    history_all(h, "COMMIT", &err);
-    if (failed > 0) {
-        ql_stat_add(h->failures, (int64_t)failed);
-        err = QL_E_IO;
-    }
-    ql_stat_add(h->rows, (int64_t)(count - failed));
-    if (err != QL_OK) {
-        /* A full disk may leave a transaction open; files are opened afresh next time. */
-        for (uint32_t i = 0; i < HISTORY_OPEN_MAX; i++) {
-            history_file_close(&h->files[i]);
+        if (ql_history_day_last(h->dir, file.number, &file.last_ms) != QL_OK) {
+            file.last_ms = file.number * DAY_MS; /* damaged or half made: its day is known */
         }
+        h->newest_ms = file.last_ms > h->newest_ms ? file.last_ms : h->newest_ms;
+        err = files_put(h, file);
     }
+    (void)closedir(dir);
+    return err;
+}
+
+static bool is_expired(const struct ql_history *h, int64_t last_ms)
+{
+    return (double)last_ms < (double)h->newest_ms - h->keep_ms;
+}
+
+/* Age is measured against the newest data, not against the clock of this machine: a
+ * daemon that was off for a month still has its month. */
+static void files_expire(struct ql_history *h)
+{
     (void)pthread_mutex_lock(&h->lock);
-    h->written += count;
-    h->error = err;
-    (void)pthread_cond_broadcast(&h->moved);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < h->file_count; i++) {
+        if (is_expired(h, h->files[i].last_ms)) {
+            ql_history_day_unlink(h->dir, h->files[i].number);
+        } else {
+            h->files[kept++] = h->files[i];
+        }
+    }
+    h->file_count = kept;
     (void)pthread_mutex_unlock(&h->lock);
 }
 
-static void *history_main(void *context)
+/* ---- writing ---------------------------------------------------------------------- */
+
+static void open_close_all(struct ql_history *h)
+{
+    for (uint32_t i = 0; i < h->open_count; i++) {
+        ql_history_day_close(h->open[i].day);
+    }
+    h->open_count = 0;
+}
+
+static ql_err open_commit_all(struct ql_history *h)
+{
+    for (uint32_t i = 0; i < h->open_count; i++) {
+        struct history_open *open = &h->open[i];
+        const ql_err err = ql_history_day_commit(open->day);
+        if (err != QL_OK) {
+            ql_history_day_fail(h->dir, open->number, open->day);
+            h->open[i] = h->open[--h->open_count];
+            return err;
+        }
+        (void)pthread_mutex_lock(&h->lock);
+        const ql_err listed = files_put(h, (struct history_file){ open->number, open->last_ms });
+        (void)pthread_mutex_unlock(&h->lock);
+        if (listed != QL_OK) {
+            return listed;
+        }
+    }
+    return QL_OK;
+}
+
+/* The open file of a day; days that a batch returns to stay open until the next one. */
+static ql_err open_find(struct ql_history *h, int64_t number, struct history_open **ret_open)
+{
+    for (uint32_t i = 0; i < h->open_count; i++) {
+        if (h->open[i].number == number) {
+            *ret_open = &h->open[i];
+            return QL_OK;
+        }
+    }
+    if (h->open_count == OPEN_DAYS_MAX) {
+        const ql_err err = open_commit_all(h);
+        if (err != QL_OK) {
+            return err;
+        }
+        open_close_all(h);
+    }
+    struct history_open *open = &h->open[h->open_count];
+    *open = (struct history_open){ .number = number, .last_ms = number * DAY_MS };
+    const ql_err err = ql_history_day_open(h->dir, number, &open->day);
+    if (err == QL_OK) {
+        h->open_count++;
+        *ret_open = open;
+    }
+    return err;
+}
+
+static ql_err row_write(struct ql_history *h, const struct ql_history_packed *row)
+{
+    struct history_open *open;
+    h->newest_ms = row->last_ms > h->newest_ms ? row->last_ms : h->newest_ms;
+    if (is_expired(h, row->last_ms)) {
+        ql_stat_add(h->too_old, 1);
+        return QL_OK;
+    }
+    ql_err err = open_find(h, ql_history_day_of(row->first_ms), &open);
+    if (err != QL_OK) {
+        return err;
+    }
+    open->last_ms = row->last_ms > open->last_ms ? row->last_ms : open->last_ms;
+    err = ql_history_day_put(open->day, row);
+    if (err != QL_OK) {
+        ql_history_day_fail(h->dir, open->number, open->day);
+        *open = h->open[--h->open_count];
+    }
+    return err;
+}
+
+static ql_err back_write(struct ql_history *h)
+{
+    struct ql_reader in = ql_reader_of(ql_buf_view(&h->back));
+    struct ql_history_packed row;
+    ql_err err = QL_OK;
+    while (err == QL_OK && ql_reader_left(&in) > 0) {
+        const bool whole = ql_history_unpack(&in, &row);
+        QL_ASSERT(whole);
+        err = row_write(h, &row);
+    }
+    err = err == QL_OK ? open_commit_all(h) : err;
+    if (err != QL_OK) {
+        open_close_all(h); /* rolled back; all of it comes again */
+        ql_stat_add(h->failures, 1);
+        return err;
+    }
+    if (h->open_count > 2) {
+        open_close_all(h);
+    }
+    files_expire(h);
+    return QL_OK;
+}
+
+/* ---- the thread -------------------------------------------------------------------- */
+
+static struct timespec deadline_in(int ms)
+{
+    struct timespec at;
+    (void)clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += ms / 1000;
+    at.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000;
+    }
+    return at;
+}
+
+static void buf_empty(struct ql_buf *buf)
+{
+    if (buf->capacity > QUEUE_BYTES_KEEP) {
+        ql_buf_fini(buf);
+        ql_buf_init(buf, QUEUE_BYTES_MAX);
+    } else {
+        ql_buf_reset(buf);
+    }
+}
+
+/* With the lock held: sleeps until there is something to write, and a little longer, so
+ * that one transaction takes more rows. */
+static void writer_wait(struct ql_history *h)
+{
+    while (!h->closing && h->front.bytes == 0 && h->back.bytes == 0) {
+        (void)pthread_cond_wait(&h->work, &h->lock);
+    }
+    const struct timespec until = deadline_in(h->failing ? RETRY_MS : GROUP_MS);
+    while (!h->closing && (h->failing || (!h->hurry && h->front.bytes < QUEUE_BYTES_KEEP))) {
+        if (pthread_cond_timedwait(&h->work, &h->lock, &until) == ETIMEDOUT) {
+            break;
+        }
+    }
+}
+
+/* With the lock held: takes the queue, unless an older part of it still waits. */
+static void writer_take(struct ql_history *h)
+{
+    if (h->back.bytes == 0) {
+        const struct ql_buf empty = h->back;
+        h->back = h->front;
+        h->front = empty;
+        h->back_rows = h->appended - h->written;
+        h->hurry = false;
+        ql_stat_set(h->queue_bytes, 0);
+    }
+}
+
+static void *writer_run(void *context)
 {
     struct ql_history *h = context;
-    void *item;
-    while (ql_ring_pop(&h->ring, -1, &item) == QL_OK) {
-        history_group(h, item);
+    (void)pthread_mutex_lock(&h->lock);
+    for (;;) {
+        writer_wait(h);
+        const bool last = h->closing;
+        writer_take(h);
+        (void)pthread_mutex_unlock(&h->lock);
+        const ql_err err = h->back.bytes == 0 ? QL_OK : back_write(h);
+        if (err == QL_OK) {
+            ql_stat_add(h->rows, (int64_t)h->back_rows);
+            buf_empty(&h->back);
+        }
+        (void)pthread_mutex_lock(&h->lock);
+        h->failing = err != QL_OK;
+        h->written += err == QL_OK ? h->back_rows : 0;
+        h->back_rows = err == QL_OK ? 0 : h->back_rows;
+        (void)pthread_cond_broadcast(&h->done);
+        if (last && (h->front.bytes == 0 || err != QL_OK)) {
+            break;
+        }
     }
-    for (uint32_t i = 0; i < HISTORY_OPEN_MAX; i++) {
-        history_file_close(&h->files[i]);
-    }
+    ql_stat_add(h->given_up, (int64_t)(h->appended - h->written));
+    (void)pthread_mutex_unlock(&h->lock);
+    open_close_all(h);
     return NULL;
 }
 
-/* ---- which days there are ------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------- */
 
-/* Fills days (unsorted) with what stands in the folder. */
-static uint32_t history_list(const struct ql_history *h, int64_t days[HISTORY_FILES_MAX])
+static void history_stats(struct ql_history *h, struct ql_stats *stats)
 {
-    uint32_t count = 0;
-    DIR *dir = opendir(h->dir);
-    if (dir == NULL) {
-        return 0;
-    }
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL && count < HISTORY_FILES_MAX;) {
-        struct tm tm = { 0 };
-        char tail[4];
-        if (sscanf(entry->d_name, "history-%4d%2d%2d.%3s", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-                   tail) == 4 && strcmp(tail, "db") == 0 &&
-            strlen(entry->d_name) == strlen("history-YYYYMMDD.db")) {
-            tm.tm_year -= 1900;
-            tm.tm_mon -= 1;
-            days[count++] = (int64_t)timegm(&tm) / 86400;
-        }
-    }
-    (void)closedir(dir);
-    return count;
+    static const char dropped[] = "ql_records_dropped_total";
+    static const char dropped_help[] = "Records that were refused or dropped.";
+    h->rows = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_history_rows_total",
+                            "Chunks written to history.", "");
+    h->failures = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_history_write_failures_total",
+                                "Transactions of history that failed and are tried again.", "");
+    h->queue_bytes = ql_stats_cell(stats, QL_STAT_GAUGE, "ql_history_queue_bytes",
+                                   "Packed chunks that wait to be written.", "");
+    h->too_old = ql_stats_cell(stats, QL_STAT_COUNTER, dropped, dropped_help,
+                               "source=\"history\",reason=\"too_old\"");
+    h->given_up = ql_stats_cell(stats, QL_STAT_COUNTER, dropped, dropped_help,
+                                "source=\"history\",reason=\"disk_full\"");
 }
 
-/* Unlinks the days that have aged out, seen from the newest day that was written. */
-static void history_retain(struct ql_history *h)
+static ql_err history_start(struct ql_history *h, const char *data_dir)
 {
-    int64_t *days = calloc(HISTORY_FILES_MAX, sizeof(*days));
-    const uint32_t count = days == NULL ? 0 : history_list(h, days);
-    for (uint32_t i = 0; i < count; i++) {
-        static const char *const tails[] = { "", "-wal", "-shm" };
-        char path[4096], file[4112];
-        if ((double)(h->newest_day - days[i]) <= h->days) {
-            continue;
-        }
-        history_path(h, days[i], path);
-        for (size_t t = 0; t < QL_COUNT_OF(tails); t++) {
-            (void)snprintf(file, sizeof(file), "%s%s", path, tails[t]);
-            (void)unlink(file);
-        }
+    pthread_condattr_t attributes;
+    (void)pthread_mutex_init(&h->lock, NULL);
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&h->work, &attributes);
+    (void)pthread_cond_init(&h->done, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
+    h->files = calloc(DAYS_MAX, sizeof(*h->files));
+    if (asprintf(&h->dir, "%s/history", data_dir) < 0) {
+        h->dir = NULL;
     }
-    free(days);
+    if (h->dir == NULL || h->files == NULL) {
+        return QL_E_MEMORY;
+    }
+    ql_err err = ql_file_make_dirs(h->dir);
+    err = err == QL_OK ? files_scan(h) : err;
+    if (err == QL_OK) {
+        files_expire(h);
+        h->has_thread = pthread_create(&h->thread, NULL, writer_run, h) == 0;
+        err = h->has_thread ? QL_OK : QL_E_MEMORY;
+    }
+    return err;
 }
-
-/* ---- the interface ---------------------------------------------------------------------- */
 
 ql_err ql_history_open(const char *data_dir, double days, struct ql_stats *stats,
                        struct ql_history **ret_history)
 {
+    QL_ASSERT(data_dir != NULL);
+    QL_ASSERT(stats != NULL);
     struct ql_history *h = calloc(1, sizeof(*h));
     if (h == NULL) {
         return QL_E_MEMORY;
     }
-    h->days = days;
-    h->newest_day = INT64_MIN;
-    (void)pthread_mutex_init(&h->lock, NULL);
-    (void)pthread_cond_init(&h->moved, NULL);
-    h->rows = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_history_chunks_total",
-                            "Chunks written to history.", "");
-    h->failures = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_history_failures_total",
-                                "Chunks that history could not write.", "");
-    h->bytes = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_history_bytes_total",
-                             "Bytes of chunks and bands given to history.", "");
-    ql_err err = asprintf(&h->dir, "%s/history", data_dir) < 0 ? QL_E_MEMORY : QL_OK;
-    if (err == QL_OK) {
-        err = ql_file_make_dirs(h->dir);
-    }
-    if (err == QL_OK) {
-        err = ql_ring_init(&h->ring, HISTORY_QUEUE_MAX);
-    }
-    if (err == QL_OK) {
-        h->running = pthread_create(&h->thread, NULL, history_main, h) == 0;
-        err = h->running ? QL_OK : QL_E_MEMORY;
-    }
+    h->keep_ms = days * DAY_MS;
+    h->newest_ms = INT64_MIN / 2;
+    ql_buf_init(&h->front, QUEUE_BYTES_MAX);
+    ql_buf_init(&h->back, QUEUE_BYTES_MAX);
+    history_stats(h, stats);
+    const ql_err err = history_start(h, data_dir);
     if (err != QL_OK) {
         ql_history_close(h);
         return err;
@@ -286,142 +370,109 @@ ql_err ql_history_open(const char *data_dir, double days, struct ql_stats *stats
     return QL_OK;
 }
 
-void ql_history_close(struct ql_history *h)
+void ql_history_close(struct ql_history *history)
 {
-    if (h == NULL) {
+    if (history == NULL) {
         return;
     }
-    if (h->running) {
-        ql_ring_close(&h->ring);
-        (void)pthread_join(h->thread, NULL);
-        ql_ring_fini(&h->ring);
+    if (history->has_thread) {
+        (void)pthread_mutex_lock(&history->lock);
+        history->closing = true;
+        (void)pthread_cond_broadcast(&history->work);
+        (void)pthread_mutex_unlock(&history->lock);
+        (void)pthread_join(history->thread, NULL);
     }
-    (void)pthread_cond_destroy(&h->moved);
-    (void)pthread_mutex_destroy(&h->lock);
-    free(h->dir);
-    free(h);
+    (void)pthread_cond_destroy(&history->work);
+    (void)pthread_cond_destroy(&history->done);
+    (void)pthread_mutex_destroy(&history->lock);
+    ql_buf_fini(&history->front);
+    ql_buf_fini(&history->back);
+    free(history->files);
+    free(history->dir);
+    free(history);
 }
 
-ql_err ql_history_append(struct ql_history *h, const struct ql_history_row *row)
+ql_err ql_history_append(struct ql_history *history, const struct ql_history_row *row)
 {
-    struct ql_history_row *copy = malloc(sizeof(*copy));
-    if (copy == NULL) {
-        return QL_E_MEMORY;
+    (void)pthread_mutex_lock(&history->lock);
+    const bool was_empty = history->front.bytes == 0;
+    const ql_err err = ql_history_pack(row, &history->front);
+    if (err == QL_OK) {
+        history->appended++;
+        ql_stat_set(history->queue_bytes, (int64_t)history->front.bytes);
+        if (was_empty || history->front.bytes >= QUEUE_BYTES_KEEP) {
+            (void)pthread_cond_signal(&history->work);
+        }
+    } else {
+        history->front.failed = false; /* a full queue takes rows again when it is written */
     }
-    *copy = *row;
-    (void)pthread_mutex_lock(&h->lock);
-    h->appended++;
-    (void)pthread_mutex_unlock(&h->lock);
-    const ql_err err = ql_ring_push(&h->ring, copy);
-    if (err != QL_OK) {
-        free(copy);
-        (void)pthread_mutex_lock(&h->lock);
-        h->appended--;
-        (void)pthread_mutex_unlock(&h->lock);
-    }
-    return err;
+    (void)pthread_mutex_unlock(&history->lock);
+    return err == QL_OK ? QL_OK : QL_E_FULL;
 }
 
-ql_err ql_history_flush(struct ql_history *h)
+/* Until the rows that are queued now are written; QL_E_IO at once while the disk refuses. */
+static ql_err history_wait(struct ql_history *history, int timeout_ms)
 {
-    (void)pthread_mutex_lock(&h->lock);
-    const uint64_t target = h->appended;
-    while (h->written < target) {
-        (void)pthread_cond_wait(&h->moved, &h->lock);
-    }
-    const ql_err err = h->error;
-    (void)pthread_mutex_unlock(&h->lock);
-    return err;
-}
-
-/* Adds what a row holds of [from, to]; false when the bytes are no chunk. */
-static bool history_take_row(sqlite3_stmt *row, ql_time from, ql_time to, struct ql_batch *out)
-{
-    struct ql_sample samples[QL_CHUNK_SAMPLES_MAX];
-    uint32_t count;
-    if (ql_chunk_read(sqlite3_column_blob(row, 0), (size_t)sqlite3_column_bytes(row, 0), samples,
-                      &count) != QL_OK) {
-        return false;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        struct ql_sample *sample = NULL;
-        if (samples[i].at.ns >= from.ns && samples[i].at.ns <= to.ns) {
-            sample = ql_batch_add_sample(out);
-        }
-        if (sample != NULL) {
-            *sample = samples[i];
-        }
-    }
-    const char *bands = sqlite3_column_blob(row, 1);
-    const size_t band_count = (size_t)sqlite3_column_bytes(row, 1) / sizeof(struct ql_band);
-    for (size_t i = 0; i < band_count; i++) {
-        struct ql_band band, *added = NULL;
-        memcpy(&band, bands + i * sizeof(band), sizeof(band));
-        if (band.at.ns >= from.ns && band.at.ns <= to.ns) {
-            added = ql_batch_add_band(out);
-        }
-        if (added != NULL) {
-            *added = band;
-        }
-    }
-    return true;
-}
-
-static ql_err history_read_day(const struct ql_history *h, int64_t day, ql_series_id series,
-                               ql_time from, ql_time to, struct ql_batch *out)
-{
-    char path[4096];
-    sqlite3 *db = NULL;
-    sqlite3_stmt *get = NULL;
+    const struct timespec until = deadline_in(timeout_ms);
     ql_err err = QL_OK;
-    history_path(h, day, path);
-    int rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL);
-    if (rc == SQLITE_OK) {
-        (void)sqlite3_busy_timeout(db, 5000);
-        rc = sqlite3_prepare_v2(db, "SELECT data, bands FROM chunk WHERE series=?1 AND first_ms<=?3"
-                                " AND last_ms>=?2 ORDER BY first_ms", -1, &get, NULL);
-    }
-    if (rc == SQLITE_OK) {
-        (void)sqlite3_bind_blob(get, 1, &series, sizeof(series), SQLITE_STATIC);
-        (void)sqlite3_bind_int64(get, 2, ql_time_to_ms(from));
-        (void)sqlite3_bind_int64(get, 3, ql_time_to_ms(to));
-        while (err == QL_OK && (rc = sqlite3_step(get)) == SQLITE_ROW) {
-            err = history_take_row(get, from, to, out) ? QL_OK : QL_E_MALFORMED;
+    (void)pthread_mutex_lock(&history->lock);
+    const uint64_t target = history->appended;
+    while (history->written < target && err == QL_OK) {
+        if (history->failing) {
+            err = QL_E_IO;
+            break;
+        }
+        history->hurry = true;
+        (void)pthread_cond_signal(&history->work);
+        if (pthread_cond_timedwait(&history->done, &history->lock, &until) == ETIMEDOUT &&
+            history->written < target) {
+            err = QL_E_TIMEOUT;
         }
     }
-    /* A file that was removed between listing and opening has aged out: nothing there. */
-    if (rc != SQLITE_DONE && rc != SQLITE_ROW && access(path, F_OK) == 0) {
-        err = QL_E_IO;
-    }
-    (void)sqlite3_finalize(get);
-    (void)sqlite3_close(db);
+    (void)pthread_mutex_unlock(&history->lock);
     return err;
 }
 
-static int history_order(const void *a, const void *b)
+ql_err ql_history_flush(struct ql_history *history)
 {
-    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return x < y ? -1 : x > y;
+    return history_wait(history, FLUSH_WAIT_MS);
 }
 
-ql_err ql_history_read(struct ql_history *h, ql_series_id series, ql_time from, ql_time to,
+/* ---- reading ---------------------------------------------------------------------- */
+
+/* The days that may hold something of [from, to], sorted; the caller frees them. */
+static int64_t *files_between(struct ql_history *h, int64_t from_ms, int64_t to_ms,
+                              uint32_t *ret_count)
+{
+    uint32_t count = 0;
+    (void)pthread_mutex_lock(&h->lock);
+    int64_t *days = calloc((size_t)h->file_count + 1, sizeof(*days));
+    for (uint32_t i = 0; days != NULL && i < h->file_count; i++) {
+        if (h->files[i].number * DAY_MS <= to_ms && h->files[i].last_ms >= from_ms) {
+            days[count++] = h->files[i].number;
+        }
+    }
+    (void)pthread_mutex_unlock(&h->lock);
+    *ret_count = count;
+    return days;
+}
+
+ql_err ql_history_read(struct ql_history *history, ql_series_id series, ql_time from, ql_time to,
                        struct ql_batch *out)
 {
-    int64_t *days = calloc(HISTORY_FILES_MAX, sizeof(*days));
+    ql_time newest = QL_TIME_NONE;
+    uint32_t count = 0;
+    ql_err err = QL_OK;
+    /* A sealed chunk has left the engine's memory: it must not be invisible until the next
+     * transaction. When the disk refuses, what is there is shown. */
+    (void)!history_wait(history, READ_WAIT_MS);
+    int64_t *days = files_between(history, ql_time_to_ms(from), ql_time_to_ms(to), &count);
     if (days == NULL) {
         return QL_E_MEMORY;
     }
-    const uint32_t count = history_list(h, days);
-    const int64_t first = history_day(ql_time_to_ms(from)) - HISTORY_REACH_DAYS;
-    const int64_t last = history_day(ql_time_to_ms(to));
-    ql_err err = QL_OK;
-    if (count > 1) {
-        qsort(days, count, sizeof(*days), history_order);
-    }
     for (uint32_t i = 0; i < count && err == QL_OK; i++) {
-        if (days[i] >= first && days[i] <= last) {
-            err = history_read_day(h, days[i], series, from, to, out);
-        }
+        err = ql_history_day_read(history->dir, days[i], series, from, to, &newest, out);
+        err = err == QL_E_NOT_FOUND ? QL_OK : err; /* expired meanwhile */
     }
     free(days);
     return err;

@@ -1,0 +1,372 @@
+#include "store/history_day.h"
+
+#include "store/db.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { SCHEMA_VERSION = 1, DAY_MS = 86400000, READ_BUSY_MS = 5000 };
+
+/* Clustered by series, so that a plot reads neighbouring pages. The chunk's head is in the
+ * columns; what the coder needs for appending is not kept. */
+static const char schema_sql[] =
+    "BEGIN IMMEDIATE;"
+    "CREATE TABLE IF NOT EXISTS chunks(series BLOB NOT NULL, first_ms INTEGER NOT NULL,"
+    " last_ms INTEGER NOT NULL, count INTEGER NOT NULL, bits INTEGER NOT NULL,"
+    " data BLOB NOT NULL, bands BLOB, PRIMARY KEY(series, first_ms)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;"
+    "PRAGMA user_version=1;"
+    "COMMIT";
+
+static const char put_sql[] =
+    "INSERT INTO chunks(series, first_ms, last_ms, count, bits, data, bands)"
+    " VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT(series, first_ms) DO UPDATE SET"
+    " last_ms = excluded.last_ms, count = excluded.count, bits = excluded.bits,"
+    " data = excluded.data, bands = excluded.bands WHERE excluded.count > chunks.count";
+static const char last_sql[] =
+    "INSERT INTO meta VALUES('last_ms', ?) ON CONFLICT(key) DO UPDATE SET"
+    " value = max(value, excluded.value)";
+static const char read_sql[] =
+    "SELECT first_ms, last_ms, count, bits, data, bands FROM chunks"
+    " WHERE series = ? AND first_ms <= ? AND last_ms >= ? ORDER BY first_ms";
+
+struct ql_history_day {
+    sqlite3 *db;
+    sqlite3_stmt *put, *last;
+    int64_t last_ms; /* of the rows in the open transaction */
+    bool begun;
+};
+
+/* ---- names ------------------------------------------------------------------------ */
+
+int64_t ql_history_day_of(int64_t ms)
+{
+    return ms >= 0 ? ms / DAY_MS : (ms - (DAY_MS - 1)) / DAY_MS;
+}
+
+bool ql_history_day_path(const char *dir, int64_t day, char ret_path[QL_HISTORY_PATH_BYTES])
+{
+    char date[QL_TIME_TEXT_BYTES];
+    (void)ql_time_text(ql_time_from_ms(day * DAY_MS), date);
+    const int bytes = snprintf(ret_path, QL_HISTORY_PATH_BYTES, "%s/history-%.4s%.2s%.2s.db", dir,
+                               date, date + 5, date + 8);
+    return bytes > 0 && bytes < QL_HISTORY_PATH_BYTES - 16; /* room for "-wal", ".damaged" */
+}
+
+bool ql_history_day_parse(const char *file_name, int64_t *ret_day)
+{
+    char date[16];
+    ql_time at;
+    const ql_str name = ql_str_of(file_name);
+    if (name.bytes != strlen("history-YYYYMMDD.db") || !ql_str_starts(name, QL_STR("history-")) ||
+        !ql_str_ends(name, QL_STR(".db"))) {
+        return false;
+    }
+    (void)snprintf(date, sizeof(date), "%.4s-%.2s-%.2s", name.at + 8, name.at + 12, name.at + 14);
+    if (ql_str_to_time(ql_str_of(date), &at) != QL_OK) {
+        return false;
+    }
+    *ret_day = ql_history_day_of(ql_time_to_ms(at));
+    return true;
+}
+
+void ql_history_day_unlink(const char *dir, int64_t day)
+{
+    static const char *const tails[] = { "-wal", "-shm", "" };
+    char path[QL_HISTORY_PATH_BYTES];
+    if (!ql_history_day_path(dir, day, path)) {
+        return;
+    }
+    const size_t bytes = strlen(path);
+    for (size_t i = 0; i < QL_COUNT_OF(tails); i++) {
+        memcpy(path + bytes, tails[i], strlen(tails[i]) + 1);
+        (void)unlink(path);
+    }
+}
+
+/* ---- rows as bytes ---------------------------------------------------------------- */
+
+ql_err ql_history_pack(const struct ql_history_row *row, struct ql_buf *out)
+{
+    const struct ql_chunk *chunk = &row->chunk;
+    const size_t data_bytes = ql_chunk_used(chunk) - offsetof(struct ql_chunk, data);
+    char *room;
+    QL_ASSERT(row->band_count <= QL_HISTORY_BANDS_MAX);
+    /* All or nothing: half a row would make the rows behind it unreadable. */
+    const ql_err err = ql_buf_reserve(out, 64 + data_bytes +
+                                           row->band_count * QL_HISTORY_BAND_BYTES, &room);
+    if (err != QL_OK) {
+        return err;
+    }
+    (void)ql_buf_u64(out, row->series.h.high);
+    (void)ql_buf_u64(out, row->series.h.low);
+    (void)ql_buf_i64(out, chunk->first_ms);
+    (void)ql_buf_i64(out, chunk->last_ms);
+    (void)ql_buf_u32(out, (uint32_t)chunk->count << 16 | chunk->bits);
+    (void)ql_buf_lstr(out, (ql_str){ (const char *)chunk->data, data_bytes });
+    (void)ql_buf_u32(out, row->band_count * QL_HISTORY_BAND_BYTES);
+    for (uint32_t i = 0; i < row->band_count; i++) {
+        (void)ql_buf_i64(out, row->bands[i].at.ns);
+        (void)ql_buf_put(out, &row->bands[i].expected, sizeof(float));
+        (void)ql_buf_put(out, &row->bands[i].lower, sizeof(float));
+        (void)ql_buf_put(out, &row->bands[i].upper, sizeof(float));
+        (void)ql_buf_put(out, &row->bands[i].surprise, sizeof(float));
+    }
+    return ql_buf_check(out);
+}
+
+bool ql_history_unpack(struct ql_reader *in, struct ql_history_packed *ret_row)
+{
+    struct ql_history_packed row;
+    row.series.h.high = ql_reader_u64(in);
+    row.series.h.low = ql_reader_u64(in);
+    row.first_ms = ql_reader_i64(in);
+    row.last_ms = ql_reader_i64(in);
+    const uint32_t count_bits = ql_reader_u32(in);
+    row.count = (uint16_t)(count_bits >> 16);
+    row.bits = (uint16_t)count_bits;
+    row.data = ql_reader_lstr(in);
+    row.bands = ql_reader_lstr(in);
+    if (in->failed) {
+        return false;
+    }
+    *ret_row = row;
+    return true;
+}
+
+/* ---- writing ---------------------------------------------------------------------- */
+
+static void day_set_aside(const char *dir, int64_t number)
+{
+    char path[QL_HISTORY_PATH_BYTES], aside[QL_HISTORY_PATH_BYTES];
+    if (ql_history_day_path(dir, number, path)) {
+        (void)snprintf(aside, sizeof(aside), "%.4000s.damaged", path);
+        (void)rename(path, aside);
+        ql_history_day_unlink(dir, number); /* its log belongs to the old file */
+    }
+}
+
+/* A file that is no database would refuse every row of its day for ever. */
+static bool day_is_foreign(const char *path)
+{
+    char head[16];
+    FILE *file = fopen(path, "rb");
+    if (file == NULL) {
+        return false;
+    }
+    const size_t bytes = fread(head, 1, sizeof(head), file);
+    (void)fclose(file);
+    return bytes > 0 && (bytes < sizeof(head) || memcmp(head, "SQLite format 3", 16) != 0);
+}
+
+void ql_history_day_fail(const char *dir, int64_t number, struct ql_history_day *day)
+{
+    const int code = day->db == NULL ? SQLITE_OK : sqlite3_errcode(day->db) & 0xff;
+    ql_history_day_close(day);
+    if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB) {
+        day_set_aside(dir, number);
+    }
+}
+
+static ql_err day_prepare(struct ql_history_day *day)
+{
+    int64_t version = 0;
+    ql_err err = ql_db_number(day->db, "PRAGMA user_version", 0, &version);
+    err = err == QL_OK && version > SCHEMA_VERSION ? QL_E_VERSION : err;
+    err = err == QL_OK ? ql_db_run(day->db, "PRAGMA synchronous=FULL") : err;
+    err = err == QL_OK && version == 0 ? ql_db_run(day->db, schema_sql) : err;
+    err = err == QL_OK ? ql_db_prepare(day->db, put_sql, &day->put) : err;
+    return err == QL_OK ? ql_db_prepare(day->db, last_sql, &day->last) : err;
+}
+
+ql_err ql_history_day_open(const char *dir, int64_t number, struct ql_history_day **ret_day)
+{
+    char path[QL_HISTORY_PATH_BYTES];
+    if (!ql_history_day_path(dir, number, path)) {
+        return QL_E_IO;
+    }
+    if (day_is_foreign(path)) {
+        day_set_aside(dir, number);
+    }
+    struct ql_history_day *day = calloc(1, sizeof(*day));
+    if (day == NULL) {
+        return QL_E_MEMORY;
+    }
+    day->last_ms = INT64_MIN;
+    ql_err err = ql_db_open(path, QL_DB_WRITE, &day->db);
+    err = err == QL_OK ? day_prepare(day) : err;
+    if (err != QL_OK) {
+        ql_history_day_fail(dir, number, day);
+        return err;
+    }
+    *ret_day = day;
+    return QL_OK;
+}
+
+void ql_history_day_close(struct ql_history_day *day)
+{
+    if (day != NULL) {
+        ql_db_finalize_all(&day->put, 1);
+        ql_db_finalize_all(&day->last, 1);
+        ql_db_close(day->db);
+        free(day);
+    }
+}
+
+ql_err ql_history_day_put(struct ql_history_day *day, const struct ql_history_packed *row)
+{
+    if (!day->begun) {
+        const ql_err err = ql_db_run(day->db, "BEGIN IMMEDIATE");
+        if (err != QL_OK) {
+            return err;
+        }
+        day->begun = true;
+    }
+    struct ql_bind bind = ql_bind_to(day->put);
+    ql_bind_series(&bind, row->series);
+    ql_bind_i64(&bind, row->first_ms);
+    ql_bind_i64(&bind, row->last_ms);
+    ql_bind_i64(&bind, row->count);
+    ql_bind_i64(&bind, row->bits);
+    ql_bind_blob(&bind, row->data.at, row->data.bytes);
+    ql_bind_blob(&bind, row->bands.at, row->bands.bytes);
+    day->last_ms = row->last_ms > day->last_ms ? row->last_ms : day->last_ms;
+    return ql_bind_run(&bind);
+}
+
+ql_err ql_history_day_commit(struct ql_history_day *day)
+{
+    if (!day->begun) {
+        return QL_OK;
+    }
+    struct ql_bind bind = ql_bind_to(day->last);
+    ql_bind_i64(&bind, day->last_ms);
+    ql_err err = ql_bind_run(&bind);
+    err = err == QL_OK ? ql_db_run(day->db, "COMMIT") : err;
+    day->begun = err != QL_OK;
+    return err;
+}
+
+/* ---- reading ---------------------------------------------------------------------- */
+
+/* Opens for writing where it can, though nothing is written: only then does SQLite remove
+ * its log and index when the last connection of an old day closes. */
+static ql_err day_open_read(const char *dir, int64_t day, sqlite3 **ret_db)
+{
+    char path[QL_HISTORY_PATH_BYTES];
+    sqlite3 *db = NULL;
+    if (!ql_history_day_path(dir, day, path)) {
+        return QL_E_IO;
+    }
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+        ql_db_close(db);
+        return ql_db_open(path, QL_DB_READ, ret_db);
+    }
+    (void)sqlite3_busy_timeout(db, READ_BUSY_MS);
+    *ret_db = db;
+    return QL_OK;
+}
+
+ql_err ql_history_day_last(const char *dir, int64_t day, int64_t *ret_last_ms)
+{
+    sqlite3 *db;
+    ql_err err = day_open_read(dir, day, &db);
+    if (err == QL_OK) {
+        err = ql_db_number(db, "SELECT value FROM meta WHERE key = 'last_ms'", day * DAY_MS,
+                           ret_last_ms);
+        ql_db_close(db);
+    }
+    return err;
+}
+
+struct day_read {
+    ql_time from, to, *newest;
+    struct ql_batch *out;
+};
+
+static ql_err day_read_samples(const struct day_read *read, const struct ql_chunk *chunk,
+                               size_t bytes)
+{
+    struct ql_sample samples[QL_CHUNK_SAMPLES_MAX];
+    uint32_t count = 0;
+    if (ql_chunk_read(chunk, bytes, samples, &count) != QL_OK) {
+        return QL_E_IO; /* what we wrote does not come back: the file is damaged */
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const struct ql_sample s = samples[i];
+        if (s.at.ns < read->from.ns || s.at.ns > read->to.ns || s.at.ns <= read->newest->ns) {
+            continue;
+        }
+        struct ql_sample *sample = ql_batch_add_sample(read->out);
+        if (sample == NULL) {
+            return QL_E_FULL;
+        }
+        *sample = s;
+        *read->newest = s.at;
+    }
+    return QL_OK;
+}
+
+static ql_err day_read_bands(const struct day_read *read, ql_str bytes)
+{
+    struct ql_reader in = ql_reader_of(bytes);
+    while (ql_reader_left(&in) >= QL_HISTORY_BAND_BYTES) {
+        const ql_time at = { ql_reader_i64(&in) };
+        float values[4];
+        memcpy(values, ql_reader_bytes(&in, sizeof(values)), sizeof(values));
+        if (at.ns < read->from.ns || at.ns > read->to.ns) {
+            continue;
+        }
+        struct ql_band *band = ql_batch_add_band(read->out);
+        if (band == NULL) {
+            return QL_E_FULL;
+        }
+        *band = (struct ql_band){ .at = at, .expected = values[0], .lower = values[1],
+                                  .upper = values[2], .surprise = values[3] };
+    }
+    return QL_OK;
+}
+
+static ql_err day_read_row(const struct day_read *read, sqlite3_stmt *row)
+{
+    struct ql_chunk chunk;
+    const ql_str data = ql_column_str(row, 4);
+    if (data.bytes > sizeof(chunk.data)) {
+        return QL_E_IO;
+    }
+    ql_chunk_init(&chunk);
+    chunk.first_ms = ql_column_i64(row, 0);
+    chunk.last_ms = ql_column_i64(row, 1);
+    chunk.count = (uint16_t)ql_column_u32(row, 2);
+    chunk.bits = (uint16_t)ql_column_u32(row, 3);
+    memcpy(chunk.data, data.at, data.bytes);
+    const ql_err err =
+        day_read_samples(read, &chunk, offsetof(struct ql_chunk, data) + data.bytes);
+    return err == QL_OK ? day_read_bands(read, ql_column_str(row, 5)) : err;
+}
+
+ql_err ql_history_day_read(const char *dir, int64_t day, ql_series_id series, ql_time from,
+                           ql_time to, ql_time *newest, struct ql_batch *out)
+{
+    const struct day_read read = { .from = from, .to = to, .newest = newest, .out = out };
+    sqlite3 *db;
+    sqlite3_stmt *statement = NULL;
+    ql_err err = day_open_read(dir, day, &db);
+    if (err != QL_OK) {
+        return err;
+    }
+    err = ql_db_prepare(db, read_sql, &statement);
+    if (err == QL_OK) {
+        struct ql_bind bind = ql_bind_to(statement);
+        ql_bind_series(&bind, series);
+        ql_bind_i64(&bind, ql_time_to_ms(to));
+        ql_bind_i64(&bind, ql_time_to_ms(from));
+        while (err == QL_OK && ql_bind_row(&bind, &err)) {
+            err = day_read_row(&read, statement);
+        }
+    }
+    ql_db_finalize_all(&statement, 1);
+    ql_db_close(db);
+    return err;
+}
