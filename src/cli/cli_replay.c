@@ -130,7 +130,7 @@ int ql_cli_replay(int argc, char **argv)
                 return 2;
             }
         } else if (option == 'p') {
-            env.from_checkpoint = true;
+            env.from_checkpoint = UINT64_MAX;
         } else if (option == 'o' && (strcmp(optarg, "json") == 0 || strcmp(optarg, "table") == 0)) {
             counts.json = optarg[0] == 'j';
         } else {

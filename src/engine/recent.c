@@ -1,6 +1,7 @@
 #include "engine/recent.h"
 
 #include "base/pages.h"
+#include "model/counter.h"
 
 #include <stdlib.h>
 
@@ -108,6 +109,38 @@ static void recent_band(struct ql_recent_row *row, const struct ql_band *band)
         (uint32_t)after_ms, band->expected, band->lower, band->upper };
 }
 
+/* The first judged value of each slot; a slot that was skipped is empty. */
+static void recent_slot(struct ql_recent_row *row, ql_time at, double value)
+{
+    const int64_t number = ql_time_to_ms(at) / QL_RECENT_SLOT_MS;
+    if (number <= 0 || number > UINT32_MAX || (uint32_t)number <= row->slot_newest) {
+        return;
+    }
+    const uint32_t slot = (uint32_t)number;
+    for (uint32_t skipped = row->slot_newest + 1; skipped < slot; skipped++) {
+        if (slot - skipped >= QL_RECENT_SLOTS) {
+            row->slot_filled = 0;
+            break;
+        }
+        row->slot_filled &= ~(UINT32_C(1) << skipped % QL_RECENT_SLOTS);
+    }
+    const float narrow = (float)value;
+    uint32_t bits;
+    memcpy(&bits, &narrow, sizeof(bits));
+    row->slot_newest = slot;
+    row->slot_filled |= UINT32_C(1) << slot % QL_RECENT_SLOTS;
+    row->slots[slot % QL_RECENT_SLOTS] = (uint16_t)(bits >> 16);
+}
+
+static double recent_slot_value(uint16_t half)
+{
+    /* The middle of what was cut off, so that values are not all a little too small. */
+    const uint32_t bits = (uint32_t)half << 16 | 0x8000u;
+    float value;
+    memcpy(&value, &bits, sizeof(value));
+    return (double)value;
+}
+
 void ql_recent_record(struct ql_recent *recent, const struct ql_series_table *table,
                       const struct ql_batch *bus)
 {
@@ -125,6 +158,9 @@ void ql_recent_record(struct ql_recent *recent, const struct ql_series_table *ta
         recent_append(recent, &recent->rows[points[i].series],
                       ql_series_at(table, points[i].series)->id,
                       (struct ql_sample){ points[i].at, points[i].raw });
+        if (points[i].kind == QL_POINT_VALUE) {
+            recent_slot(&recent->rows[points[i].series], points[i].at, points[i].value);
+        }
     }
     for (uint32_t i = 0; i < bus->bands.count; i++) {
         recent_band(&recent->rows[bus->bands.at[i].series], &bus->bands.at[i]);
@@ -161,6 +197,52 @@ uint32_t ql_recent_samples(const struct ql_recent *recent, uint32_t series, ql_t
     const struct ql_recent_row *row = &recent->rows[series];
     const uint32_t older = recent_chunk_samples(&row->sealed, from, to, out);
     return older + recent_chunk_samples(&row->open, from, to, out);
+}
+
+/* Slots in [from, before). */
+static void recent_slot_samples(const struct ql_recent_row *row, ql_time from, ql_time before,
+                                struct ql_batch *out)
+{
+    for (uint32_t back = QL_RECENT_SLOTS; back > 0; back--) {
+        const uint32_t slot = row->slot_newest - (back - 1);
+        const ql_time at = ql_time_from_ms((int64_t)slot * QL_RECENT_SLOT_MS);
+        struct ql_sample *sample;
+        if (slot > row->slot_newest || at.ns < from.ns || at.ns >= before.ns ||
+            (row->slot_filled >> slot % QL_RECENT_SLOTS & 1u) == 0) {
+            continue;
+        }
+        if ((sample = ql_batch_add_sample(out)) == NULL) {
+            return;
+        }
+        *sample = (struct ql_sample){ at, recent_slot_value(row->slots[slot % QL_RECENT_SLOTS]) };
+    }
+}
+
+uint32_t ql_recent_window(const struct ql_recent *recent, uint32_t series,
+                          enum ql_metric_type type, ql_time from, ql_time to,
+                          struct ql_batch *out)
+{
+    QL_ASSERT(series < recent->series_max);
+    const struct ql_recent_row *row = &recent->rows[series];
+    const struct ql_chunk *oldest = row->sealed.count > 0 ? &row->sealed : &row->open;
+    const uint32_t first = out->samples.count;
+    if (oldest->count > 0) {
+        recent_slot_samples(row, from, ql_time_from_ms(oldest->first_ms), out);
+    }
+    const uint32_t fine = out->samples.count;
+    const uint32_t raw_count = ql_recent_samples(recent, series, from, to, out);
+    uint32_t kept = fine;
+    struct ql_sample previous = { QL_TIME_NONE, 0.0 };
+    for (uint32_t i = fine; i < fine + raw_count; i++) {
+        const struct ql_sample raw = out->samples.at[i];
+        const struct ql_point point = ql_counter_judge(type, i == fine ? NULL : &previous, raw);
+        previous = raw;
+        if (point.kind == QL_POINT_VALUE) {
+            out->samples.at[kept++] = (struct ql_sample){ point.at, point.value };
+        }
+    }
+    out->samples.count = kept;
+    return kept - first;
 }
 
 void ql_recent_bands(const struct ql_recent *recent, uint32_t series, ql_time from, ql_time to,

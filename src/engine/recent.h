@@ -1,14 +1,17 @@
 /* recent.h - the newest samples of every series of a shard, compressed, in memory.
  *
- * Each series has an open chunk, the one sealed before it, and a few recorded bands. A
- * chunk that seals is handed on (to history). Windows for diagnosis and plots of the last
- * minutes are read from here, so they need no file and replay exactly.
+ * Each series has an open chunk, the one sealed before it, a few recorded bands, and one
+ * judged value for each of the last 32 slots of two minutes. A chunk that seals is handed on (to
+ * history). Windows for diagnosis are read from here, so they need no file and replay
+ * exactly: the last minutes from the chunks, the hour before from the slots.
  *
- * Units         raw values as they arrived; readers turn counters into rates.
+ * Units         chunks: raw values as they arrived; readers turn counters into rates.
+ *               slots: judged values, to 8 bits of mantissa (0.4 %), enough for a median.
  * Ownership     new/free; rows never move.
  * Threads       one shard's thread.
  * Errors        none: a sample that cannot be kept is counted by the caller (returns false).
- * Bounds        QL_RECENT_ROW_BYTES a series; 120 to 200 samples at few-digit values.
+ * Bounds        QL_RECENT_ROW_BYTES a series; two chunks hold 120 to 200 few-digit values, or
+ *               about 40 that use all bits of a double.
  */
 #ifndef QL_ENGINE_RECENT_H
 #define QL_ENGINE_RECENT_H
@@ -17,11 +20,16 @@
 #include "model/series.h"
 #include "store/history.h"
 
-#define QL_RECENT_BANDS 6u
+#define QL_RECENT_BANDS 4u
+#define QL_RECENT_SLOTS 32u
+#define QL_RECENT_SLOT_MS INT64_C(120000)
 struct ql_recent_band { uint32_t after_ms; float expected, lower, upper; };
 struct ql_recent_row {
     struct ql_chunk open, sealed;
     struct ql_recent_band bands[QL_RECENT_BANDS]; /* of the open chunk, oldest first */
+    uint32_t slot_newest;                /* number of the newest slot since 1970 */
+    uint32_t slot_filled;                /* bit i: slots[i] holds a value */
+    uint16_t slots[QL_RECENT_SLOTS];     /* slot n stands at n % 32; top half of a float */
     uint8_t band_count, band_stride, band_skip, pad[5];
 };
 #define QL_RECENT_ROW_BYTES sizeof(struct ql_recent_row)
@@ -39,6 +47,10 @@ void ql_recent_record(struct ql_recent *recent, const struct ql_series_table *ta
 /* Appends the raw samples in [from, to] to out->samples; returns how many. */
 uint32_t ql_recent_samples(const struct ql_recent *recent, uint32_t series, ql_time from,
                            ql_time to, struct ql_batch *out);
+/* Appends judged values in [from, to]: slots first, then the samples of the chunks. */
+uint32_t ql_recent_window(const struct ql_recent *recent, uint32_t series,
+                          enum ql_metric_type type, ql_time from, ql_time to,
+                          struct ql_batch *out);
 void ql_recent_bands(const struct ql_recent *recent, uint32_t series, ql_time from, ql_time to,
                      struct ql_batch *out);
 /* Hands every open chunk to the seal callback as it stands: before a clean shutdown. */

@@ -131,13 +131,13 @@ static ql_err replay_open_machine(struct replay *r, const char *checkpoint_dir,
     if (err == QL_OK) {
         err = ql_machine_open(&r->machine, config, r->env->stats);
     }
-    if (err != QL_OK || (journal_first <= 1 && !r->env->from_checkpoint)) {
+    if (err != QL_OK || (journal_first <= 1 && r->env->from_checkpoint == 0)) {
         *ret_from = 1;
         return err;
     }
     ql_buf_init(&state, REPLAY_STATE_BYTES_MAX);
-    const uint64_t at_most =
-        r->env->from_checkpoint ? UINT64_MAX : ql_checkpoint_oldest(checkpoint_dir);
+    const uint64_t at_most = r->env->from_checkpoint != 0 ? r->env->from_checkpoint
+                                                          : ql_checkpoint_oldest(checkpoint_dir);
     err = ql_checkpoint_read(checkpoint_dir, at_most, &state, &sequence);
     if (err == QL_OK) {
         struct ql_reader in = ql_reader_of(ql_buf_view(&state));

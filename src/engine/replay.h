@@ -29,7 +29,8 @@ QL_MUST_USE ql_err ql_replay_record(struct ql_machine *machine,
 struct ql_replay_env {
     const char *data_dir;       /* a daemon's --data */
     struct ql_config *config;   /* taken; NULL: the journal's own */
-    bool from_checkpoint;       /* start at the newest checkpoint instead of the oldest */
+    uint64_t from_checkpoint;   /* start at the newest checkpoint up to this sequence; 0: at
+                                 * the beginning, or what is left of it */
     uint64_t until;             /* newest sequence to replay; 0: all */
     struct ql_stats *stats;
     void (*tick)(void *context, uint64_t sequence, ql_time now, const struct ql_batch *bus);

@@ -1,7 +1,6 @@
 #include "engine/shard.h"
 
 #include "config/config.h"
-#include "model/counter.h"
 #include "base/map.h"
 #include "model/entity.h"
 #include "model/labels.h"
@@ -112,20 +111,9 @@ static void shard_window(struct ql_shard *shard, uint32_t index,
 {
     const struct ql_series *series = ql_series_at(shard->series, index);
     const uint32_t first = out->samples.count;
-    const uint32_t raw_count = ql_recent_samples(shard->recent, index, request->from, now, out);
-    uint32_t kept = first;
-    struct ql_sample previous = { QL_TIME_NONE, 0.0 };
-    for (uint32_t i = first; i < first + raw_count; i++) {
-        const struct ql_sample raw = out->samples.at[i];
-        const struct ql_point point = ql_counter_judge(
-            (enum ql_metric_type)series->type, i == first ? NULL : &previous, raw);
-        previous = raw;
-        if (point.kind == QL_POINT_VALUE) {
-            out->samples.at[kept++] = (struct ql_sample){ point.at, point.value };
-        }
-    }
-    out->samples.count = kept;
-    struct ql_window *window = kept == first ? NULL : ql_batch_add_window(out);
+    const uint32_t count = ql_recent_window(shard->recent, index, (enum ql_metric_type)series->type,
+                                            request->from, now, out);
+    struct ql_window *window = count == 0 ? NULL : ql_batch_add_window(out);
     if (window == NULL) {
         out->samples.count = first;
         return;
@@ -138,7 +126,7 @@ static void shard_window(struct ql_shard *shard, uint32_t index,
         .metric = ql_batch_text(out, ql_series_name(shard->series, index)),
         .labels = ql_batch_text(out, ql_buf_view(&labels)),
         .type = (enum ql_metric_type)series->type,
-        .sample_first = first, .sample_count = kept - first,
+        .sample_first = first, .sample_count = count,
     };
     ql_buf_fini(&labels);
 }

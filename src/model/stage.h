@@ -7,6 +7,7 @@
  * nothing else; the engine asserts this after every call and digests what was appended.
  *
  * Life          open -> (push | tick | adopt | save)* -> close. load only right after open.
+ *               At a tick, push is called with what the stages before made of it, then tick.
  * Ownership     open copies what it keeps of env; borrowed parts are said below.
  * Threads       one thread at a time; different stages may run on different threads.
  * Errors        open: QL_E_CONFIG, QL_E_MEMORY. push and tick cannot fail: what does not
