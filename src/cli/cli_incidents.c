@@ -7,9 +7,9 @@
 int ql_cli_incidents(int argc, char **argv);
 
 static const struct ql_table_column incidents_columns[] = {
-    { "ID", true, 0 },      { "STATE", false, 0 },     { "OPENED", true, 0 },
-    { "LASTED", true, 0 },  { "NOISE", true, 0 },      { "SUSPECT", false, 16 },
-    { "SURE", true, 0 },    { "TITLE", false, 20 },
+    { "ID", true, 0, false },      { "STATE", false, 0, false },     { "OPENED", true, 0, false },
+    { "LASTED", true, 0, false },  { "NOISE", true, 0, false },      { "SUSPECT", false, 16, false },
+    { "SURE", true, 0, false },    { "TITLE", false, 20, false },
 };
 
 static enum ql_paint incidents_paint(ql_str state)

@@ -9,6 +9,8 @@
 int ql_cli_show(int argc, char **argv);
 int ql_cli_why(int argc, char **argv);
 
+enum { SHOWN_MEMBERS_MAX = 12, SHOWN_EVENTS_MAX = 6 }; /* without --all */
+
 /* ---- pieces ----------------------------------------------------------------------------- */
 
 static void show_heading(struct ql_client *client, const char *text)
@@ -169,31 +171,51 @@ static uint32_t show_causes(struct ql_client *client, struct ql_json incident)
 /* ---- members, actions, timeline ----------------------------------------------------------- */
 
 static const struct ql_table_column show_member_columns[] = {
-    { "SINCE", false, 0 },   { "UNTIL", false, 0 },   { "KIND", false, 0 },
-    { "ENTITY", false, 12 }, { "NAME", false, 12 },   { "WHY IT IS IN", false, 16 },
+    { "SINCE", false, 0, false },   { "UNTIL", false, 0, false },   { "KIND", false, 0, false },
+    { "ENTITY", false, 12, false }, { "NAME", false, 12, false },   { "WHY IT IS IN", false, 16, false },
 };
+
+static void show_member(struct ql_table *table, struct ql_json member, ql_time onset)
+{
+    char clock[QL_TIME_TEXT_BYTES];
+    const ql_time ended = ql_client_time(member, "ended");
+    const bool over = ended.ns != QL_TIME_NONE.ns;
+    const enum ql_paint paint = over ? QL_PAINT_DIM : QL_PAINT_NONE;
+    const ql_time since = ql_client_time(member, "since");
+    ql_table_cell(table, paint, "%s", show_clock(since, onset, clock));
+    ql_table_cell(table, paint, "%s", over ? show_clock(ended, onset, clock) : "now");
+    ql_table_str(table, paint, ql_client_str(member, "kind"));
+    ql_table_str(table, paint, ql_client_str(member, "entity"));
+    ql_table_str(table, paint, ql_client_str(member, "name"));
+    ql_table_str(table, paint, ql_client_str(member, "why"));
+}
+
+/* A long incident fills screens: what came first tells most. */
+static void show_rest(struct ql_client *client, uint32_t hidden_count)
+{
+    if (hidden_count > 0) {
+        ql_buf_printf(&client->screen, "  ... %u more (--all shows them)\n", hidden_count);
+    }
+}
 
 static void show_members(struct ql_client *client, struct ql_json incident)
 {
-    char clock[QL_TIME_TEXT_BYTES];
     struct ql_table table;
+    uint32_t shown = 0, hidden = 0;
     const ql_time onset = ql_client_time(incident, "onset");
     show_heading(client, "Members");
     ql_table_init(&table, show_member_columns, QL_COUNT_OF(show_member_columns));
     for (struct ql_json_iter it = ql_json_each(ql_json_get(incident, "members"));
          ql_json_next(&it);) {
-        const ql_time ended = ql_client_time(it.value, "ended");
-        const bool over = ended.ns != QL_TIME_NONE.ns;
-        const enum ql_paint paint = over ? QL_PAINT_DIM : QL_PAINT_NONE;
-        ql_table_cell(&table, paint, "%s", show_clock(ql_client_time(it.value, "since"), onset,
-                                                      clock));
-        ql_table_cell(&table, paint, "%s", over ? show_clock(ended, onset, clock) : "now");
-        ql_table_str(&table, paint, ql_client_str(it.value, "kind"));
-        ql_table_str(&table, paint, ql_client_str(it.value, "entity"));
-        ql_table_str(&table, paint, ql_client_str(it.value, "name"));
-        ql_table_str(&table, paint, ql_client_str(it.value, "why"));
+        if (shown == SHOWN_MEMBERS_MAX && !client->options.all) {
+            hidden++;
+        } else {
+            show_member(&table, it.value, onset);
+            shown++;
+        }
     }
     show_table(client, &table);
+    show_rest(client, hidden);
     ql_table_fini(&table);
 }
 
@@ -231,27 +253,48 @@ static void show_actions(struct ql_client *client, struct ql_json incident)
 }
 
 static const struct ql_table_column show_event_columns[] = {
-    { "AT", false, 0 }, { "WHAT", false, 0 }, { "ENTITY", false, 12 }, { "BY", false, 0 },
-    { "", false, 20 },
+    { "AT", false, 0, false }, { "WHAT", false, 0, false }, { "ENTITY", false, 12, false }, { "BY", false, 0, false },
+    { "", false, 20, false },
 };
+
+static void show_event(struct ql_table *table, struct ql_json event, ql_time onset)
+{
+    char clock[QL_TIME_TEXT_BYTES];
+    const ql_time at = ql_client_time(event, "at");
+    ql_table_cell(table, QL_PAINT_DIM, "%s", show_clock(at, onset, clock));
+    ql_table_str(table, QL_PAINT_CYAN, ql_client_str(event, "kind"));
+    ql_table_str(table, QL_PAINT_NONE, ql_client_str(event, "entity"));
+    ql_table_str(table, QL_PAINT_DIM, ql_client_str(event, "by"));
+    ql_table_str(table, QL_PAINT_NONE, ql_client_str(event, "text"));
+}
+
+/* Comings and goings of members stand in the table above as well. */
+static bool show_is_member_event(struct ql_json event)
+{
+    const ql_str kind = ql_client_str(event, "kind");
+    return ql_str_eq(kind, QL_STR("signal")) || ql_str_eq(kind, QL_STR("alert")) ||
+           ql_str_eq(kind, QL_STR("ended"));
+}
 
 static void show_timeline(struct ql_client *client, struct ql_json incident)
 {
-    char clock[QL_TIME_TEXT_BYTES];
     struct ql_table table;
+    uint32_t shown = 0, hidden = 0;
     const ql_time onset = ql_client_time(incident, "onset");
     show_heading(client, "Timeline");
     ql_table_init(&table, show_event_columns, QL_COUNT_OF(show_event_columns));
     for (struct ql_json_iter it = ql_json_each(ql_json_get(incident, "timeline"));
          ql_json_next(&it);) {
-        ql_table_cell(&table, QL_PAINT_DIM, "%s", show_clock(ql_client_time(it.value, "at"), onset,
-                                                             clock));
-        ql_table_str(&table, QL_PAINT_CYAN, ql_client_str(it.value, "kind"));
-        ql_table_str(&table, QL_PAINT_NONE, ql_client_str(it.value, "entity"));
-        ql_table_str(&table, QL_PAINT_DIM, ql_client_str(it.value, "by"));
-        ql_table_str(&table, QL_PAINT_NONE, ql_client_str(it.value, "text"));
+        const bool of_member = show_is_member_event(it.value);
+        if (of_member && shown == SHOWN_EVENTS_MAX && !client->options.all) {
+            hidden++;
+        } else {
+            show_event(&table, it.value, onset);
+            shown += of_member ? 1 : 0;
+        }
     }
     show_table(client, &table);
+    show_rest(client, hidden);
     ql_table_fini(&table);
 }
 
@@ -279,7 +322,7 @@ int ql_cli_show(int argc, char **argv)
     ql_time now = QL_TIME_NONE;
     struct ql_client client;
     struct ql_json incident;
-    int status = ql_client_open(&client, argc, argv, 0, 1, 1);
+    int status = ql_client_open(&client, argc, argv, QL_CLIENT_ALL, 1, 1);
     if (status != 0) {
         return status;
     }
@@ -340,8 +383,9 @@ static int why_text(struct ql_client *client, struct ql_json incident)
     if (count > 0) {
         ql_buf_printf(&client->screen, "\nWas it right? quell feedback %.0f right-cause ENTITY\n", id);
     } else {
-        ql_buf_text(&client->screen, "  Nothing stands out clearly enough to name it; the members"
-                    " and the timeline are in `quell show`.\n");
+        ql_term_wrap(&client->term, &client->screen, 2,
+                     QL_STR("Nothing stands out clearly enough to name it; the members and the"
+                            " timeline are in `quell show`."));
     }
     const int status = ql_client_flush(client);
     return status == 0 && count == 0 ? 1 : status;

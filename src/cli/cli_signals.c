@@ -7,10 +7,10 @@
 int ql_cli_signals(int argc, char **argv);
 
 static const struct ql_table_column signals_columns[] = {
-    { "SINCE", true, 0 },     { "STATE", false, 0 },  { "ENTITY", false, 12 },
-    { "METRIC", false, 14 },  { "KIND", false, 0 },   { "VALUE", true, 0 },
-    { "EXPECTED", false, 0 }, { "ODDS", true, 0 },    { "INCIDENT", true, 0 },
-    { "WHY", false, 16 },
+    { "SINCE", true, 0, false },     { "STATE", false, 0, true },  { "ENTITY", false, 16, false },
+    { "METRIC", false, 16, false },  { "KIND", false, 0, false },  { "VALUE", true, 0, false },
+    { "EXPECTED", false, 0, false }, { "ODDS", true, 0, true },    { "INCIDENT", true, 0, true },
+    { "WHY", false, 24, true },
 };
 
 /* A surprise of 6 is one in a million. */

@@ -161,37 +161,39 @@ void ql_table_cell(struct ql_table *table, enum ql_paint paint, const char *form
     ql_table_str(table, paint, ql_str_of(text));
 }
 
+#define HIDDEN UINT32_MAX /* as the width of a column that is left out */
+
 static uint32_t table_total(const struct ql_table *table, const uint32_t *widths, uint32_t indent)
 {
-    uint32_t total = indent + GAP * (table->column_count - 1);
+    uint32_t total = indent, shown = 0;
     for (uint32_t c = 0; c < table->column_count; c++) {
-        total += widths[c];
+        total += widths[c] == HIDDEN ? 0 : widths[c] + (shown++ > 0 ? GAP : 0);
     }
     return total;
 }
 
 /* Takes from the widest column that may be cut, one character at a time. */
-static void table_fit(const struct ql_table *table, uint32_t columns_max, uint32_t indent,
-                      uint32_t *widths)
+static bool table_cut_columns(const struct ql_table *table, uint32_t columns_max, uint32_t indent,
+                              uint32_t *widths)
 {
-    while (columns_max > 0 && table_total(table, widths, indent) > columns_max) {
-        uint32_t widest = UINT32_MAX;
+    while (table_total(table, widths, indent) > columns_max) {
+        uint32_t widest = HIDDEN;
         for (uint32_t c = 0; c < table->column_count; c++) {
             const uint32_t floor = table->columns[c].width_min;
-            if (floor > 0 && widths[c] > floor &&
-                (widest == UINT32_MAX || widths[c] > widths[widest])) {
+            if (floor > 0 && widths[c] != HIDDEN && widths[c] > floor &&
+                (widest == HIDDEN || widths[c] > widths[widest])) {
                 widest = c;
             }
         }
-        if (widest == UINT32_MAX) {
-            return;
+        if (widest == HIDDEN) {
+            return false;
         }
         widths[widest]--;
     }
+    return true;
 }
 
-static void table_widths(const struct ql_table *table, uint32_t columns_max, uint32_t indent,
-                         uint32_t *ret_widths)
+static void table_natural(const struct ql_table *table, uint32_t *ret_widths)
 {
     for (uint32_t c = 0; c < table->column_count; c++) {
         ret_widths[c] = term_width(ql_str_of(table->columns[c].title));
@@ -201,7 +203,27 @@ static void table_widths(const struct ql_table *table, uint32_t columns_max, uin
         uint32_t *widest = &ret_widths[i % table->column_count];
         *widest = width > *widest ? width : *widest;
     }
-    table_fit(table, columns_max, indent, ret_widths);
+}
+
+static void table_widths(const struct ql_table *table, uint32_t columns_max, uint32_t indent,
+                         uint32_t *ret_widths)
+{
+    uint32_t natural[QL_TABLE_COLUMNS_MAX];
+    table_natural(table, natural);
+    memcpy(ret_widths, natural, sizeof(natural));
+    for (uint32_t spare = table->column_count; columns_max > 0;) {
+        memcpy(ret_widths, natural, sizeof(natural));
+        if (table_cut_columns(table, columns_max, indent, ret_widths)) {
+            return;
+        }
+        while (spare > 0 && !table->columns[spare - 1].spare) {
+            spare--;
+        }
+        if (spare == 0) {
+            return;
+        }
+        natural[--spare] = HIDDEN;
+    }
 }
 
 /* The first characters of a text that is too long, with an ellipsis as the last. */
@@ -224,8 +246,8 @@ static void table_end(struct ql_buf *out)
     ql_buf_char(out, '\n');
 }
 
-static void table_put(const struct ql_term *term, struct ql_buf *out, const struct ql_table_cell *cell,
-                      uint32_t width, bool right, bool last)
+static void table_put(const struct ql_term *term, struct ql_buf *out,
+                      const struct ql_table_cell *cell, uint32_t width, bool right)
 {
     bool cut;
     const ql_str text = table_cut(cell->text, width, &cut);
@@ -234,32 +256,36 @@ static void table_put(const struct ql_term *term, struct ql_buf *out, const stru
     term_blanks(out, right ? blanks : 0);
     ql_term_text(term, out, cell->paint, text);
     ql_buf_text(out, cut ? "…" : "");
-    term_blanks(out, right || last ? 0 : blanks);
-    if (!last) {
-        term_blanks(out, GAP);
+    term_blanks(out, (right ? 0 : blanks) + GAP);
+}
+
+/* `cells` has one for each column. */
+static void table_line(const struct ql_table *table, const struct ql_term *term, uint32_t indent,
+                       const struct ql_table_cell *cells, const uint32_t *widths,
+                       struct ql_buf *out)
+{
+    term_blanks(out, indent);
+    for (uint32_t c = 0; c < table->column_count; c++) {
+        if (widths[c] != HIDDEN) {
+            table_put(term, out, &cells[c], widths[c], table->columns[c].right);
+        }
     }
+    table_end(out);
 }
 
 ql_err ql_table_render(const struct ql_table *table, const struct ql_term *term, uint32_t indent,
                        struct ql_buf *out)
 {
     uint32_t widths[QL_TABLE_COLUMNS_MAX];
-    const uint32_t last = table->column_count - 1;
+    struct ql_table_cell titles[QL_TABLE_COLUMNS_MAX];
     QL_ASSERT(table->failed || table->cell_count % table->column_count == 0);
     table_widths(table, term->columns, indent, widths);
-    term_blanks(out, indent);
-    for (uint32_t c = 0; c <= last; c++) {
-        const struct ql_table_cell title = { ql_str_of(table->columns[c].title), QL_PAINT_DIM };
-        table_put(term, out, &title, widths[c], table->columns[c].right, c == last);
+    for (uint32_t c = 0; c < table->column_count; c++) {
+        titles[c] = (struct ql_table_cell){ ql_str_of(table->columns[c].title), QL_PAINT_DIM };
     }
-    table_end(out);
-    for (uint32_t i = 0; i < table->cell_count; i++) {
-        const uint32_t c = i % table->column_count;
-        term_blanks(out, c == 0 ? indent : 0);
-        table_put(term, out, &table->cells[i], widths[c], table->columns[c].right, c == last);
-        if (c == last) {
-            table_end(out);
-        }
+    table_line(table, term, indent, titles, widths, out);
+    for (uint32_t i = 0; i + table->column_count <= table->cell_count; i += table->column_count) {
+        table_line(table, term, indent, &table->cells[i], widths, out);
     }
     return table->failed ? QL_E_MEMORY : ql_buf_check(out);
 }

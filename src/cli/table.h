@@ -34,6 +34,7 @@ struct ql_table_column {
     const char *title;
     bool right;         /* numbers */
     uint32_t width_min; /* may be cut down to this; 0: never cut */
+    bool spare;         /* left out when there is no room for all; the last one first */
 };
 #define QL_TABLE_COLUMNS_MAX 12u
 

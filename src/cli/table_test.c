@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 static const struct ql_table_column columns[] = {
-    { "ID", true, 0 }, { "NAME", false, 6 }, { "WHY", false, 8 },
+    { "ID", true, 0, false }, { "NAME", false, 6, false }, { "WHY", false, 8, false },
 };
 
 static void render(const struct ql_term *term, uint32_t indent, struct ql_buf *out)
@@ -53,6 +53,38 @@ static void columns_line_up_and_fit(void **state)
     for (size_t i = 0; i < QL_COUNT_OF(rows); i++) {
         render(&rows[i].term, rows[i].indent, &out);
         assert_string_equal(out.at, rows[i].want);
+    }
+    ql_buf_fini(&out);
+}
+
+static void spare_columns_give_way(void **state)
+{
+    (void)state;
+    static const struct ql_table_column some[] = {
+        { "A", false, 0, false }, { "B", false, 0, true }, { "C", true, 4, false },
+        { "D", false, 4, true },
+    };
+    static const struct { uint32_t columns; const char *want; } rows[] = {
+        { 0, "A      B      C  D\naaaaa  bbb  ccc  dddddddd\n" },
+        { 21, "A      B      C  D\naaaaa  bbb  ccc  ddd…\n" },
+        { 20, "A      B      C\naaaaa  bbb  ccc\n" },
+        { 14, "A        C\naaaaa  ccc\n" },
+        { 5, "A        C\naaaaa  ccc\n" },
+    };
+    struct ql_buf out;
+    ql_buf_init(&out, 65536);
+    for (size_t i = 0; i < QL_COUNT_OF(rows); i++) {
+        const struct ql_term term = { .columns = rows[i].columns };
+        static const char *const cells[] = { "aaaaa", "bbb", "ccc", "dddddddd" };
+        struct ql_table table;
+        ql_table_init(&table, some, QL_COUNT_OF(some));
+        for (size_t c = 0; c < QL_COUNT_OF(cells); c++) {
+            ql_table_str(&table, QL_PAINT_NONE, ql_str_of(cells[c]));
+        }
+        ql_buf_reset(&out);
+        assert_int_equal(ql_table_render(&table, &term, 0, &out), QL_OK);
+        assert_string_equal(out.at, rows[i].want);
+        ql_table_fini(&table);
     }
     ql_buf_fini(&out);
 }
@@ -110,6 +142,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns_line_up_and_fit),
+        cmocka_unit_test(spare_columns_give_way),
         cmocka_unit_test(nothing_moves_the_cursor),
         cmocka_unit_test(words_wrap),
         cmocka_unit_test(spans_are_short_and_long),

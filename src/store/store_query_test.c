@@ -250,6 +250,30 @@ static void a_signal_keeps_its_worst_judgement(void **state)
     assert_string_equal(said(w), "");
 }
 
+/* Surprise has a ceiling, and a band widens while its signal lasts. */
+static void as_surprising_but_nearer_does_not_count(void **state)
+{
+    struct world *w = *state;
+    static const struct { double value, lower, upper, surprise; const char *want; } rows[] = {
+        { 38, 0, 60, 7.25, "value 40 last 38 surprise 7.25 [40 where" },
+        { 45, 8, 12, 7.25, "value 45 last 45 surprise 7.25 [further]" },
+        { 11, 8, 12, 7.5, "value 11 last 11 surprise 7.5 [further]" },
+    };
+    const struct ql_life_filter any = { .since = QL_TIME_NONE, .limit = 9 };
+    world_tick(w, 1);
+    world_tick(w, 2);
+    for (uint32_t i = 0; i < QL_COUNT_OF(rows); i++) {
+        ql_batch_reset(&w->bus);
+        story_signal(&w->bus, 3 + i, QL_PHASE_UPDATE, rows[i].value, rows[i].surprise, "further");
+        w->bus.signals.at[0].lower = rows[i].lower;
+        w->bus.signals.at[0].upper = rows[i].upper;
+        assert_int_equal(ql_store_apply(w->store, 3 + i, story_at(3 + i), &w->bus), QL_OK);
+        ql_buf_reset(&w->said);
+        assert_int_equal(ql_query_signals(w->reader, &any, say_signal, &w->said), QL_OK);
+        assert_non_null(strstr(said(w), rows[i].want));
+    }
+}
+
 static bool say_member(void *context, const struct ql_member_row *row)
 {
     struct ql_buf *out = context;
@@ -421,6 +445,7 @@ int main(void)
         WORLD_TEST(an_incident_lives),
         WORLD_TEST(a_timeline_tells_the_story),
         WORLD_TEST(a_signal_keeps_its_worst_judgement),
+        WORLD_TEST(as_surprising_but_nearer_does_not_count),
         WORLD_TEST(the_rest_comes_back),
         WORLD_TEST(alerts_have_a_history),
         WORLD_TEST(totals_follow_their_formulae),

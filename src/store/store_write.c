@@ -1,6 +1,13 @@
 /* store_write.c - the statements that write state.db, and what is bound to them. */
 #include "store/store_write.h"
 
+/* Whether a new judgement of a signal tells more than the one that is kept: it surprises
+ * more, or as much (surprise has a ceiling) and lies further out for the width of its band. */
+#define WORSE                                                                          \
+    "(excluded.surprise > ifnull(surprise, -1) OR (excluded.surprise = surprise AND"   \
+    " abs(excluded.value - excluded.expected) * (upper - lower) >"                     \
+    " abs(value - expected) * (excluded.upper - excluded.lower)))"
+
 const char *const ql_store_write_sql[QL_WRITE_COUNT] = {
     [QL_WRITE_ENTITY] =
         "INSERT INTO entities(id, name, first_seen, last_seen) VALUES(?1, ?2, ?3, ?3)"
@@ -44,13 +51,12 @@ const char *const ql_store_write_sql[QL_WRITE_COUNT] = {
         " ON CONFLICT(id) DO UPDATE SET last_at = excluded.last_at, closed = excluded.closed,"
         " entity = iif(excluded.entity = 0, entity, excluded.entity),"
         " last_value = excluded.last_value,"
-        " kind = iif(excluded.surprise >= ifnull(surprise, -1), excluded.kind, kind),"
-        " value = iif(excluded.surprise >= ifnull(surprise, -1), excluded.value, value),"
-        " expected = iif(excluded.surprise >= ifnull(surprise, -1), excluded.expected, expected),"
-        " lower = iif(excluded.surprise >= ifnull(surprise, -1), excluded.lower, lower),"
-        " upper = iif(excluded.surprise >= ifnull(surprise, -1), excluded.upper, upper),"
-        " why = iif(excluded.surprise >= ifnull(surprise, -1) AND excluded.why <> '',"
-        " excluded.why, why),"
+        " kind = iif(" WORSE ", excluded.kind, kind),"
+        " value = iif(" WORSE ", excluded.value, value),"
+        " expected = iif(" WORSE ", excluded.expected, expected),"
+        " lower = iif(" WORSE ", excluded.lower, lower),"
+        " upper = iif(" WORSE ", excluded.upper, upper),"
+        " why = iif(" WORSE " AND excluded.why <> '', excluded.why, why),"
         " surprise = max(ifnull(surprise, -1), ifnull(excluded.surprise, -1))",
     /* An episode that still fires is refreshed whatever start the sender names this time;
      * only a new start after its end is a new row, and so alerts have a history. */
