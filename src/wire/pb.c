@@ -19,46 +19,50 @@ const uint8_t *ql_pb_varint_long(const uint8_t *at, const uint8_t *end, uint64_t
     return NULL;
 }
 
-static const uint8_t *pb_fixed(const uint8_t *at, const uint8_t *end, size_t bytes,
-                               uint64_t *ret_value)
+/* What follows a tag; NULL when it is not there whole. */
+static inline const uint8_t *pb_value(const uint8_t *at, const uint8_t *end,
+                                      struct ql_pb_field *ret_field)
 {
-    if ((size_t)(end - at) < bytes) {
-        return NULL;
+    switch (ret_field->type) {
+    case QL_PB_VARINT: return ql_pb_varint(at, end, &ret_field->value);
+    case QL_PB_FIXED64:
+        if (end - at < 8) {
+            return NULL;
+        }
+        ret_field->value = ql_pb_load64(at);
+        return at + 8;
+    case QL_PB_BYTES: return ql_pb_slice(at, end, &ret_field->bytes);
+    case QL_PB_FIXED32: {
+        uint32_t value;
+        if (end - at < 4) {
+            return NULL;
+        }
+        memcpy(&value, at, sizeof(value));
+        ret_field->value = value;
+        return at + 4;
     }
-    uint64_t value = 0;
-    memcpy(&value, at, bytes);
-    *ret_value = value;
-    return at + bytes;
+    default: return NULL;
+    }
 }
 
 bool ql_pb_next(struct ql_pb *pb, struct ql_pb_field *ret_field)
 {
-    struct ql_pb_field field = { .bytes = { "", 0 } };
     uint64_t tag;
     if (pb->at == pb->end || pb->failed) {
         return false;
     }
     const uint8_t *at = ql_pb_varint(pb->at, pb->end, &tag);
-    if (at == NULL || tag >> 3 == 0 || tag >> 3 > 0x1FFFFFFF) {
-        pb->failed = true;
-        return false;
+    if (at != NULL && tag >> 3 != 0 && tag >> 3 <= 0x1FFFFFFF) {
+        ret_field->number = (uint32_t)(tag >> 3);
+        ret_field->type = (uint32_t)(tag & 7);
+        at = pb_value(at, pb->end, ret_field);
+        if (at != NULL) {
+            pb->at = at;
+            return true;
+        }
     }
-    field.number = (uint32_t)(tag >> 3);
-    field.type = (uint32_t)(tag & 7);
-    switch (field.type) {
-    case QL_PB_VARINT: at = ql_pb_varint(at, pb->end, &field.value); break;
-    case QL_PB_FIXED64: at = pb_fixed(at, pb->end, 8, &field.value); break;
-    case QL_PB_BYTES: at = ql_pb_slice(at, pb->end, &field.bytes); break;
-    case QL_PB_FIXED32: at = pb_fixed(at, pb->end, 4, &field.value); break;
-    default: at = NULL;
-    }
-    if (at == NULL) {
-        pb->failed = true;
-        return false;
-    }
-    pb->at = at;
-    *ret_field = field;
-    return true;
+    pb->failed = true;
+    return false;
 }
 
 uint32_t ql_pb_packed_fixed64_count(ql_str bytes)

@@ -32,8 +32,8 @@ struct ql_pb {
 struct ql_pb_field {
     uint32_t number;
     uint32_t type;   /* enum ql_pb_type */
-    uint64_t value;  /* VARINT, FIXED64, FIXED32 as unsigned bits */
-    ql_str bytes;    /* BYTES */
+    uint64_t value;  /* VARINT, FIXED64, FIXED32 as unsigned bits; else undefined */
+    ql_str bytes;    /* BYTES; else undefined */
 };
 
 static inline struct ql_pb ql_pb_of(ql_str message)
@@ -75,7 +75,8 @@ static inline uint64_t ql_pb_load64(const uint8_t *at)
     return bits;
 }
 
-/* The next field; false at the end of the message or, with `failed` set, at a fault. */
+/* The next field; false at the end of the message or, with `failed` set, at a fault:
+ * *ret_field is then undefined. */
 bool ql_pb_next(struct ql_pb *pb, struct ql_pb_field *ret_field);
 
 static inline double ql_pb_double(const struct ql_pb_field *field)
