@@ -1,4 +1,4 @@
-/* alerts_json_fuzz - any bytes through the door: what comes out keeps its promises, twice the same. */
+/* alerts_json_fuzz - any bytes through the door: records keep their promises, twice the same. */
 #include "wire/door_fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -30,7 +30,8 @@ static const struct row rows[] = {
       "[{\"labels\":{\"a\":\"b\"},\"endsAt\":\"2025-12-31T23:00:00Z\"}]",
       "alert {a=\"b\"} {} 2025-12-31T23:00:00.000Z to 2025-12-31T23:00:00.000Z \n" },
     { "labels are sorted, empty ones dropped, unknown members ignored",
-      "[{\"labels\":{\"z\":\"1\",\"a\":\"2\",\"n\":\"\"},\"status\":{\"state\":\"active\"},\"x\":[1]}]",
+      "[{\"labels\":{\"z\":\"1\",\"a\":\"2\",\"n\":\"\"},\"status\":{\"state\":\"active\"},"
+      "\"x\":[1]}]",
       "alert {a=\"2\",z=\"1\"} {} 2026-01-01T00:00:00.000Z to 2026-01-01T00:05:00.000Z \n" },
 
     { "a bad one is left out, the others stand",

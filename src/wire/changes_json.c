@@ -21,7 +21,8 @@ static bool change_bad(struct changes *c, enum ql_reason reason, const char *wha
     return false;
 }
 
-static bool change_text(struct changes *c, struct ql_json change, const char *name, ql_str *ret_text)
+static bool change_text(struct changes *c, struct ql_json change, const char *name,
+                        ql_str *ret_text)
 {
     const struct ql_json member = ql_json_get(change, name);
     const enum ql_json_type type = ql_json_type_of(member);

@@ -39,7 +39,8 @@ static const struct row rows[] = {
       "[x]!line 2, column 4: after a closing quote only a comma or a line end" },
     { "the line count goes on inside quotes", "\"a\nb\"\n\"c\n\"d",
       "[a\nb]!line 4, column 2: after a closing quote only a comma or a line end" },
-    { "a bare carriage return", "a\rb\n", "!line 1, column 2: a carriage return without a line feed" },
+    { "a bare carriage return", "a\rb\n", "!line 1, column 2: a carriage return without a line "
+          "feed" },
     { "too many fields", "1,2,3,4,5,6,7,8,9\n",
       "!line 1, column 17: more fields in a row than are allowed" },
 };

@@ -80,7 +80,7 @@ int main(int argc, char **argv)
     ql_batch_init(&batch, (size_t)1 << 30);
     double best_s = 1e9;
     uint64_t records = 0, left_out = 0;
-    for (int i = 0; i < (argc > 4 ? atoi(argv[4]) : 9); i++) {
+    for (int i = 0; i < (argc > 4 ? (int)strtol(argv[4], NULL, 10) : 9); i++) {
         const double s = file_run(ql_buf_view(&file), in, &batch, &records, &left_out);
         best_s = s < best_s ? s : best_s;
     }

@@ -62,7 +62,8 @@ static const struct row rows[] = {
     { "too much on a line", "a 1 2 3\n",
       "malformed 1\nscrape: line 1, column 7: a line ends after value and time\n" },
     { "no name", "{b=\"c\"} 1\n",
-      "malformed 1\nscrape: line 1, column 8: a metric name is wanted: letters, digits, _ and :\n" },
+      "malformed 1\nscrape: line 1, column 8: a metric name is wanted: letters, digits, _ and "
+      ":\n" },
     { "a label twice", "a{b=\"1\",b=\"2\"} 1\n",
       "duplicate_label 1\nscrape: line 1, column 14: a label stands twice before here\n" },
     { "the name as a label", "a{__name__=\"b\"} 1\n",

@@ -137,7 +137,8 @@ static void questions_that_do_not_fit(void **state)
     double real = 7;
     ql_str text;
     bool yes;
-    assert_int_equal(ql_json_parse(QL_STR("{\"n\":1.5,\"s\":\"1\",\"w\":2.0,\"neg\":-1,\"o\":{\"k\":3}}"), 8,
+    assert_int_equal(ql_json_parse(QL_STR("{\"n\":1.5,\"s\":\"1\",\"w\":2.0,\"neg\":-1,\"o\":{"
+        "\"k\":3}}"), 8,
                                    &root, why), QL_OK);
     const struct ql_json absent = ql_json_get(ql_json_get(root, "nothing"), "deeper");
     assert_int_equal(ql_json_type_of(absent), QL_JSON_NONE);

@@ -152,8 +152,11 @@ bool ql_otlp_sub(struct ql_otlp *otlp, const struct ql_otlp_field *field,
         return ql_json_type_of(field->value) == QL_JSON_OBJECT ||
                otlp_wrong(otlp, field, "an object");
     }
+    if (field->pb.type != QL_PB_BYTES) {
+        return otlp_wrong(otlp, field, "a message"); /* its bytes are undefined */
+    }
     ret_cursor->pb = ql_pb_of(field->pb.bytes);
-    return field->pb.type == QL_PB_BYTES || otlp_wrong(otlp, field, "a message");
+    return true;
 }
 
 /* ---- values ----------------------------------------------------------------------- */

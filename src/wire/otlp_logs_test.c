@@ -26,7 +26,8 @@ static const struct row rows[] = {
     { "a severity that there is not", IN("{" T ",\"severityNumber\":99}"),
       "log 1767225600500 0 checkout/node-7: \n" },
     { "a body that is a map",
-      IN("{" T ",\"body\":{\"kvlistValue\":{\"values\":[{\"key\":\"msg\",\"value\":{\"stringValue\":"
+      IN("{" T ",\"body\":{\"kvlistValue\":{\"values\":[{\"key\":\"msg\",\"value\":{"
+          "\"stringValue\":"
          "\"a \\\"b\\\"\"}},{\"key\":\"n\",\"value\":{\"intValue\":\"9007199254740993\"}},"
          "{\"key\":\"l\",\"value\":{\"arrayValue\":{\"values\":[{\"doubleValue\":0.5},{}]}}}]}}}"),
       "log 1767225600500 0 checkout/node-7: "

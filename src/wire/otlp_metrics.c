@@ -58,8 +58,8 @@ static void base_make(struct ql_otlp_metrics *m, struct ql_otlp_cursor resource)
 }
 
 /* What a metric's data message says about all of its points. */
-static bool data_head(struct ql_otlp_metrics *m, struct ql_otlp_cursor data, int64_t *ret_temporality,
-                      bool *ret_monotonic)
+static bool data_head(struct ql_otlp_metrics *m, struct ql_otlp_cursor data,
+                      int64_t *ret_temporality, bool *ret_monotonic)
 {
     for (struct ql_otlp_field field; ql_otlp_next(&data, &field);) {
         if (field.number == 2) {

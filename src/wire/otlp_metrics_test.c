@@ -50,7 +50,8 @@ static const struct row rows[] = {
          ",\"count\":2}]}}"),
       "h_count{" SVC "} delta 2" AT "\n" },
     { "an exponential histogram: count and sum, its buckets are counted",
-      IN("{\"name\":\"e\",\"exponentialHistogram\":{\"aggregationTemporality\":2,\"dataPoints\":[{" T
+      IN("{\"name\":\"e\",\"exponentialHistogram\":{\"aggregationTemporality\":2,\"dataPoints\":["
+          "{" T
          ",\"count\":\"9\",\"sum\":1,\"zeroCount\":2}]}}"),
       "e_count{" SVC "} counter 9" AT "\ne_sum{" SVC "} counter 1" AT "\nunsupported 1\n"
       "otlp_metrics: resource 0, metric 0: buckets of an exponential histogram are not taken; its "
@@ -76,12 +77,15 @@ static const struct row rows[] = {
       "g{" SVC "} gauge NaN" AT "\ng{" SVC "} gauge -Inf" AT "\n" },
     { "attributes of every kind",
       IN("{\"name\":\"g\",\"gauge\":{\"dataPoints\":[{" T ",\"asInt\":1,\"attributes\":["
-         "{\"key\":\"b\",\"value\":{\"boolValue\":true}},{\"key\":\"i\",\"value\":{\"intValue\":-5}},"
+         "{\"key\":\"b\",\"value\":{\"boolValue\":true}},{\"key\":\"i\",\"value\":{"
+         "\"intValue\":-5}},"
          "{\"key\":\"d\",\"value\":{\"doubleValue\":0.5}},{\"key\":\"n\",\"value\":{}},"
-         "{\"key\":\"y\",\"value\":{\"bytesValue\":\"AP8=\"}},{\"key\":\"l\",\"value\":{\"arrayValue\":"
+         "{\"key\":\"y\",\"value\":{\"bytesValue\":\"AP8=\"}},{\"key\":\"l\",\"value\":{"
+         "\"arrayValue\":"
          "{\"values\":[" STR("x") ",{\"intValue\":2}]}}},{\"key\":\"m\",\"value\":{\"kvlistValue\":"
          "{\"values\":[{\"key\":\"k\",\"value\":{\"boolValue\":false}},{\"key\":\"z\"}]}}}]}]}}"),
-      "g{b=\"true\",d=\"0.5\",i=\"-5\",l=\"[\\\"x\\\",2]\",m=\"{\\\"k\\\":false,\\\"z\\\":null}\"," SVC
+      "g{b=\"true\",d=\"0.5\",i=\"-5\",l=\"[\\\"x\\\",2]\",m=\"{\\\"k\\\":false,"
+      "\\\"z\\\":null}\"," SVC
       ",y=\"AP8=\"} gauge 1" AT "\n" },
     { "two keys that become one label are joined, whatever their order",
       IN("{\"name\":\"g\",\"gauge\":{\"dataPoints\":[{" T ",\"asInt\":1,\"attributes\":["
@@ -92,7 +96,8 @@ static const struct row rows[] = {
          ATTR("service.name", STR("other")) "}]}}"),
       "g{exported_service_name=\"other\"," SVC "} gauge 1" AT "\n" },
     { "a label cannot begin with a digit",
-      IN("{\"name\":\"2xx\",\"gauge\":{\"dataPoints\":[{" T ",\"asInt\":1," ATTR("5xx", STR("n")) "}]}}"),
+      IN("{\"name\":\"2xx\",\"gauge\":{\"dataPoints\":[{" T ","
+          "\"asInt\":1," ATTR("5xx", STR("n")) "}]}}"),
       "_2xx{key_5xx=\"n\"," SVC "} gauge 1" AT "\n" },
     { "data before name, resource behind its metrics",
       "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"gauge\":{\"dataPoints\":[{"
@@ -103,7 +108,8 @@ static const struct row rows[] = {
       "g{host_name=\"h\",instance=\"i-1\",service_name=\"late\"} gauge 1" AT "\n" },
     { "unknown members and null are ignored",
       "{\"more\":[1],\"resourceMetrics\":[{\"schemaUrl\":\"x\",\"resource\":null,\"scopeMetrics\":"
-      "[{\"scope\":null,\"metrics\":[{\"name\":\"g\",\"description\":null,\"gauge\":{\"dataPoints\":"
+      "[{\"scope\":null,\"metrics\":[{\"name\":\"g\",\"description\":null,\"gauge\":{"
+      "\"dataPoints\":"
       "[{" T ",\"asInt\":1,\"exemplars\":[{}],\"x\":{}}]}}]}]}]}",
       "g gauge 1" AT "\n" },
     { "nothing", "{}", "" },
@@ -125,8 +131,10 @@ static const struct row rows[] = {
          "\"asInt\":1}]}}"),
       "bad_time 1\notlp_metrics: resource 0, metric 0: timeUnixNano lies past the year 2262\n" },
     { "an attribute without a key",
-      IN("{\"name\":\"g\",\"gauge\":{\"dataPoints\":[{" T ",\"asInt\":1," ATTR("", STR("v")) "}]}}"),
-      "malformed 1\notlp_metrics: resource 0, metric 0: a point has an attribute without key or not "
+      IN("{\"name\":\"g\",\"gauge\":{\"dataPoints\":[{" T ","
+          "\"asInt\":1," ATTR("", STR("v")) "}]}}"),
+      "malformed 1\notlp_metrics: resource 0, metric 0: a point has an attribute without key or "
+      "not "
       "UTF-8\n" },
 };
 
@@ -158,7 +166,8 @@ static const struct row json_only[] = {
     { "a count below 0",
       IN("{\"name\":\"h\",\"histogram\":{\"dataPoints\":[{\"count\":\"-1\"}]}}"),
       "!MALFORMED\nmalformed 1\n"
-      "otlp_metrics: resource 0, metric 0: field 4 is a string; an integer of at least 0 is wanted\n" },
+      "otlp_metrics: resource 0, metric 0: field 4 is a string; an integer of at least 0 is "
+      "wanted\n" },
 };
 
 static void json_alone(void **state)
@@ -208,7 +217,7 @@ static void names_as_prometheus_writes_them(void **state)
 {
     (void)state;
     static const struct { const char *name, *unit; bool sum, gauge; const char *want; } names[] = {
-        { "http.server.request.duration", "s", false, false, "http_server_request_duration_seconds" },
+        { "http.server.duration", "s", false, false, "http_server_duration_seconds" },
         { "request.duration.seconds", "s", false, false, "request_duration_seconds" },
         { "system.memory.usage", "By", false, true, "system_memory_usage_bytes" },
         { "cpu.utilization", "1", false, true, "cpu_utilization_ratio" },
@@ -228,8 +237,10 @@ static void names_as_prometheus_writes_them(void **state)
     struct ql_buf out;
     ql_buf_init(&out, 1 << 12);
     for (size_t i = 0; i < QL_COUNT_OF(names); i++) {
-        const struct ql_otlp_metric_name name = { ql_str_of(names[i].name), ql_str_of(names[i].unit),
-                                                  names[i].sum, names[i].gauge };
+        const struct ql_otlp_metric_name name = { .name = ql_str_of(names[i].name),
+                                                  .unit = ql_str_of(names[i].unit),
+                                                  .monotonic_sum = names[i].sum,
+                                                  .gauge = names[i].gauge };
         ql_buf_reset(&out);
         ql_otlp_metric_name(&name, &out);
         assert_string_equal(out.at, names[i].want);

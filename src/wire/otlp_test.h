@@ -20,7 +20,8 @@ static const struct field any_value[] = {
     { "arrayValue", 5, MESSAGE, list_value }, { "kvlistValue", 6, MESSAGE, map_value },
     { "bytesValue", 7, BASE64, NULL },  { NULL, 0, TEXT, NULL },
 };
-static const struct field key_value[] = { { "key", 1, TEXT, NULL }, { "value", 2, MESSAGE, any_value },
+static const struct field key_value[] = { { "key", 1, TEXT, NULL },
+                                          { "value", 2, MESSAGE, any_value },
                                           { NULL, 0, TEXT, NULL } };
 static const struct field list_value[2] = { { "values", 1, MESSAGE, any_value },
                                            { NULL, 0, TEXT, NULL } };
@@ -96,8 +97,9 @@ static const struct field span[] = {
     static const struct field noun##_resource[] = { { "resource", 1, MESSAGE, resource }, \
                                                     { "scope" Plural, 2, MESSAGE, noun##_scope }, \
                                                     { NULL, 0, TEXT, NULL } };         \
-    static const struct field noun##_request[] = { { "resource" Plural, 1, MESSAGE, noun##_resource }, \
-                                                   { NULL, 0, TEXT, NULL } }
+    static const struct field noun##_request[] = {                                     \
+        { "resource" Plural, 1, MESSAGE, noun##_resource }, { NULL, 0, TEXT, NULL }    \
+    }
 REQUEST(metrics, metric, "Metrics", "metrics");
 REQUEST(logs, log_record, "Logs", "logRecords");
 REQUEST(spans, span, "Spans", "spans");
@@ -150,7 +152,8 @@ static inline void hex_put(struct ql_buf *out, uint32_t number, ql_str text, boo
     pb_bytes(out, number, (ql_str){ bytes, count });
 }
 
-static inline void message_put(const struct field *fields, struct ql_json object, struct ql_buf *out);
+static inline void message_put(const struct field *fields, struct ql_json object,
+                               struct ql_buf *out);
 
 static inline void value_put(const struct field *f, struct ql_json value, struct ql_buf *out)
 {
@@ -210,7 +213,8 @@ static inline void field_put(const struct field *f, struct ql_json value, struct
     ql_buf_fini(&packed);
 }
 
-static inline void message_put(const struct field *fields, struct ql_json object, struct ql_buf *out)
+static inline void message_put(const struct field *fields, struct ql_json object,
+                               struct ql_buf *out)
 {
     for (struct ql_json_iter it = ql_json_each(object); ql_json_next(&it);) {
         for (const struct field *f = fields; f->json != NULL; f++) {

@@ -6,7 +6,8 @@
     "{\"key\":\"service.name\",\"value\":{\"stringValue\":\"checkout\"}}]},"           \
     "\"scopeSpans\":[{\"scope\":{},\"spans\":[" spans "]}]}]}"
 #define IDS "\"traceId\":\"5B8EFFF798038103D269B633813FC60C\",\"spanId\":\"eee19b7ec3c1b174\""
-#define TIMES "\"startTimeUnixNano\":\"1767225600500000000\",\"endTimeUnixNano\":\"1767225600500002500\""
+#define TIMES "\"startTimeUnixNano\":\"1767225600500000000\"," \
+    "\"endTimeUnixNano\":\"1767225600500002500\""
 #define WHEN "1767225600500+2500ns"
 #define ATTR(key, text) "{\"key\":\"" key "\",\"value\":{\"stringValue\":\"" text "\"}}"
 
@@ -19,11 +20,14 @@ static const struct row rows[] = {
       "span 5b0c eee19b7ec3c1b174<0 " WHEN " kind 2 checkout GET /pay -> \n" },
     { "a failed call to a declared service",
       IN("{" IDS "," TIMES ",\"parentSpanId\":\"eee19b7ec3c1b173\",\"name\":\"charge\",\"kind\":3,"
-         "\"attributes\":[" ATTR("server.address", "pay.internal") "," ATTR("peer.service", "payment")
+         "\"attributes\":[" ATTR("server.address", "pay.internal") ","
+         ATTR("peer.service", "payment")
          "],\"status\":{\"code\":2,\"message\":\"m\"}}"),
-      "span 5b0c eee19b7ec3c1b174<eee19b7ec3c1b173 " WHEN " kind 3 error checkout charge -> payment\n" },
+      "span 5b0c eee19b7ec3c1b174<eee19b7ec3c1b173 " WHEN " kind 3 error checkout charge -> "
+      "payment\n" },
     { "a call to an address", IN("{" IDS "," TIMES ",\"kind\":3,\"attributes\":["
-                                 ATTR("db.system", "postgresql") "," ATTR("server.address", "db-1") "]}"),
+                                 ATTR("db.system", "postgresql") ","
+                                 ATTR("server.address", "db-1") "]}"),
       "span 5b0c eee19b7ec3c1b174<0 " WHEN " kind 3 checkout  -> db-1\n" },
     { "a call to a kind of database", IN("{" IDS "," TIMES ",\"kind\":3,\"attributes\":["
                                          ATTR("db.system", "postgresql") "]}"),
@@ -44,7 +48,8 @@ static const struct row rows[] = {
 
     { "ids that are none, the other kept",
       IN("{" TIMES ",\"traceId\":\"5b8e\",\"spanId\":\"eee19b7ec3c1b174\"},"
-         "{" TIMES ",\"traceId\":\"00000000000000000000000000000000\",\"spanId\":\"eee19b7ec3c1b174\"},"
+         "{" TIMES ",\"traceId\":\"00000000000000000000000000000000\","
+         "\"spanId\":\"eee19b7ec3c1b174\"},"
          "{" TIMES ",\"traceId\":\"5b8efff798038103d269b633813fc60c\",\"spanId\":\"\"},"
          "{" TIMES ",\"traceId\":\"5b8efff798038103d269b633813fc60c\"},"
          "{" TIMES ",\"spanId\":\"eee19b7ec3c1b174\"},"
@@ -73,10 +78,13 @@ static void json_alone(void **state)
     static const struct row bad[] = {
         { "ids in base64 have another length",
           IN("{" TIMES ",\"traceId\":\"W47/95gDgQPSabYzgT/GDA==\",\"spanId\":\"7uGbfsPBsXQ=\"}"),
-          "malformed 1\notlp_traces: resource 0, span 0: traceId must be 16 bytes, not all zero\n" },
+          "malformed 1\notlp_traces: resource 0, span 0: traceId must be 16 bytes, not all "
+          "zero\n" },
         { "an id that is not hex",
-          IN("{" TIMES ",\"traceId\":\"5b8efff798038103d269b633813fc60x\",\"spanId\":\"eee19b7ec3c1b174\"}"),
-          "malformed 1\notlp_traces: resource 0, span 0: traceId must be 16 bytes, not all zero\n" },
+          IN("{" TIMES ",\"traceId\":\"5b8efff798038103d269b633813fc60x\","
+              "\"spanId\":\"eee19b7ec3c1b174\"}"),
+          "malformed 1\notlp_traces: resource 0, span 0: traceId must be 16 bytes, not all "
+          "zero\n" },
         { "a kind by name", IN("{" IDS "," TIMES ",\"kind\":\"SPAN_KIND_SERVER\"}"),
           "!MALFORMED\nmalformed 1\n"
           "otlp_traces: resource 0, span 0: field 6 is a string; an integer is wanted\n" },

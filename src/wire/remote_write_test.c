@@ -19,13 +19,15 @@ struct row {
 static const struct row rows[] = {
     { "one series, one sample", "series " A "job=x | 1.5@1767225600000\n",
       "a{job=\"x\"} 1.5@1767225600000\n" },
-    { "several samples keep their order", "series " A "| 1@1767225600000 2@1767225610000 3@1767225590000\n",
+    { "several samples keep their order", "series " A "| 1@1767225600000 2@1767225610000 "
+          "3@1767225590000\n",
       "a 1@1767225600000 2@1767225610000 3@1767225590000\n" },
     { "several series", "series " A "| 1@1767225600000\nseries __name__=b | 2@1767225600000\n",
       "a 1@1767225600000\nb 2@1767225600000\n" },
     { "a stale marker keeps its bits", "series " A "| stale@1767225600000\n",
       "a stale@1767225600000\n" },
-    { "values that are not finite pass", "series " A "| NaN@1767225600000 Inf@1767225601000 -Inf@1\n",
+    { "values that are not finite pass", "series " A "| NaN@1767225600000 Inf@1767225601000 "
+          "-Inf@1\n",
       "a NaN@1767225600000 +Inf@1767225601000 -Inf@1\n" },
     { "zero value and time are left out on the wire", "series " A "| 0@0 0@1767225600000 7@0\n",
       "a 0@0 0@1767225600000 7@0\n" },
@@ -36,17 +38,20 @@ static const struct row rows[] = {
       "a{job=\"\"} 1@1767225600000\n" },
     { "names that share eight bytes", "series " A "namespace=1 namespace_id=2 | 1@1767225600000\n",
       "a{namespace=\"1\",namespace_id=\"2\"} 1@1767225600000\n" },
-    { "UTF-8 in values and names", "series " A "stra\xC3\x9F""e=gr\xC3\xBC\xC3\x9F | 1@1767225600000\n",
+    { "UTF-8 in values and names", "series " A "stra\xC3\x9F""e=gr\xC3\xBC\xC3\x9F | "
+          "1@1767225600000\n",
       "a{stra\xC3\x9F""e=\"gr\xC3\xBC\xC3\x9F\"} 1@1767225600000\n" },
     { "nothing at all", "", "" },
     { "a series without samples gives nothing", "series " A "|\n", "" },
 
     { "a label twice, the others kept",
-      "series " A "job=x job=y | 1@1767225600000 2@1767225601000\nseries __name__=b | 2@1767225600000\n",
+      "series " A "job=x job=y | 1@1767225600000 2@1767225601000\nseries __name__=b | "
+      "2@1767225600000\n",
       "b 2@1767225600000\nduplicate_label 2\n"
       "remote write: series 0: label \"job\" stands twice; names must be unique\n" },
     { "a label twice, apart", "series b=1 " A "b=2 | 1@1767225600000\n",
-      "duplicate_label 1\nremote write: series 0: label \"b\" stands twice; names must be unique\n" },
+      "duplicate_label 1\nremote write: series 0: label \"b\" stands twice; names must be "
+      "unique\n" },
     { "the name twice", "series " A A "| 1@1767225600000\n",
       "duplicate_label 1\n"
       "remote write: series 0: label \"__name__\" stands twice; names must be unique\n" },
@@ -122,7 +127,8 @@ static void sample_put(struct ql_buf *series, const char *text)
 static void words_put(char *words, bool labels, struct ql_buf *series)
 {
     char *left = NULL;
-    for (char *word = strtok_r(words, " ", &left); word != NULL; word = strtok_r(NULL, " ", &left)) {
+    for (char *word = strtok_r(words, " ", &left); word != NULL;
+         word = strtok_r(NULL, " ", &left)) {
         if (labels) {
             char *value = strchr(word, '=');
             *value = '\0';

@@ -95,7 +95,8 @@ static inline void batch_text_others(const struct ql_batch *b, struct ql_buf *ou
     }
     for (uint32_t i = 0; i < b->spans.count; i++) {
         const struct ql_span *span = &b->spans.at[i];
-        (void)ql_buf_printf(out, "span %02x%02x %llx<%llx %lld+%lldns kind %u%s %.*s %.*s -> %.*s\n",
+        (void)ql_buf_printf(out, "span %02x%02x %llx<%llx %lld+%lldns kind %u%s %.*s %.*s -> "
+            "%.*s\n",
                             span->trace_id[0], span->trace_id[15],
                             (unsigned long long)span->span_id,
                             (unsigned long long)span->parent_id,
@@ -111,7 +112,7 @@ static inline void batch_text_others(const struct ql_batch *b, struct ql_buf *ou
         (void)ql_labels_text(alert->annotations, out);
         (void)ql_buf_printf(out, " %s", ql_time_text(alert->starts, time));
         (void)ql_buf_printf(out, " to %s %.*s\n",
-                            alert->ends.ns == QL_TIME_NONE.ns ? "-" : ql_time_text(alert->ends, time),
+                            ql_time_text(alert->ends, time),
                             QL_STR_ARG(alert->generator_url));
     }
     for (uint32_t i = 0; i < b->changes_in.count; i++) {
