@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-ql_id ql_act_id(ql_id incident, ql_str runbook, uint32_t attempt, uint32_t step)
+ql_id ql_act_id(const struct ql_act_key *key)
 {
-    const uint64_t words[4] = { incident.v, ql_hash64(runbook.at, runbook.bytes), attempt, step };
+    const uint64_t words[5] = { key->incident.v, key->entity.v,
+                                ql_hash64(key->runbook.at, key->runbook.bytes), key->attempt,
+                                key->step };
     const uint64_t hash = ql_hash64(words, sizeof(words));
     return (ql_id){ hash == 0 ? 1 : hash };
 }
@@ -77,7 +79,9 @@ static ql_err act_open(const struct ql_stage_env *env, void **ret_stage)
     return QL_OK;
 }
 
-/* Signals before members before causes: what a run needs is known when it is asked for. */
+/* Signals before members before causes: what a run needs is known when it is asked for.
+ * People before outcomes: an approval given twice must not lift a stop that the outcome of
+ * the first one brings in the same tick. */
 static void act_push(void *stage, ql_time now, struct ql_batch *bus)
 {
     struct ql_act *act = stage;
@@ -95,11 +99,11 @@ static void act_push(void *stage, ql_time now, struct ql_batch *bus)
     for (uint32_t i = 0; i < bus->causes.count; i++) {
         ql_ac_cause_seen(act, &bus->causes.at[i]);
     }
-    for (uint32_t i = 0; i < bus->outcomes.count; i++) {
-        ql_ac_outcome_seen(act, &bus->outcomes.at[i]);
-    }
     for (uint32_t i = 0; i < bus->commands.count; i++) {
         ql_ac_command_seen(act, &bus->commands.at[i]);
+    }
+    for (uint32_t i = 0; i < bus->outcomes.count; i++) {
+        ql_ac_outcome_seen(act, &bus->outcomes.at[i]);
     }
     act->bus = NULL;
 }

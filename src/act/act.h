@@ -7,8 +7,8 @@
  * attempts_max strikes on an entity the runbook stops there until a person says otherwise.
  * Life cycle: moves.def. For people: docs/runbooks.md.
  *
- * One action is one step of one run: its id is a hash of incident, runbook, attempt and
- * step, so a replay asks for nothing twice. Every change of state is an action record and
+ * One action is one step of one run: its id is a hash of incident, entity, runbook, attempt
+ * and step, so a replay asks for nothing twice. Every change of state is an action record and
  * an audit record. APPROVE on an action that awaits approval starts it; APPROVE on one
  * that has escalated lifts the stop; REJECT ends an awaiting one.
  *
@@ -30,7 +30,14 @@
 
 extern const struct ql_stage_type ql_act_stage;
 
-/* The id of one step of one run. */
-ql_id ql_act_id(ql_id incident, ql_str runbook, uint32_t attempt, uint32_t step);
+/* The id of one step of one run. The entity is part of it: when another suspect comes to the
+ * top, the same runbook starts counting its attempts there. */
+struct ql_act_key {
+    ql_id incident;
+    ql_entity_id entity;
+    ql_str runbook;
+    uint32_t attempt, step;
+};
+ql_id ql_act_id(const struct ql_act_key *key);
 
 #endif

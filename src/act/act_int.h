@@ -195,6 +195,7 @@ enum ac_event {
 /* Where the event leads; asserts that moves.def lists it. */
 enum ql_action_state ql_ac_move(enum ql_action_state from, enum ac_event event);
 bool ql_ac_is_live(enum ql_action_state state);
+ql_id ql_ac_run_id(const struct ac_run *run, uint32_t step);
 void ql_ac_run_begin(struct ql_act *act, struct ac_run *run, const struct ql_runbook *runbook,
                      ql_str why);
 void ql_ac_run_end(struct ql_act *act, struct ac_run *run, enum ac_event event, ql_str reason,

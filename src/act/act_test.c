@@ -334,7 +334,9 @@ static void a_failed_step_ends_the_run_and_two_stop_it(void **state)
     ql_batch_reset(&rig.bus);
     (void)rig_step(&rig, 59, "");
     (void)rig_step(&rig, 1, "proposed,running!");
-    id = ql_act_id((ql_id){ 1 }, QL_STR("restart"), 2, 0);
+    id = ql_act_id(&(struct ql_act_key){
+        .incident = { 1 }, .entity = ql_entity_id_of(QL_STR("service/checkout")),
+        .runbook = QL_STR("restart"), .attempt = 2 });
     rig_outcome(&rig, id, 1);
     const ql_id stopped = rig_step(&rig, 1, "failed,escalated");
     rig_cause(&rig, 1, "service/checkout", "m", 0.9);
@@ -462,6 +464,21 @@ static void an_open_incident_is_not_fixed_twice_after_a_success(void **state)
     rig_close(&rig);
 }
 
+/* Found by random_test: the second suspect's run once had the id of the first one's. */
+static void another_suspect_is_another_action(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open_one(&rig, "approve", "approve", false);
+    rig_trouble(&rig, 1, 100);
+    const ql_id first = rig_step(&rig, 1, "proposed,awaiting approval");
+    rig_command(&rig, QL_COMMAND_REJECT, first);
+    rig_cause(&rig, 1, "service/payments", "m", 0.9);
+    const ql_id second = rig_step(&rig, 1, "rejected,proposed,awaiting approval");
+    assert_true(first.v != second.v);
+    rig_close(&rig);
+}
+
 static void a_merged_incident_gives_its_signals_away(void **state)
 {
     (void)state;
@@ -501,6 +518,7 @@ int main(void)
         cmocka_unit_test(a_success_that_does_not_last_counts_against_it),
         cmocka_unit_test(a_success_that_lasts_clears_the_strikes),
         cmocka_unit_test(an_open_incident_is_not_fixed_twice_after_a_success),
+        cmocka_unit_test(another_suspect_is_another_action),
         cmocka_unit_test(a_merged_incident_gives_its_signals_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

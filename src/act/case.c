@@ -101,7 +101,6 @@ void ql_ac_case_done(struct ac_case *c, uint64_t ledger_key)
         c->done[c->done_next] = ledger_key;
         c->done_next = (c->done_next + 1) % AC_DONE_MAX;
     }
-    c->pending = 0;
 }
 
 bool ql_ac_case_is_done(const struct ac_case *c, uint64_t ledger_key)

@@ -70,8 +70,7 @@ static struct ac_run *propose_draft(struct ql_act *act, const struct ac_case *c,
 static void propose_refuse(struct ql_act *act, struct ac_case *c, struct ac_ledger *ledger,
                            struct ac_run *draft, enum ac_gate gate, ql_str why)
 {
-    const ql_id id = ql_act_id(draft->incident, ql_ac_text(draft, draft->runbook),
-                               draft->attempt, 0);
+    const ql_id id = ql_ac_run_id(draft, 0);
     const bool stops = ql_ac_gate_again(gate) == AC_STOPS;
     c->pending = ql_ac_gate_again(gate) == AC_WAITS;
     if (c->told.v == id.v && c->told_gate == (uint8_t)gate) {
@@ -113,8 +112,10 @@ static void propose_accept(struct ql_act *act, struct ac_case *c, struct ac_ledg
 void ql_ac_propose(struct ql_act *act, struct ac_case *c)
 {
     QL_ASSERT(c->used);
-    if (!c->active || c->run != 0 || c->suspect.v == 0 ||
-        act->config->act_mode == QL_ACT_OFF) {
+    if (c->run != 0) {
+        return; /* asked again when that run has ended */
+    }
+    if (!c->active || c->suspect.v == 0 || act->config->act_mode == QL_ACT_OFF) {
         c->pending = 0;
         return;
     }

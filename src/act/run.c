@@ -28,6 +28,13 @@ bool ql_ac_is_live(enum ql_action_state state)
            state == QL_ACTION_RUNNING || state == QL_ACTION_VERIFYING;
 }
 
+ql_id ql_ac_run_id(const struct ac_run *run, uint32_t step)
+{
+    return ql_act_id(&(struct ql_act_key){ .incident = run->incident, .entity = run->entity,
+                                           .runbook = ql_ac_text(run, run->runbook),
+                                           .attempt = run->attempt, .step = step });
+}
+
 static void run_tell(struct ql_act *act, const struct ac_run *run, uint32_t step, ql_str reason,
                      ql_str by)
 {
@@ -59,7 +66,7 @@ static void run_stop(struct ql_act *act, struct ac_run *run, struct ac_case *c,
     ledger->stopped = 1;
     run->state = ql_ac_move(run->state, AC_STOP);
     run_tell(act, run, step, ql_str_of(text), QL_STR("engine"));
-    c->escalated = ql_act_id(run->incident, ql_ac_text(run, run->runbook), run->attempt, step);
+    c->escalated = ql_ac_run_id(run, step);
     c->escalated_ledger = run->ledger;
     ql_ac_case_done(c, ledger->key);
 }
@@ -208,8 +215,7 @@ void ql_ac_outcome_seen(struct ql_act *act, const struct ql_outcome *outcome)
     for (uint32_t i = 0; i < QL_ACT_RUNS_MAX; i++) {
         struct ac_run *run = &act->runs[i];
         if (!run->used || run->state != QL_ACTION_RUNNING ||
-            ql_act_id(run->incident, ql_ac_text(run, run->runbook), run->attempt, run->step).v !=
-                outcome->action.v) {
+            ql_ac_run_id(run, run->step).v != outcome->action.v) {
             continue;
         }
         if (outcome->exit_code == 0 && !outcome->timed_out) {
@@ -230,8 +236,7 @@ static struct ac_run *run_awaiting(struct ql_act *act, ql_id action)
     for (uint32_t i = 0; i < QL_ACT_RUNS_MAX; i++) {
         struct ac_run *run = &act->runs[i];
         if (run->used && run->state == QL_ACTION_AWAITING &&
-            ql_act_id(run->incident, ql_ac_text(run, run->runbook), run->attempt, 0).v ==
-                action.v) {
+            ql_ac_run_id(run, 0).v == action.v) {
             return run;
         }
     }
@@ -378,11 +383,9 @@ void ql_ac_run_tick(struct ql_act *act, struct ac_run *run)
     }
     QL_ASSERT(run->state == QL_ACTION_RUNNING);
     /* What the step did is unknown: a person decides whether it may be done again. */
-    struct ac_case *c = &act->cases[run->case_row - 1];
-    ql_ac_case_done(c, act->ledgers[run->ledger - 1].key);
+    ql_ac_case_done(&act->cases[run->case_row - 1], act->ledgers[run->ledger - 1].key);
     ql_ac_run_end(act, run, AC_FAIL,
                   QL_STR("no word from the step in time; what it did is unknown, so it is not "
                          "tried again here"),
                   QL_STR("engine"));
-    c->pending = 0;
 }

@@ -48,7 +48,7 @@ void ql_ac_tell_step(struct ql_act *act, const struct ac_run *run, uint32_t step
     const struct ac_step *s = &run->steps[step];
     const ql_str runbook = ql_ac_text(run, run->runbook);
     *action = (struct ql_action){
-        .id = ql_act_id(run->incident, runbook, run->attempt, step),
+        .id = ql_ac_run_id(run, step),
         .incident = run->incident,
         .entity = run->entity,
         .runbook = ql_batch_text(act->bus, runbook),
