@@ -629,6 +629,56 @@ static void a_store_that_is_gone_is_503(void **state)
     assert_int_equal(get("/api/v1/incidents"), 200);
 }
 
+/* More clients than readers, while ticks are written: every answer is whole. */
+static void *clients_ask(void *context)
+{
+    static const char *const paths[] = { "/api/v1/incidents", "/api/v1/incidents/1",
+                                         "/api/v1/signals", "/api/v1/stats", "/metrics" };
+    uint32_t *failed = context;
+    for (uint32_t i = 0; i < 40; i++) {
+        char text[256], reply[65536];
+        size_t used = 0;
+        ssize_t n;
+        const int fd = socket(AF_INET, SOCK_STREAM, 0);
+        const struct sockaddr_in to = { .sin_family = AF_INET,
+                                        .sin_port = htons(ql_http_port(w.http)),
+                                        .sin_addr = { htonl(INADDR_LOOPBACK) } };
+        (void)snprintf(text, sizeof(text),
+                       "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+                       paths[i % QL_COUNT_OF(paths)]);
+        bool good = connect(fd, (const struct sockaddr *)&to, sizeof(to)) == 0 &&
+                    write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+        while (good && (n = read(fd, reply + used, sizeof(reply) - used)) > 0) {
+            used += (size_t)n;
+        }
+        good = good && ql_str_starts((ql_str){ reply, used }, QL_STR("HTTP/1.1 200"));
+        *failed += good ? 0 : 1;
+        (void)close(fd);
+    }
+    return NULL;
+}
+
+static void many_clients_ask_at_once(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 20 };
+    pthread_t threads[CLIENTS];
+    uint32_t failed[CLIENTS] = { 0 };
+    for (uint32_t n = 1; n <= 3; n++) {
+        world_tick(n);
+    }
+    for (uint32_t i = 0; i < CLIENTS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, clients_ask, &failed[i]), 0);
+    }
+    for (uint32_t n = 4; n <= STORY_TICKS; n++) {
+        world_tick(n);
+    }
+    for (uint32_t i = 0; i < CLIENTS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(failed[i], 0);
+    }
+}
+
 #define WORLD_TEST(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
 int main(void)
 {
@@ -648,6 +698,7 @@ int main(void)
         WORLD_TEST(alertmanager_clients_see_what_fires),
         WORLD_TEST(long_ranges_keep_their_peaks),
         WORLD_TEST(a_store_that_is_gone_is_503),
+        WORLD_TEST(many_clients_ask_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
