@@ -22,7 +22,8 @@ struct demo {
     struct demo_plan plan;
     struct demo_run with, without;
     struct demo_story story;
-    struct demo_client *client;
+    struct ql_client client;
+    bool client_open;
     char folder[DEMO_PATH_BYTES], quell[PATH_MAX], shop[PATH_MAX];
     bool keep, stay, terminal, line_open;
     bool told_begin, told_fault, told_hurt, told_opened, told_cause, told_acted, told_restart,
@@ -160,7 +161,7 @@ static bool demo_look(struct demo *demo, uint32_t round)
     demo_tell_shop(demo);
     if (round % DEMO_ASK_EVERY == 0) {
         /* A busy daemon may miss one question; the next comes soon. */
-        (void)(demo_story_read(demo->client, &demo->with, &demo->story) == QL_OK);
+        (void)(demo_story_read(&demo->client, &demo->with, &demo->story) == 0);
         demo_tell_engine(demo);
     }
     demo_progress(demo);
@@ -186,19 +187,20 @@ static bool demo_watch(struct demo *demo)
     }
 }
 
-static ql_err demo_start(struct demo *demo)
+static int demo_start(struct demo *demo)
 {
     char with[DEMO_PATH_BYTES + 16], without[DEMO_PATH_BYTES + 16];
     (void)snprintf(with, sizeof(with), "%s/with", demo->folder);
     (void)snprintf(without, sizeof(without), "%s/without", demo->folder);
-    ql_err err = demo_client_new(&demo->client);
-    if (err == QL_OK) {
-        err = demo_run_start(&demo->with, &demo->plan, with, true);
+    if (demo_run_start(&demo->with, &demo->plan, with, true) != QL_OK ||
+        demo_run_start(&demo->without, &demo->plan, without, false) != QL_OK) {
+        return 1;
     }
-    if (err == QL_OK) {
-        err = demo_run_start(&demo->without, &demo->plan, without, false);
-    }
-    return err;
+    char verb[] = "demo", option[] = "--url";
+    char *argv[] = { verb, option, demo->with.url, NULL };
+    const int status = ql_client_open(&demo->client, 3, argv, 0, 0, 0);
+    demo->client_open = status == 0;
+    return status;
 }
 
 static void demo_invite(const struct demo *demo, bool good)
@@ -220,12 +222,8 @@ static int demo_finish(struct demo *demo)
     if (demo->line_open) {
         (void)printf("\r\033[K");
     }
-    if (demo_story_read(demo->client, &demo->with, &demo->story) != QL_OK) {
-        (void)fprintf(stderr, "quell demo: the daemon does not answer\n");
-        return 1;
-    }
-    if (demo->story.id != 0 &&
-        demo_story_print(demo->client, &demo->with, &demo->story) != QL_OK) {
+    if (demo_story_read(&demo->client, &demo->with, &demo->story) != 0 ||
+        (demo->story.id != 0 && demo_story_print(&demo->client, &demo->story) != 0)) {
         return 1;
     }
     const bool good = demo_story_check(&demo->with, &demo->without, &demo->story);
@@ -242,8 +240,9 @@ static void demo_fini(struct demo *demo, int status)
 {
     demo_run_fini(&demo->with);
     demo_run_fini(&demo->without);
-    demo_client_free(demo->client);
-    ql_json_done();
+    if (demo->client_open) {
+        ql_client_close(&demo->client);
+    }
     if (demo->folder[0] == '\0') {
         return;
     }
@@ -358,7 +357,7 @@ int ql_cli_demo(int argc, char **argv)
     (void)sigaction(SIGTERM, &on_signal, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)printf("Two daemons watch the same day of a small shop: one may act, one may not.\n");
-    status = demo_start(&demo) == QL_OK && demo_watch(&demo) ? demo_finish(&demo) : 1;
+    status = demo_start(&demo) == 0 && demo_watch(&demo) ? demo_finish(&demo) : 1;
     if (demo_interrupted) {
         (void)printf("%sInterrupted.\n", demo.line_open ? "\n" : "");
         status = demo.stay && status == 0 ? 0 : 128 + demo_interrupted;

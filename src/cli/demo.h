@@ -12,7 +12,7 @@
 
 #include "base/base.h"
 #include "base/buf.h"
-#include "wire/json.h"
+#include "cli/client.h"
 
 #include <sys/types.h>
 
@@ -59,15 +59,6 @@ QL_MUST_USE ql_err demo_run_start(struct demo_run *run, const struct demo_plan *
 void demo_run_look(struct demo_run *run); /* reads status and events, reaps children */
 void demo_run_fini(struct demo_run *run);
 
-/* ---- demo_ask.c: HTTP ---------------------------------------------------------------------- */
-
-struct demo_client;
-QL_MUST_USE ql_err demo_client_new(struct demo_client **ret_client);
-void demo_client_free(struct demo_client *client);
-/* GET url + path; the document is the thread's (wire/json.h). QL_E_IO, QL_E_MALFORMED. */
-QL_MUST_USE ql_err demo_ask(struct demo_client *client, const char *url, const char *path,
-                            struct ql_json *ret_root);
-
 /* ---- demo_story.c: what the daemon made of it ------------------------------------------------ */
 
 struct demo_story {
@@ -81,12 +72,11 @@ struct demo_story {
     ql_time acted;                               /* the first step began to run */
     uint32_t actions_run;
 };
-/* Reads the list, and the incident that belongs to the fault (QL_TIME_NONE: none yet). */
-QL_MUST_USE ql_err demo_story_read(struct demo_client *client, const struct demo_run *run,
-                                   struct demo_story *ret_story);
+/* Reads the list, and the incident that belongs to the fault. 0, or the client's status. */
+QL_MUST_USE int demo_story_read(struct ql_client *client, const struct demo_run *run,
+                                struct demo_story *ret_story);
 /* Prints the incident with causes, actions and timeline. */
-ql_err demo_story_print(struct demo_client *client, const struct demo_run *run,
-                        const struct demo_story *story);
+QL_MUST_USE int demo_story_print(struct ql_client *client, const struct demo_story *story);
 /* One line a claim, each true or not; false if any is not. */
 bool demo_story_check(const struct demo_run *with, const struct demo_run *without,
                       const struct demo_story *story);

@@ -12,9 +12,7 @@
 
 static void story_text(struct ql_json object, const char *name, char *out, size_t bytes)
 {
-    ql_str text = { "", 0 };
-    (void)ql_json_str(ql_json_get(object, name), &text);
-    (void)snprintf(out, bytes, "%.*s", QL_STR_ARG(text));
+    (void)snprintf(out, bytes, "%.*s", QL_STR_ARG(ql_client_str(object, name)));
 }
 
 static int64_t story_number(struct ql_json object, const char *name)
@@ -24,18 +22,9 @@ static int64_t story_number(struct ql_json object, const char *name)
     return number;
 }
 
-static ql_time story_time(struct ql_json object, const char *name)
-{
-    ql_str text;
-    ql_time at;
-    return ql_json_str(ql_json_get(object, name), &text) && ql_str_to_time(text, &at) == QL_OK
-               ? at : QL_TIME_NONE;
-}
-
 static bool story_is(struct ql_json object, const char *name, const char *value)
 {
-    ql_str text;
-    return ql_json_str(ql_json_get(object, name), &text) && ql_str_eq(text, ql_str_of(value));
+    return ql_str_eq(ql_client_str(object, name), ql_str_of(value));
 }
 
 const char *demo_clock(ql_time t, char out[DEMO_CLOCK_BYTES])
@@ -62,7 +51,7 @@ const char *demo_span(ql_time from, ql_time to, char out[DEMO_CLOCK_BYTES])
 static void story_count(struct ql_json list, ql_time fault, struct demo_story *story)
 {
     for (struct ql_json_iter it = ql_json_each(list); ql_json_next(&it);) {
-        const ql_time opened = story_time(it.value, "opened");
+        const ql_time opened = ql_client_time(it.value, "opened");
         if (ql_json_type_of(ql_json_get(it.value, "merged_into")) == QL_JSON_NUMBER) {
             continue;
         }
@@ -83,7 +72,7 @@ static void story_actions(struct ql_json actions, struct demo_story *story)
         for (struct ql_json_iter step = ql_json_each(ql_json_get(it.value, "history"));
              ql_json_next(&step);) {
             if (story_is(step.value, "state", "running")) {
-                const ql_time at = story_time(step.value, "at");
+                const ql_time at = ql_client_time(step.value, "at");
                 story->actions_run++;
                 story->acted = story->acted.ns == QL_TIME_NONE.ns ? at : story->acted;
                 story_text(it.value, "state", story->action_state, sizeof(story->action_state));
@@ -98,9 +87,9 @@ static void story_incident(struct ql_json incident, struct demo_story *story)
     story_text(incident, "title", story->title, sizeof(story->title));
     story_text(incident, "state", story->state, sizeof(story->state));
     story_text(incident, "by", story->by, sizeof(story->by));
-    story->onset = story_time(incident, "onset");
-    story->opened = story_time(incident, "opened");
-    story->resolved = story_time(incident, "resolved");
+    story->onset = ql_client_time(incident, "onset");
+    story->opened = ql_client_time(incident, "opened");
+    story->resolved = ql_client_time(incident, "resolved");
     story->alerts = story_number(incident, "alert_count");
     story->signals = story_number(incident, "signal_count");
     story->entities = story_number(incident, "entity_count");
@@ -113,35 +102,34 @@ static void story_incident(struct ql_json incident, struct demo_story *story)
     story_actions(ql_json_get(incident, "actions"), story);
 }
 
-static ql_err story_ask_incident(struct demo_client *client, const struct demo_run *run,
-                                 int64_t id, struct ql_json *ret_incident)
+static int story_ask_incident(struct ql_client *client, int64_t id, struct ql_json *ret_incident)
 {
     char path[64];
     (void)snprintf(path, sizeof(path), "/api/v1/incidents/%" PRId64, id);
-    return demo_ask(client, run->url, path, ret_incident);
+    return ql_client_get(client, path, ret_incident);
 }
 
-ql_err demo_story_read(struct demo_client *client, const struct demo_run *run,
-                       struct demo_story *ret_story)
+int demo_story_read(struct ql_client *client, const struct demo_run *run,
+                    struct demo_story *ret_story)
 {
     struct demo_story story = { .onset = QL_TIME_NONE, .opened = QL_TIME_NONE,
                                 .resolved = QL_TIME_NONE, .acted = QL_TIME_NONE };
     struct ql_json root;
-    ql_err err = demo_ask(client, run->url, "/api/v1/incidents?state=all&limit=1000", &root);
-    if (err != QL_OK) {
-        return err;
+    int status = ql_client_get(client, "/api/v1/incidents?state=all&limit=1000", &root);
+    if (status != 0) {
+        return status;
     }
     story_count(ql_json_get(root, "incidents"), run->shop.fault, &story);
     if (story.id != 0) {
-        err = story_ask_incident(client, run, story.id, &root);
-        if (err == QL_OK) {
+        status = story_ask_incident(client, story.id, &root);
+        if (status == 0) {
             story_incident(root, &story);
         }
     }
-    if (err == QL_OK) {
+    if (status == 0) {
         *ret_story = story;
     }
-    return err;
+    return status;
 }
 
 /* ---- printing -------------------------------------------------------------------------------------- */
@@ -177,7 +165,7 @@ static void story_print_actions(struct ql_json actions)
              ql_json_next(&step);) {
             story_text(step.value, "state", text, sizeof(text));
             story_text(step.value, "reason", reason, sizeof(reason));
-            (void)printf("    %s  %-10s %s\n", demo_clock(story_time(step.value, "at"), clock), text,
+            (void)printf("    %s  %-10s %s\n", demo_clock(ql_client_time(step.value, "at"), clock), text,
                          reason);
         }
     }
@@ -202,21 +190,20 @@ static void story_print_timeline(struct ql_json timeline)
             folded = 0;
         }
         story_text(it.value, "text", text, sizeof(text));
-        (void)printf("    %s  %s\n", demo_clock(story_time(it.value, "at"), clock), text);
+        (void)printf("    %s  %s\n", demo_clock(ql_client_time(it.value, "at"), clock), text);
     }
     if (folded > 0) {
         (void)printf("              ... %u more\n", folded);
     }
 }
 
-ql_err demo_story_print(struct demo_client *client, const struct demo_run *run,
-                        const struct demo_story *story)
+int demo_story_print(struct ql_client *client, const struct demo_story *story)
 {
     struct ql_json incident;
     char a[DEMO_CLOCK_BYTES], b[DEMO_CLOCK_BYTES], c[DEMO_CLOCK_BYTES];
-    const ql_err err = story_ask_incident(client, run, story->id, &incident);
-    if (err != QL_OK) {
-        return err;
+    const int status = story_ask_incident(client, story->id, &incident);
+    if (status != 0) {
+        return status;
     }
     (void)printf("\nIncident %" PRId64 ", %s: %s\n", story->id, story->state, story->title);
     (void)printf("  began %s, opened %s, resolved %s\n", demo_clock(story->onset, a),
@@ -226,7 +213,7 @@ ql_err demo_story_print(struct demo_client *client, const struct demo_run *run,
     story_print_causes(ql_json_get(incident, "causes"));
     story_print_actions(ql_json_get(incident, "actions"));
     story_print_timeline(ql_json_get(incident, "timeline"));
-    return QL_OK;
+    return 0;
 }
 
 /* ---- checking ---------------------------------------------------------------------------------------- */
