@@ -13,7 +13,7 @@ enum {
     WORLD_DOWN_STEPS = 1,
     WORLD_COLD_STEPS = 4
 };
-static const double WORLD_LEAK_PER_S = 0.13;
+static const double WORLD_LEAK_PER_S = 4.0;
 static const double WORLD_ACQUIRE_S_MAX = 0.8;  /* how long checkout waits for a connection */
 static const double WORLD_QUEUE_S_MAX = 1.5;    /* how long a request waits for a worker */
 static const double WORLD_FAILED_BASE = 0.001;
@@ -214,10 +214,16 @@ static void world_count(struct shop_world *world, uint32_t s)
     service->sent_total += came * 2600 * world_jitter(world, s, DRAW_NETWORK + 600, 0.02);
 }
 
+/* The shop shares its hosts: others use a third of them, now more, now less. */
 static void world_use_host(struct shop_world *world, uint32_t h)
 {
     struct shop_host *host = &world->host[h];
-    double cores = 0.2, memory = 1.5e9, network = 2e4, disk = 4e4;
+    const uint32_t who = 1000 + h;
+    const double wander = 0.04 * shop_noise_normal(world_noise(world), who, DRAW_WANDER);
+    host->others = world->step == 0 ? 1.0 : 1.0 + 0.9 * (host->others - 1.0) + wander;
+    double cores = shop_hosts[h].cores * 0.33 * host->others;
+    double memory = shop_hosts[h].cores * 1.2e9 * (0.8 + 0.2 * host->others);
+    double network = 6e6 * host->others, disk = 8e6 * host->others;
     for (uint32_t s = 0; s < SHOP_SERVICE_COUNT; s++) {
         if (shop_services[s].host == h) {
             const struct shop_service *service = &world->service[s];
@@ -227,7 +233,6 @@ static void world_use_host(struct shop_world *world, uint32_t h)
             disk += service->rate * (s == SHOP_ORDERS_DB ? 8000 : 120);
         }
     }
-    const uint32_t who = 1000 + h;
     cores *= world_jitter(world, who, DRAW_HOST, 0.02);
     cores = cores < shop_hosts[h].cores ? cores : shop_hosts[h].cores;
     host->cpu_share = cores / shop_hosts[h].cores;

@@ -7,8 +7,8 @@
  *              wait by the M/M/c-like term rho^8 / (1 - rho) and refuses what exceeds it.
  *              Failures act on the next step, so feedback has a delay and no fixed point
  *              has to be solved.
- * The fault    `leak`: a background job of checkout goes wrong and from then on never
- *              gives its database connections back, until the process is restarted.
+ * The fault    `leak`: from some time on some of checkout's orders never give their database
+ *              connection back, until the process is restarted.
  *
  * Determinism  the same seed, fault and restarts (by step) give the same numbers. */
 #ifndef SHOP_WORLD_H
@@ -38,6 +38,7 @@ struct shop_service { /* one service during the step that just ended */
 };
 
 struct shop_host {
+    double others;                          /* how busy its other tenants are, around 1 */
     double cpu_share, memory_available_bytes, load1;
     double cpu_total, idle_total, disk_written_total, received_total, sent_total;
 };
