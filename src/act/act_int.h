@@ -27,7 +27,6 @@
 #define AC_NAME_BYTES 256u
 #define AC_DONE_MAX 4u
 #define AC_HOUR QL_S(3600)
-#define AC_GRACE QL_S(30)           /* for an outcome to come back after a step's timeout */
 #define AC_BACKOFF QL_S(60)         /* doubles with each strike */
 #define AC_RANKING_HOLDS QL_S(900)  /* diagnose asks again within this, and tells changes */
 #define AC_RELAPSE QL_S(3600)       /* a success that did not last this long was none */

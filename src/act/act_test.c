@@ -183,15 +183,15 @@ static void low_confidence_is_refused_once_and_can_grow(void **state)
     rig_open_one(&rig, "auto", "auto", false);
     rig_incident(&rig, 1, QL_INC_OPENED, "service/checkout");
     rig_member(&rig, 1, 100, "service/checkout", true);
-    rig_cause(&rig, 1, "service/checkout", "m", 0.5);
+    rig_cause(&rig, 1, "service/checkout", "m", 0.3);
     rig_tick(&rig, 1);
     rig_expect(&rig, "refused");
     assert_true(ql_str_eq(rig_last(&rig)->reason,
-                          QL_STR("refused by gate 'confidence': confidence 0.50 is under the "
-                                 "0.80 asked")));
+                          QL_STR("refused by gate 'confidence': confidence 0.30 is under the "
+                                 "0.50 asked")));
     const ql_id id = rig_last(&rig)->id;
     ql_batch_reset(&rig.bus);
-    rig_cause(&rig, 1, "service/checkout", "m", 0.6);
+    rig_cause(&rig, 1, "service/checkout", "m", 0.4);
     (void)rig_step(&rig, 1, "");
     rig_cause(&rig, 1, "service/checkout", "m", 0.85);
     const ql_id started = rig_step(&rig, 1, "proposed,running!");

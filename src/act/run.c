@@ -120,8 +120,8 @@ static void run_dispatch(struct ql_act *act, struct ac_run *run, ql_str reason, 
 {
     QL_ASSERT(run->state == QL_ACTION_RUNNING);
     QL_ASSERT(!run->dry_run);
-    run->deadline =
-        ql_time_add(ql_time_add(act->now, run->steps[run->step].timeout), AC_GRACE);
+    const ql_duration grace = { (int64_t)(act->config->outcome_grace_s * 1e9) };
+    run->deadline = ql_time_add(ql_time_add(act->now, run->steps[run->step].timeout), grace);
     ql_ac_tell_step(act, run, run->step, &(struct ac_tell){ run->state, reason, by, true });
 }
 

@@ -21,6 +21,7 @@ static const char RUN_SETTINGS[] =
     "  journal_sync: 0s\n"
     "act:\n"
     "  mode: %s\n"
+    "  outcome_grace: 2h        # the shop's time runs a thousand times faster than commands\n"
     "runbooks:\n"
     "  - name: restart-on-connection-leak\n"
     "    entity: service/*\n"

@@ -88,6 +88,7 @@ struct ql_config {
     enum ql_act_mode act_mode;        /* ceiling over every runbook's mode */
     double evidence_s_max;            /* a cause older than this starts nothing */
     uint32_t runs_entity_per_hour_max, runs_per_hour_max;
+    double outcome_grace_s;           /* beyond a step's timeout, for word of it to arrive */
     const char **act_env;             /* environment variables that commands may see */
     uint32_t act_env_count;
     /* store */

@@ -109,7 +109,7 @@ static const struct cf_row list_runbook_rows[] = {
     { "dry_run", CF_BOOL, LIST_AT(ql_runbook, dry_run), .fallback = "false",
       .allowed = "false, true",
       .sentence = "Goes through every gate and records what would run, and runs nothing." },
-    { "score_min", CF_REAL, LIST_AT(ql_runbook, score_min), .fallback = "0.8",
+    { "score_min", CF_REAL, LIST_AT(ql_runbook, score_min), .fallback = "0.5",
       .allowed = "0 to 1", .sentence = "Confidence in the cause that a run needs." },
     { "verify", CF_DURATION, LIST_AT(ql_runbook, verify_s), .fallback = "5m",
       .allowed = "5s to 1d",
