@@ -23,7 +23,7 @@ $(BUILD)/build.ninja: | setup-build
 	@meson setup $(BUILD) >/dev/null
 
 build: setup-build page $(BUILD)/build.ninja ## build build/quell with the page inside
-	@$(NINJA) -C $(BUILD) quell shop | tail -1
+	@$(NINJA) -C $(BUILD) quell examples/shop/shop | tail -1
 
 demo: build ## the whole story in under two minutes: a shop, a leak, an incident, a guarded fix
 	@$(BUILD)/quell demo
