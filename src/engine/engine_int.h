@@ -11,6 +11,7 @@
 #include "store/store.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 enum message_type { MESSAGE_BATCH, MESSAGE_TICK, MESSAGE_CONFIG, MESSAGE_ASK };
 
@@ -49,7 +50,7 @@ struct engine_pool {
     pthread_mutex_t lock;
     struct ql_batch *all;
     struct ql_batch **free;
-    uint32_t count, free_count;
+    uint32_t count, free_count, large_free;
 };
 
 struct ql_engine {
@@ -68,6 +69,8 @@ struct ql_engine {
     pthread_mutex_t flight_lock;
     pthread_cond_t flight_eased;
     size_t flight_bytes;   /* decoded and not yet worked off */
+    _Atomic uint64_t delivered; /* batches; by it the core sees quiet times */
+    uint64_t delivered_seen, trimmed_at;
     pthread_mutex_t lock;
     pthread_cond_t moved;  /* a shard closed a tick, or the core finished one */
     uint64_t core_tick;    /* newest tick the core has finished */

@@ -6,11 +6,13 @@
 #include "config/config.h"
 #include "engine/checkpoint.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <time.h>
 
 #define ENGINE_ARENA_BYTES_MAX ((size_t)256 << 20)
-#define ENGINE_KEPT_SAMPLES_MAX 200000u /* a batch that grew past this gives its memory back */
+#define ENGINE_SMALL_SAMPLES_MAX 4096u /* a batch that grew past this is large */
+#define ENGINE_LARGE_KEPT 2u           /* so many large ones stay warm; more give theirs back */
 
 /* ---- batches ---------------------------------------------------------------------- */
 
@@ -45,18 +47,25 @@ struct ql_batch *engine_pool_take(struct engine_pool *pool)
 {
     (void)pthread_mutex_lock(&pool->lock);
     struct ql_batch *batch = pool->free_count == 0 ? NULL : pool->free[--pool->free_count];
+    if (batch != NULL && batch->samples.capacity > ENGINE_SMALL_SAMPLES_MAX) {
+        pool->large_free--;
+    }
     (void)pthread_mutex_unlock(&pool->lock);
     return batch;
 }
 
 void engine_pool_give_back(struct engine_pool *pool, struct ql_batch *batch)
 {
-    if (batch->samples.capacity > ENGINE_KEPT_SAMPLES_MAX) {
-        ql_batch_fini(batch);
-        ql_batch_init(batch, ENGINE_ARENA_BYTES_MAX);
-    }
     ql_batch_reset(batch);
     (void)pthread_mutex_lock(&pool->lock);
+    if (batch->samples.capacity > ENGINE_SMALL_SAMPLES_MAX) {
+        if (pool->large_free < ENGINE_LARGE_KEPT) {
+            pool->large_free++;
+        } else {
+            ql_batch_fini(batch);
+            ql_batch_init(batch, ENGINE_ARENA_BYTES_MAX);
+        }
+    }
     QL_ASSERT(pool->free_count < pool->count);
     pool->free[pool->free_count++] = batch;
     (void)pthread_mutex_unlock(&pool->lock);
@@ -126,6 +135,9 @@ static void engine_deliver_series(struct ql_engine *engine, const struct ql_entr
 void engine_deliver(void *host, const struct ql_entry *entry)
 {
     struct ql_engine *engine = host;
+    if (entry->batch != NULL) {
+        atomic_fetch_add_explicit(&engine->delivered, 1, memory_order_relaxed);
+    }
     struct engine_message message = { .sequence = entry->sequence, .now = entry->now,
                                       .flags = entry->flags, .batch = entry->batch,
                                       .config = entry->config };
@@ -272,6 +284,17 @@ static void core_thread_checkpoint(struct ql_engine *engine, uint64_t sequence, 
                               bytes > kept_max ? ql_checkpoint_oldest(engine->checkpoint_dir) : 0);
 }
 
+/* Bodies of a burst leave holes in the heap; the first quiet tick behind one gives them back. */
+static void core_thread_trim(struct ql_engine *engine)
+{
+    const uint64_t delivered = atomic_load_explicit(&engine->delivered, memory_order_relaxed);
+    if (delivered == engine->delivered_seen && delivered != engine->trimmed_at) {
+        (void)malloc_trim(0);
+        engine->trimmed_at = delivered;
+    }
+    engine->delivered_seen = delivered;
+}
+
 static void core_thread_tick(struct ql_engine *engine, const struct engine_message *message)
 {
     struct ql_shard_out *outs[QL_SHARDS_MAX];
@@ -299,6 +322,7 @@ static void core_thread_tick(struct ql_engine *engine, const struct engine_messa
     (void)!ql_sequencer_say(engine->sequencer, QL_JOURNAL_DIGEST, message->sequence,
                             ql_buf_view(&digests), NULL);
     ql_buf_fini(&digests);
+    core_thread_trim(engine);
     ql_stat_add(engine->ticks, 1);
     (void)pthread_mutex_lock(&engine->lock);
     engine->core_tick = message->sequence;

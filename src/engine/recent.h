@@ -10,8 +10,8 @@
  * Ownership     new/free; rows never move.
  * Threads       one shard's thread.
  * Errors        none: a sample that cannot be kept is counted by the caller (returns false).
- * Bounds        QL_RECENT_ROW_BYTES a series; two chunks hold 120 to 200 few-digit values, or
- *               about 40 that use all bits of a double.
+ * Bounds        QL_RECENT_ROW_BYTES a series; two chunks hold 90 to 170 few-digit values, or
+ *               about 26 that use all bits of a double.
  */
 #ifndef QL_ENGINE_RECENT_H
 #define QL_ENGINE_RECENT_H
@@ -20,7 +20,7 @@
 #include "model/series.h"
 #include "store/history.h"
 
-#define QL_RECENT_BANDS 4u
+#define QL_RECENT_BANDS 3u
 #define QL_RECENT_SLOTS 32u
 #define QL_RECENT_SLOT_MS INT64_C(120000)
 struct ql_recent_band { uint32_t after_ms; float expected, lower, upper; };

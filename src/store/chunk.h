@@ -9,9 +9,10 @@
  * Units        times are kept to the millisecond, floored; they lie within 292 years of 1970.
  * Ownership    plain bytes, no pointers: may be copied, stored and read back later.
  * Errors       read: QL_E_MALFORMED for bytes that are no chunk.
- * Bounds       QL_CHUNK_BYTES each; append O(1). At regular steps a chunk holds about 120
- *              samples of a counter or a two-digit gauge, 600 of a constant, 17 random doubles
- *              (chunk_bench prints what it is).
+ * Bounds       QL_CHUNK_BYTES each; append O(1). At regular steps a chunk holds about 88
+ *              samples of a counter or a two-digit gauge (1.7 B each), 420 of a constant, 13
+ *              random doubles (chunk_bench prints what it is). The size is what two of them
+ *              may cost a series in memory.
  * Determinism  exact: read gives back the doubles that were appended, bit for bit
  *              (NaN payloads included).
  */
@@ -21,7 +22,7 @@
 #include "base/base.h"
 #include "model/record.h"
 
-#define QL_CHUNK_BYTES 192u
+#define QL_CHUNK_BYTES 152u
 struct ql_chunk {
     int64_t first_ms, last_ms;
     uint16_t count, bits;           /* samples held; bits of `data` used */

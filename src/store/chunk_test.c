@@ -155,9 +155,9 @@ static int64_t next_delta_ms(enum kind kind, struct ql_rng *rng)
 static void chunks_hold_what_they_promise(void **state)
 {
     static const struct { enum kind kind; uint32_t count_min; } rows[] = {
-        { COUNTER, 115 }, { WALK, 110 },  { CONSTANT, 570 }, { RANDOM, 16 },
-        { RESETS, 60 },   { PAGES, 110 }, { MIXED, 5 },      { JITTER, 60 },
-        { SUMS, 85 },
+        { COUNTER, 84 }, { WALK, 80 },  { CONSTANT, 400 }, { RANDOM, 12 },
+        { RESETS, 44 },  { PAGES, 80 }, { MIXED, 4 },      { JITTER, 44 },
+        { SUMS, 62 },
     };
     const uint64_t seed = 31;
     static struct ql_sample samples[QL_CHUNK_SAMPLES_MAX];
