@@ -249,7 +249,6 @@ static void gone_close(struct detect_stage *d, struct ql_batch *bus, uint32_t se
                               .onset_ns = s->rise_ns,
                               .at_ns = at_ns,
                               .value = s->origin + (double)s->last,
-                              .surprise = (double)s->peak,
                               .verdict = &v,
                           });
     s->flags &= (uint8_t)~QL_DT_OPEN;
@@ -294,7 +293,7 @@ static void value_signal(struct detect_stage *d, struct ql_batch *bus,
                               .onset_ns = s->rise_ns,
                               .at_ns = point->at.ns,
                               .value = point->value,
-                              .surprise = (double)(closed ? s->peak : v->evidence_surprise),
+                              .surprise = (double)v->evidence_surprise,
                               .verdict = v,
                           });
 }

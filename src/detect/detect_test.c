@@ -67,6 +67,7 @@ static void world_open(struct world *w, int step_s)
 {
     assert_int_equal(ql_config_default(&w->config), QL_OK);
     w->config->series_max = 1000;
+    w->config->signals_per_day = 0.1; /* its share as one of a hundred series */
     assert_int_equal(ql_series_table_new(1000, &w->series), QL_OK);
     w->stats = ql_stats_new(256);
     const struct ql_stage_env env = {

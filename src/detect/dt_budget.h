@@ -12,7 +12,7 @@
 
 #include "base/base.h"
 
-#define QL_DT_THRESHOLD_MIN 3.8
+#define QL_DT_THRESHOLD_MIN 3.0
 #define QL_DT_THRESHOLD_MAX 7.0
 
 struct ql_dt_budget {

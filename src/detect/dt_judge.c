@@ -14,7 +14,6 @@ enum {
     PROFILE_REST_DAYS = 7      /* before another try, when it had not */
 };
 #define PROFILE_AFTER_S 7200.0 /* life of a series before a profile is tried */
-#define PROFILE_KEEPS 1.2f     /* most error of a profile, of the slow level's, to be kept */
 #define STEP_EW 1e-4
 #define DAY_MS 86400000.0
 
@@ -64,7 +63,6 @@ static void profile_give_up(struct ql_dt_judge *j, struct ql_dt_series *s, uint3
     j->profile_count--;
     s->slab = 0;
     s->season_error = s->slow_error = 0.0f;
-    s->season_short = s->season_long = 0.0f;
     s->rest = profile_points(PROFILE_REST_DAYS, step_ms);
 }
 
@@ -98,7 +96,7 @@ static void profile_manage(struct ql_dt_judge *j, struct ql_dt_series *s, uint32
         s->rest--;
     } else if (s->slab == 0) {
         profile_try(j, s, step_ms);
-    } else if (s->season_error > PROFILE_KEEPS * s->slow_error) {
+    } else if ((s->flags & QL_DT_SEASONAL) == 0) {
         profile_give_up(j, s, step_ms);
     } else {
         s->rest = profile_points(PROFILE_DAYS, step_ms);

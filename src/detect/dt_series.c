@@ -25,10 +25,11 @@ const struct ql_dt_params ql_dt_params_default = {
     .long_ratio = 0.002f,
     .season_ratio = 1.0f / 12.0f,
     .season_slow_ratio = 1.0f / 48.0f,
-    .season_earns = 1e9f,
+    .season_earns = 0.65f,
     .season_day_ratio = 0.25f,
     .tail_rate = 0.002f,
     .envelope_ratio = 0.001f,
+    .envelope_winsor = 6.0f,
     .level_floor_ratio = 0.005f,
     .quantum_floor_ratio = 0.5f,
     .winsor = 6.0f,
@@ -37,11 +38,12 @@ const struct ql_dt_params ql_dt_params_default = {
     .hold_ratio = 0.1f,
     .odd = 10.0f,
     .expert_cap = 4.0f,
-    .top_extra = 1.0f,
+    .top_extra = 2.0f,
     .attack = 0.6f,
     .release = 0.3f,
     .weights = { 1, 1, 1, 1, 1, 1, 1, 1 },
     .warm_count = 64,
+    .season_warm_count = 192,
     .accept_count = 30,
     .accept_s = 3600.0f,
 };
@@ -54,7 +56,8 @@ const struct ql_dt_params ql_dt_params_default = {
 #define SERIES_NOVEL_LEAST 0.05f /* QL_DT_NOVEL is in units of the range */
 #define SEASON_ERROR_RATIO 0.01f
 #define EVIDENCE_LEAST 0.5f
-#define CLAIM_MORE 1.5f /* decades that a young series may claim beyond one in its age */
+#define CLAIM_MORE 1.5f   /* decades that a young series may claim beyond one in its age */
+#define CLAIM_BEYOND 0.5f /* what is beyond that counts by this much */
 #define SERIES_GAP_STEPS 10.0f
 #define SERIES_GAP_SKIP 3u
 #define POOL_REFRESH_FIRST UINT64_C(1024)
@@ -109,8 +112,8 @@ struct series_now {              /* one point, worked out once */
     float y, least, gain;
     float profile;               /* expectation of the slab */
     bool has_profile;            /* there is one, a day old */
-    bool in_season;              /* ... and it says more than the slow level */
-    uint32_t season_age;         /* points since that day */
+    float usual;                 /* what the seasonal experts compare with: the profile where
+                                    it says more than the slow level, else that level */
     float residuals[QL_DT_EXPERTS];
     float leasts[QL_DT_EXPERTS];
 };
@@ -163,13 +166,9 @@ static void series_follow(struct ql_dt_series *s, const struct ql_dt_params *p,
     const float y = s->fast + far;
     s->near += ratio_at(s, p->near_ratio) * (y - s->near);
     s->spread_short += ratio_at(s, p->short_ratio) * (absolute(far) - s->spread_short);
-    if (now->has_profile) {
-        const float off = y - now->profile;
-        s->season_short += p->season_ratio * (off - s->season_short);
-        s->season_long += p->season_slow_ratio * (off - s->season_long);
-        s->season_error += SEASON_ERROR_RATIO * (absolute(off) - s->season_error);
-        s->slow_error += SEASON_ERROR_RATIO * (absolute(now->y - s->slow) - s->slow_error);
-    }
+    const float off = y - now->usual;
+    s->season_short += ratio_at(s, p->season_ratio) * (off - s->season_short);
+    s->season_long += ratio_at(s, p->season_slow_ratio) * (off - s->season_long);
 }
 
 static void series_learn(struct ql_dt_series *s, const struct ql_dt_params *p,
@@ -186,8 +185,11 @@ static void series_learn(struct ql_dt_series *s, const struct ql_dt_params *p,
     s->fast += speed * ratio_at(s, p->fast_ratio) * fast;
     s->slow += speed * ratio_at(s, p->slow_ratio) * slow;
     s->far += speed * ratio_at(s, p->far_ratio) * far;
-    s->top = y > s->top ? y : s->top - speed * p->envelope_ratio * (s->top - s->slow);
-    s->bottom = y < s->bottom ? y : s->bottom + speed * p->envelope_ratio * (s->slow - s->bottom);
+    const float grow = young ? SERIES_FAR : p->envelope_winsor * larger(s->spread_long, now->least);
+    s->top += y > s->top ? smaller(y - s->top, grow)
+                         : -speed * p->envelope_ratio * (s->top - s->slow);
+    s->bottom -= y < s->bottom ? smaller(s->bottom - y, grow)
+                               : -speed * p->envelope_ratio * (s->slow - s->bottom);
 }
 
 /* A level that lasts is taken over as it stands; the tails keep their width. */
@@ -202,10 +204,21 @@ static void series_accept(struct ql_dt_series *s)
     s->odd_run = 0;
 }
 
+static float series_claim(float surprise, float claim)
+{
+    return surprise <= claim ? surprise : claim + CLAIM_BEYOND * (surprise - claim);
+}
+
 static const struct ql_dt_pools *commons_asked(const struct ql_dt_commons *c)
 {
     return c->family != NULL && c->family->points >= QL_DT_FAMILY_POINTS ? c->family : c->all;
 }
+
+/* log10 of how many points an expert averages over: so much less it has seen. */
+static const float series_span_decades[QL_DT_EXPERTS] = {
+    [QL_DT_SHIFT] = 1.0f,  [QL_DT_RANGE] = 0.3f, [QL_DT_SEASON] = 1.0f, [QL_DT_SEASON_SLOW] = 1.6f,
+    [QL_DT_VOLATILE] = 1.0f, [QL_DT_FLAT] = 1.0f,
+};
 
 static void series_score(struct ql_dt_series *s, const struct ql_dt_params *p,
                          const struct ql_dt_commons *c, const struct series_now *now,
@@ -226,16 +239,13 @@ static void series_score(struct ql_dt_series *s, const struct ql_dt_params *p,
         const uint32_t e = (uint32_t)__builtin_ctz(over);
         over &= over - 1;
         const float r = now->residuals[e], least = now->leasts[e];
-        const bool seasonal = e == QL_DT_SEASON || e == QL_DT_SEASON_SLOW;
-        if (seasonal && now->season_age <= p->warm_count) {
+        if (s->season_warm > 0 && (e == QL_DT_SEASON || e == QL_DT_SEASON_SLOW)) {
             continue;
         }
         const float raw = ql_tail_excess(&s->tails, e, r, least);
         ql_tail_learn_excess(&s->tails, e, r, gain, rate, least);
-        if (seasonal && !now->in_season) {
-            continue;
-        }
-        const float honest = smaller(ql_pool_map(&asked->experts[e], raw), claim);
+        const float honest = series_claim(ql_pool_map(&asked->experts[e], raw),
+                                          claim - series_span_decades[e]);
         const float part = p->weights[e] * smaller(honest, p->expert_cap);
         if (!odd) {
             ql_pool_count(&c->all->experts[e], raw);
@@ -303,7 +313,7 @@ static float series_center(const struct ql_dt_series *s, const struct series_now
     case QL_DT_RANGE:
     case QL_DT_NOVEL: return s->slow;
     case QL_DT_SEASON:
-    case QL_DT_SEASON_SLOW: return now->has_profile ? now->profile : s->slow;
+    case QL_DT_SEASON_SLOW: return now->usual;
     default: return s->fast;
     }
 }
@@ -335,7 +345,7 @@ static float series_least(const struct ql_dt_series *s, const struct ql_dt_param
 void ql_dt_series_expect(const struct ql_dt_series *s, const struct ql_dt_params *p,
                          struct ql_dt_verdict *ret_verdict)
 {
-    struct series_now now = { .y = s->last, .least = series_least(s, p) };
+    struct series_now now = { .y = s->last, .least = series_least(s, p), .usual = s->slow };
     series_residuals(s, &now);
     *ret_verdict = (struct ql_dt_verdict){ .lead = QL_DT_SPIKE };
     series_band(s, &now, ret_verdict);
@@ -362,7 +372,7 @@ static bool series_calm(const struct ql_dt_series *s, const struct series_now *n
         r[QL_DT_FLAT] > t->quantile[QL_DT_FLAT] || r[QL_DT_NOVEL] > 0.0f) {
         return false;
     }
-    const float off = now->in_season ? absolute(now->y - now->profile) : 0.0f;
+    const float off = absolute(now->y - now->usual);
     return off <= 2.0f * (t->quantile[QL_DT_SEASON] + 2.0f * t->mean[QL_DT_SEASON]);
 }
 
@@ -371,9 +381,7 @@ static void series_recover(struct ql_dt_series *s, const struct series_now *now)
 {
     s->near = s->fast;
     s->spread_short = smaller(s->spread_short, s->spread_long);
-    if (now->has_profile) {
-        s->season_short = s->season_long = now->y - now->profile;
-    }
+    s->season_short = s->season_long = now->y - now->usual;
     s->evidence = 0.0f;
     s->calm_run = 0;
     s->odd_run = 0;
@@ -402,37 +410,55 @@ static void series_persist(struct ql_dt_series *s, const struct ql_dt_params *p,
     }
 }
 
-/* A profile is asked from its second day on: on the first it only repeats what came. */
-static void series_season(const struct ql_dt_series *s, const struct ql_dt_params *p,
+/* A profile is asked from its second day on: on the first it only repeats what came. It is
+ * used while its error is clearly smaller than that of the slow level. */
+static void series_season(struct ql_dt_series *s, const struct ql_dt_params *p,
                           const struct ql_dt_slab *slab, struct ql_dt_slot slot, uint32_t step_ms,
                           struct series_now *now)
 {
     const float day = step_ms == 0 ? 1440.0f : 86400000.0f / (float)step_ms;
     const float age = (float)s->season_count - day;
     now->has_profile = age >= 0.0f && ql_dt_slab_expect(slab, slot, &now->profile);
-    now->in_season = now->has_profile && age > (float)p->warm_count &&
-                     s->season_error < p->season_earns * s->slow_error;
-    now->season_age = age < 0.0f ? 0 : (age < 1e6f ? (uint32_t)age : 1000000u);
+    if (!now->has_profile) {
+        return;
+    }
+    s->season_error += SEASON_ERROR_RATIO * (absolute(now->y - now->profile) - s->season_error);
+    s->slow_error += SEASON_ERROR_RATIO * (absolute(now->y - s->slow) - s->slow_error);
+    const bool was = (s->flags & QL_DT_SEASONAL) != 0;
+    const float most = was ? 1.0f : p->season_earns;
+    const bool is = age > (float)p->season_warm_count && s->season_error < most * s->slow_error;
+    if (is) {
+        now->usual = now->profile;
+    }
+    if (is != was) {
+        s->flags ^= QL_DT_SEASONAL;
+        s->season_warm = (uint8_t)p->season_warm_count;
+        s->season_short = s->season_long = 0.0f;
+    }
 }
 
-/* The seasonal lanes warm by themselves, when the profile's second day begins. */
+/* The seasonal lanes warm again whenever what they compare with has changed. */
 static void series_season_warm(struct ql_dt_series *s, const struct ql_dt_params *p,
                                const struct series_now *now)
 {
     for (uint32_t e = QL_DT_SEASON; e <= QL_DT_SEASON_SLOW; e++) {
-        if (now->season_age == 0) {
+        if (s->season_warm == p->season_warm_count) {
             ql_tail_start(&s->tails, e);
-        } else if (now->season_age < p->warm_count) {
-            ql_tail_warm(&s->tails, e, now->residuals[e]);
-        } else if (now->season_age == p->warm_count) {
+        }
+        ql_tail_warm(&s->tails, e, now->residuals[e]);
+        if (s->season_warm == 1) {
             ql_tail_settle(&s->tails, e, now->leasts[e]);
         }
     }
+    s->season_warm--;
 }
 
 static void series_warm(struct ql_dt_series *s, const struct ql_dt_params *p,
                         const struct series_now *now)
 {
+    if (s->count == p->warm_count) {
+        s->season_warm = (uint8_t)p->season_warm_count; /* these average for longer */
+    }
     for (uint32_t e = 0; e < QL_DT_EXPERTS; e++) {
         if (s->count == p->warm_count) {
             ql_tail_settle(&s->tails, e, now->leasts[e]);
@@ -469,6 +495,7 @@ void ql_dt_series_step(struct ql_dt_series *s, const struct ql_dt_params *p,
     struct series_now now = { .y = clipped((float)(in->value - s->origin), SERIES_FAR) };
     now.least = series_least(s, p);
     now.gain = larger(4.0f * p->tail_rate, 50.0f / ((float)s->count + 1.0f));
+    now.usual = s->slow;
     struct ql_dt_slot slot = { 0, 0 };
     if (commons->slab != NULL) {
         slot = ql_dt_slot_of(in->at_ns);
@@ -477,7 +504,7 @@ void ql_dt_series_step(struct ql_dt_series *s, const struct ql_dt_params *p,
     series_follow(s, p, &now);
     series_residuals(s, &now);
 
-    if (now.has_profile && now.season_age <= p->warm_count) {
+    if (s->season_warm > 0) {
         series_season_warm(s, p, &now);
     }
     v->judged = s->count > p->warm_count;

@@ -38,10 +38,11 @@ struct ql_dt_params {
     float near_ratio, far_ratio;      /* of the two means that QL_DT_SHIFT compares */
     float short_ratio, long_ratio;    /* of the two spreads */
     float season_ratio, season_slow_ratio; /* of the two seasonal residual means */
-    float season_earns;               /* most error of a profile, of the slow level's, to count */
+    float season_earns;               /* most error of a profile, of the slow level's, to be used */
     float season_day_ratio;           /* how much of a profile one day replaces */
     float tail_rate;                  /* long-run rate of the tails */
     float envelope_ratio;             /* how fast the envelope closes, a point */
+    float envelope_winsor;            /* spreads: most that one point may widen it */
     float level_floor_ratio;          /* spread never below this share of the level */
     float quantum_floor_ratio;        /* nor below this share of the least step seen */
     float winsor;                     /* spreads: most a point may pull the levels */
@@ -53,6 +54,7 @@ struct ql_dt_params {
     float attack, release;            /* weight of the newest sum in the evidence: up, down */
     float weights[QL_DT_EXPERTS];
     uint32_t warm_count, accept_count;
+    uint32_t season_warm_count;       /* of the seasonal experts, after warm_count; < 256 */
     uint32_t recover_count;           /* ordinary values in a row that end an odd state */
     float accept_s;                   /* a shift this old (and accept_count points) is normal */
 };
@@ -86,6 +88,7 @@ struct ql_dt_series {
     float evidence;
     float crest;               /* most evidence of the excursion under way */
     float peak;                /* strongest evidence of the open signal, then its memory */
+    float habit;               /* signals opened, slowly forgotten */
     uint32_t count;
     uint32_t slab;             /* 1 + index of the profile; 0: none */
     uint32_t rest;             /* points until a profile is tried or looked at again */
@@ -97,10 +100,11 @@ struct ql_dt_series {
     uint8_t skip;              /* points not to score, after a gap */
     uint8_t flags;             /* QL_DT_* of detect */
     uint8_t kind;              /* of the open signal */
-    uint8_t pad;
+    uint8_t season_warm;       /* points until the seasonal lanes are settled */
     struct ql_tails tails;
 };
-_Static_assert(sizeof(struct ql_dt_series) == 216, "state of a series, no hidden padding");
+#define QL_DT_SEASONAL 8u      /* of flags (the others: dt_signal.h): the profile is in use */
+_Static_assert(sizeof(struct ql_dt_series) == 224, "state of a series, no hidden padding");
 
 struct ql_dt_input {
     int64_t at_ns;

@@ -9,13 +9,16 @@
 
 const struct ql_dt_rule ql_dt_rule_default = {
     .threshold = 5.0f,
-    .close_below = 2.0f,
-    .memory_points = 150.0f,
+    .close_below = 1.5f,
+    .margin_ratio = 1.25f,
+    .memory_points = 100.0f,
+    .memory_more = 0.5f,
+    .habit_points = 5000.0f,
     .calm_count = 5,
     .calm_s = 120.0f,
 };
 
-#define SIGNAL_GREW_DECADES 1.0f
+#define SIGNAL_GREW 4.0f /* evidence: about a decade */
 
 enum ql_signal_kind ql_dt_kind_of(const struct ql_dt_verdict *v)
 {
@@ -38,35 +41,39 @@ static bool signal_calm_enough(const struct ql_dt_series *s, const struct ql_dt_
     return s->quiet_run >= rule->calm_count && (step_ms == 0 || calm_s >= rule->calm_s);
 }
 
+static enum ql_dt_change signal_try(struct ql_dt_series *s, const struct ql_dt_rule *rule,
+                                    const struct ql_dt_verdict *v)
+{
+    s->habit *= 1.0f - 1.0f / rule->habit_points;
+    s->peak *= 1.0f - 1.0f / (rule->memory_points * (1.0f + rule->memory_more * s->habit));
+    if (v->evidence_surprise < rule->threshold || v->evidence <= s->peak * rule->margin_ratio) {
+        return QL_DT_SAME;
+    }
+    s->flags |= QL_DT_OPEN;
+    s->kind = (uint8_t)ql_dt_kind_of(v);
+    s->peak = v->evidence;
+    s->habit += 1.0f;
+    s->quiet_run = 0;
+    return QL_DT_OPENED;
+}
+
 enum ql_dt_change ql_dt_signal_step(struct ql_dt_series *s, const struct ql_dt_rule *rule,
                                     const struct ql_dt_verdict *v, uint32_t step_ms)
 {
     QL_ASSERT(v->judged);
-    const float seen = v->evidence_surprise;
     if ((s->flags & QL_DT_OPEN) == 0) {
-        s->peak *= 1.0f - 1.0f / rule->memory_points;
-        if (seen < rule->threshold || seen <= s->peak) {
-            return QL_DT_SAME;
-        }
-        s->flags |= QL_DT_OPEN;
-        s->kind = (uint8_t)ql_dt_kind_of(v);
-        s->peak = seen;
-        s->quiet_run = 0;
-        return QL_DT_OPENED;
+        return signal_try(s, rule, v);
     }
-    const bool calm = seen < rule->threshold - rule->close_below;
-    s->quiet_run = (uint16_t)(calm ? (s->quiet_run < UINT16_MAX ? s->quiet_run + 1 : UINT16_MAX) : 0);
-    if (calm && signal_calm_enough(s, rule, step_ms)) {
+    const bool calm = v->evidence_surprise < rule->threshold - rule->close_below;
+    s->quiet_run = (uint16_t)(!calm ? 0 : s->quiet_run + (s->quiet_run < UINT16_MAX));
+    if (signal_calm_enough(s, rule, step_ms)) {
         s->flags &= (uint8_t)~QL_DT_OPEN;
         return QL_DT_CLOSED;
     }
+    const bool grew = v->evidence >= s->peak + SIGNAL_GREW;
     if (v->shifted) {
         s->kind = QL_SIGNAL_LEVEL_SHIFT;
-        return QL_DT_GREW;
     }
-    if (seen < s->peak + SIGNAL_GREW_DECADES) {
-        return QL_DT_SAME;
-    }
-    s->peak = seen;
-    return QL_DT_GREW;
+    s->peak = grew ? v->evidence : s->peak;
+    return grew || v->shifted ? QL_DT_GREW : QL_DT_SAME;
 }

@@ -1,10 +1,11 @@
 /* dt_signal.h - the life of a series' signal: when it opens, grows and closes.
  *
- * Opening takes calibrated evidence past the threshold and past what the series' last
- * alarm left behind, so a flapping series soon has to show more. Closing takes a run of
- * calm values; a hole is no value, so missing data never closes anything.
+ * Opening takes calibrated evidence past the threshold, and more evidence than the last
+ * signal left behind; that memory fades, the more slowly the more often the series has
+ * signalled, so a series that is often odd has to show more each time. Closing takes a
+ * run of calm values; a hole is no value, so missing data never closes anything.
  *
- * Units         surprise, threshold and memory in decades.
+ * Units         surprise and threshold in decades; evidence and its memory as dt_series.h.
  * Bounds        O(1).
  */
 #ifndef QL_DETECT_DT_SIGNAL_H
@@ -18,7 +19,10 @@
 struct ql_dt_rule {
     float threshold;       /* evidence surprise that opens */
     float close_below;     /* decades under the threshold that count as calm */
-    float memory_points;   /* the last alarm fades by 1/e in this many points */
+    float margin_ratio;    /* of the memory, that new evidence must pass */
+    float memory_points;   /* the memory fades by 1/e in this many points ... */
+    float memory_more;     /* ... and this share of them more for each signal before */
+    float habit_points;    /* the count of those fades by 1/e in this many */
     uint32_t calm_count;   /* calm points that close, and ... */
     float calm_s;          /* ... for at least this long */
 };

@@ -15,10 +15,12 @@
 #include <stdlib.h>
 
 #define COLUMNS_MAX (QL_FUSION_METRICS_MAX + 1u)
-#define SCORE_HALF 3.0f          /* surprise that stands in the middle of the scale */
+#define SCORE_HALF 15.0f         /* evidence that stands in the middle of the scale */
 #define FUSED_HALF 3.0f          /* fused score that does */
-#define NEWS_POINTS 300.0f       /* memory of an odd row fades by 1/e in this many rows */
-#define NEWS_LEAST 2.0f          /* surprise under which nothing is news */
+#define NEWS_LEAST 10.0f         /* sum of surprises under which nothing is news */
+#define NEWS_MARGIN 1.25f        /* of the memory of the last news, that new ones must pass */
+#define NEWS_POINTS 100.0f       /* it fades by 1/e in this many rows ... */
+#define NEWS_MORE 0.5f           /* ... and this share more for each news before */
 
 struct offline_verdict {
     bool judged, opened;
@@ -41,7 +43,7 @@ struct offline {
     bool has_last;
     ql_time last_at;
     double step_ms;
-    float memory;                /* of the last odd row */
+    float memory, habit;         /* of the last news, and how many there were */
     struct ql_dt_judge judge;
     struct ql_fusion *fusion;    /* NULL for one series */
     struct ql_dt_series fused;   /* the life of the fused signal */
@@ -186,13 +188,16 @@ static float offline_scale(float x, float half)
     return x > 0.0f ? x / (x + half) : 0.0f;
 }
 
-/* News lies above one half: what is stranger than the fading memory of the last. */
+/* News lies above one half: what is clearly stranger than the fading memory of the last. */
 static float offline_news(struct offline *o, const struct ql_dt_verdict *v)
 {
-    const float level = 0.5f * offline_scale(v->surprise, SCORE_HALF);
-    const bool news = v->surprise >= NEWS_LEAST && v->sum > o->memory;
-    o->memory = news ? v->sum : o->memory * (1.0f - 1.0f / NEWS_POINTS);
-    return news ? 0.5f + level : level;
+    if (v->sum >= NEWS_LEAST && v->sum > NEWS_MARGIN * o->memory) {
+        o->memory = v->sum;
+        o->habit += 1.0f;
+        return 0.5f + 0.5f * offline_scale(v->sum, SCORE_HALF);
+    }
+    o->memory *= 1.0f - 1.0f / (NEWS_POINTS * (1.0f + NEWS_MORE * o->habit));
+    return 0.5f * offline_scale(v->sum > v->evidence ? v->sum : v->evidence, SCORE_HALF);
 }
 
 static void offline_single(struct offline *o, struct offline_verdict *ret)
@@ -222,7 +227,9 @@ static void offline_fused(struct offline *o, bool learn, struct offline_verdict 
     if (!f.judged) {
         return;
     }
-    const struct ql_dt_verdict v = { .judged = true, .evidence_surprise = f.surprise };
+    const struct ql_dt_verdict v = {
+        .judged = true, .evidence = f.score, .evidence_surprise = f.surprise
+    };
     ret->judged = true;
     ret->opened = ql_dt_signal_step(&o->fused, &o->judge.rule, &v, offline_step_ms(o)) ==
                   QL_DT_OPENED;
@@ -282,7 +289,7 @@ static ql_err offline_train(struct offline *o)
     /* What was odd in rows that are normal is not carried over. */
     o->judge.states[0].flags = 0;
     o->judge.states[0].evidence = o->judge.states[0].peak = 0.0f;
-    o->memory = 0.0f;
+    o->memory = o->habit = 0.0f;
     offline_rewind(o);
     return QL_OK;
 }

@@ -43,7 +43,7 @@ void ql_tail_settle(struct ql_tails *tails, uint32_t lane, float least)
     float mean = gap < 0.25f * q ? 0.5f * (gap + 0.25f * q) : gap;
     mean = mean > q ? q : mean;
     tails->mean[lane] = mean > least ? mean : least;
-    tails->variance[lane] = tails->mean[lane] * tails->mean[lane];
+    tails->variance[lane] = 2.0f * tails->mean[lane] * tails->mean[lane]; /* shape 1/4 */
 }
 
 uint32_t ql_tails_step(struct ql_tails *tails, const float r[QL_TAIL_LANES], float gain)
