@@ -155,7 +155,7 @@ static int64_t next_delta_ms(enum kind kind, struct ql_rng *rng)
 static void chunks_hold_what_they_promise(void **state)
 {
     static const struct { enum kind kind; uint32_t count_min; } rows[] = {
-        { COUNTER, 84 }, { WALK, 80 },  { CONSTANT, 400 }, { RANDOM, 12 },
+        { COUNTER, 84 }, { WALK, 80 },  { CONSTANT, 400 }, { RANDOM, 10 },
         { RESETS, 44 },  { PAGES, 80 }, { MIXED, 4 },      { JITTER, 44 },
         { SUMS, 62 },
     };
