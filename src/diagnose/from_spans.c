@@ -4,10 +4,12 @@
  *              what a caller waited beyond what the callee's own span lasted.
  * Bad for      asynchronous children (they cover their parent only in part); clock skew
  *              between hosts (a child is cut to its parent's interval).
- * Method       self = duration less the union of the children's intervals. The self time of
- *              a span that called another entity is the waiting itself and counts as gap,
- *              never as work of the caller. A gap is discounted where the caller is itself
- *              starved (its own work or cpu rose as much): it could not pick up the answer.
+ * Method       self = duration less the union of the children's intervals. A span that only
+ *              wraps one call to another entity (a client's span: not an entry, one child) has
+ *              no work of its own: what it lasts beyond its child is the gap of that edge.
+ *              An entry that calls out without such a wrapper keeps its self time as work.
+ *              A gap is discounted where the caller is itself starved (its own work or cpu
+ *              rose as much): it could not pick up the answer.
  * Cost         O(n log n) for sorting children and groups.
  */
 #include "base/map.h"
@@ -93,16 +95,23 @@ static int interval_cmp(const void *a, const void *b)
                               : (x->to > y->to) - (x->to < y->to);
 }
 
-/* Milliseconds of a span that no child covers; says whether a child is another entity's. */
-static double span_self(struct spans *s, uint32_t number, bool *ret_calls_out)
+/* Does it wrap one call to another entity and nothing else? */
+static bool span_is_client(const struct spans *s, uint32_t number)
+{
+    const struct ql_case_span *spans = s->c->spans, *own = &spans[number];
+    const uint32_t child = s->child_first[number], parent = s->parent[number];
+    return child != 0 && s->child_next[child - 1] == 0 && parent != QL_CASE_NONE &&
+           spans[parent].entity == own->entity && spans[child - 1].entity != own->entity;
+}
+
+/* Milliseconds of a span that no child covers. */
+static double span_self(struct spans *s, uint32_t number)
 {
     const struct ql_case_span *spans = s->c->spans, *own = &spans[number];
     uint32_t count = 0;
-    *ret_calls_out = false;
     for (uint32_t i = s->child_first[number]; i != 0; i = s->child_next[i - 1]) {
         const double from = (double)(spans[i - 1].start.ns - own->start.ns) / 1e6;
         const double to = from + spans[i - 1].duration_ms;
-        *ret_calls_out = *ret_calls_out || spans[i - 1].entity != own->entity;
         s->intervals[count++] = (struct interval){ from > 0.0 ? from : 0.0,
                                                    to < own->duration_ms ? to : own->duration_ms };
     }
@@ -139,15 +148,14 @@ static void spans_cut(struct spans *s, struct ql_evidence_list *list)
         if (!is_fault && !is_past) {
             continue;
         }
-        if (was_called) {
+        if (was_called && span_is_client(s, s->parent[i])) {
             const double gap = parent->duration_ms - own->duration_ms;
             s->gaps[s->gap_count++] = (struct piece){
                 pair_group(own->entity, parent->entity), gap > 0.0 ? gap : 0.0, own->entity,
                 parent->entity, own->operation, is_past };
         }
-        bool calls_out;
-        const double self = span_self(s, i, &calls_out);
-        if (!calls_out) {
+        if (!span_is_client(s, i)) {
+            const double self = span_self(s, i);
             s->selves[s->self_count++] =
                 (struct piece){ pair_group(own->entity, own->operation), self, own->entity,
                                 QL_CASE_NONE, own->operation, is_past };

@@ -2,7 +2,7 @@
  *
  * Good for     ranking thousands of unlike series after a fault, noticed in time or late.
  * Bad for      a season longer than the past that is given; a series without a past.
- * Method       shift as in math/robust.h; the background is the 95 % quantile of the same
+ * Method       shift as in math/robust.h; the background is the 98 % quantile of the same
  *              statistic over sliding windows of the past (a conformal idea without its
  *              guarantee: windows overlap). No deviation in any scale: a late onset would
  *              widen it. The past ends a guard before `at`, for the same reason.
@@ -21,7 +21,8 @@
 #define LEVEL_RATIO_MIN 0.005      /* scale >= this share of the new level: z <= 200 */
 #define ZERO_PAST_RATIO 0.05       /* a past of zeros: z <= 20 */
 #define LOST_SHARE_FLOOR 0.2       /* availability: a fifth of a percent lost is one unit */
-#define USUAL_RATIO 0.95
+#define USUAL_RATIO 0.98
+#define LEAD_S 900.0               /* a fault may have begun this long before it was noticed */
 #define CLIP_MEDIANS 3.0           /* one wild point of few must not make the mean */
 #define BEND 4.0
 
@@ -215,6 +216,27 @@ static ql_time measure_onset(const struct split *s, const struct ql_sample *samp
     return delta < 0.0 || delta > 0.0 ? onset_find(samples, count, at, &rule) : at;
 }
 
+/* A fault that began before it was noticed stands in its own past: the past is cut where
+ * the move began, as long as half of it stays. Returns true when it was cut. */
+static bool past_cut(struct split *s, const struct ql_sample *samples, uint32_t count, ql_time at,
+                     ql_time onset)
+{
+    uint32_t kept = 0;
+    if (onset.ns >= at.ns || (double)(at.ns - onset.ns) / 1e9 > LEAD_S) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        kept += samples[i].at.ns < onset.ns;
+    }
+    const uint32_t half = (s->before_at + 1) / 2;
+    kept = kept < half ? half : kept;
+    if (kept >= s->past_count || kept < PAST_COUNT_MIN) {
+        return false;
+    }
+    s->past_count = kept;
+    return true;
+}
+
 static double raw_shift(struct split *s, const struct ql_robust_shift *shift)
 {
     memcpy(s->room, s->past, s->past_count * sizeof *s->room);
@@ -242,7 +264,12 @@ bool ql_measure_series(const struct ql_sample *samples, uint32_t count, ql_time 
         split_turn_availability(&s);
     }
     fault_clip(&s);
-    const struct ql_robust_shift shift = split_shift(&s, is_share);
+    struct ql_robust_shift shift = split_shift(&s, is_share);
+    ql_time onset = measure_onset(&s, samples, count, at, &shift);
+    if (past_cut(&s, samples, count, at, onset)) {
+        shift = split_shift(&s, is_share);
+        onset = measure_onset(&s, samples, count, at, &shift);
+    }
     const double recent = (shift.mean - past_recent(&s)) / shift.scale;
     const double far = toward_bad(shift.z, s.bad), near = toward_bad(recent, s.bad);
     struct ql_measure m = { .z = far < near ? far : near };
@@ -250,7 +277,7 @@ bool ql_measure_series(const struct ql_sample *samples, uint32_t count, ql_time 
     const double over = log1p(m.z) - log1p(m.usual);
     m.strength = over > 0.0 ? ql_measure_bend(over) : 0.0;
     m.raw_z = raw_shift(&s, &shift);
-    m.onset = measure_onset(&s, samples, count, at, &shift);
+    m.onset = onset;
     m.worse = s.bad == 0 ? fabs(shift.mean - shift.median)
                          : (double)s.bad * (shift.mean - shift.median);
     m.worse = m.worse > 0.0 ? m.worse : 0.0;

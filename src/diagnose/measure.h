@@ -1,7 +1,7 @@
 /* measure.h - how far one series moved, compared with how far it usually moves.
  *
  * z is the floored robust shift of the fault window; `usual` is what the same statistic
- * reaches in one of twenty windows of the series' own past, so that a series that jumps
+ * reaches in one of fifty windows of the series' own past, so that a series that jumps
  * every hour proves nothing by jumping. strength = log((1 + z) / (1 + usual)), bent so
  * that one huge number cannot outvote everything.
  *

@@ -28,18 +28,23 @@
 #define OUTBOUND_WEIGHT 0.3
 #define OUTBOUND_RATIO 0.5      /* ... and a client's view of its calls from this share */
 #define STARVED_RATIO 0.5
+#define HIDDEN_CALLERS_MIN 2.0
+#define HIDDEN_SHARE_MIN 0.8
+#define HIDDEN_FELT_MIN 0.5
 #define GAP_BEST_SHARE 0.5      /* the worst caller against the mean of all callers */
 #define CHANGE_FACTOR 2.0
 #define CHANGE_BEFORE QL_MIN(30)
 #define INDICATOR_RATIO 0.5     /* items this strong may name the cause's metric */
 #define SURE_SCORE 1.5          /* confidence: half way up at this score */
+#define ALONE_WEIGHT 0.6        /* ... of something felt that nothing else confirms */
+#define CONFIRM_RATIO 0.3
 
 struct entity_row {
     struct ql_evidence *best[QL_EVIDENCE_COUNT]; /* strongest item of each kind */
     double strength[QL_EVIDENCE_COUNT];          /* as collected */
     double counted[QL_EVIDENCE_COUNT];           /* after explaining away */
     double score;
-    bool has_callees, has_gap, explained;
+    bool has_callees, has_gap, has_data, explained, is_hidden;
 };
 
 struct ranking {
@@ -61,6 +66,9 @@ static void rows_fill(struct ranking *r)
     }
     for (uint32_t i = 0; i < r->list.edge_count; i++) {
         r->rows[r->list.edges[i].caller].has_callees = true;
+    }
+    for (uint32_t i = 0; i < r->c->series_count; i++) {
+        r->rows[r->c->series[i].entity].has_data = true;
     }
 }
 
@@ -129,10 +137,64 @@ static void inbound_join(struct ranking *r)
     }
 }
 
+static double felt_most(const struct entity_row *row)
+{
+    double most = 0.0;
+    for (uint32_t k = 0; k < QL_EVIDENCE_COUNT; k++) {
+        const bool weak = k == QL_METRIC_KIND_TRAFFIC || k == QL_METRIC_KIND_NETWORK;
+        most = ql_evidence_is_felt(k) && !weak ? larger(most, row->strength[k]) : most;
+    }
+    return most;
+}
+
+/* Something that sends no data and speaks through nobody but its callers: when nearly all
+ * of several callers suffer, they have it in common. */
+static void hidden_join(struct ranking *r)
+{
+    double *sum = r->list.scratch, *suffering = sum + r->c->entity_count;
+    double *callers = suffering + r->c->entity_count;
+    memset(sum, 0, 3 * r->c->entity_count * sizeof *sum);
+    for (uint32_t i = 0; i < r->list.edge_count; i++) {
+        const struct ql_case_edge e = r->list.edges[i];
+        const double felt = felt_most(&r->rows[e.caller]);
+        callers[e.callee] += 1.0;
+        suffering[e.callee] += felt > HIDDEN_FELT_MIN ? 1.0 : 0.0;
+        sum[e.callee] += felt;
+    }
+    for (uint32_t e = 0; e < r->c->entity_count; e++) {
+        struct entity_row *row = &r->rows[e];
+        if (row->has_data || row->has_gap || row->has_callees || callers[e] < HIDDEN_CALLERS_MIN ||
+            suffering[e] < HIDDEN_SHARE_MIN * callers[e]) {
+            continue;
+        }
+        row->is_hidden = true;
+        row->strength[QL_EVIDENCE_INBOUND] =
+            larger(row->strength[QL_EVIDENCE_INBOUND], sum[e] / callers[e]);
+    }
+}
+
+/* What stands for a hidden entity in words: the worst of its callers' items. */
+static void hidden_words(struct ranking *r)
+{
+    double *worst = r->list.scratch;
+    memset(worst, 0, r->c->entity_count * sizeof *worst);
+    for (uint32_t i = 0; i < r->list.edge_count; i++) {
+        const struct ql_case_edge e = r->list.edges[i];
+        const struct entity_row *caller = &r->rows[e.caller];
+        for (uint32_t k = 0; r->rows[e.callee].is_hidden && k < QL_EVIDENCE_COUNT; k++) {
+            if (ql_evidence_is_felt(k) && caller->best[k] != NULL &&
+                caller->strength[k] > worst[e.callee]) {
+                worst[e.callee] = caller->strength[k];
+                r->rows[e.callee].best[QL_EVIDENCE_INBOUND] = caller->best[k];
+            }
+        }
+    }
+}
+
 /* The strongest thing of an entity that can explain what its callers feel. */
 static double explaining(const struct entity_row *row)
 {
-    double best = 0.0;
+    double best = row->is_hidden ? row->strength[QL_EVIDENCE_INBOUND] : 0.0;
     for (uint32_t k = 0; k < QL_EVIDENCE_COUNT; k++) {
         if (k != QL_METRIC_KIND_TRAFFIC && k != QL_METRIC_KIND_NETWORK &&
             k != QL_EVIDENCE_OUTBOUND && k != QL_EVIDENCE_INBOUND) {
@@ -279,13 +341,49 @@ static int order_cmp(const void *a, const void *b)
     return (x->entity > y->entity) - (x->entity < y->entity);
 }
 
-/* How strong the best is, and how far before the next. */
-static double confidence_of(const struct order *order, uint32_t count, uint32_t rank)
+static bool row_confirms(const struct entity_row *row, uint32_t but, double least)
+{
+    for (uint32_t k = 0; k < QL_EVIDENCE_COUNT; k++) {
+        if (k != but && row->strength[k] >= least) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One odd latency somewhere is common on a quiet day; a fault shows twice: in a state, in
+ * another number of the entity, at a neighbour, or where the symptom was seen. */
+static bool is_confirmed(const struct ranking *r, uint32_t entity)
+{
+    const struct entity_row *row = &r->rows[entity];
+    uint32_t best = 0;
+    for (uint32_t k = 1; k < QL_EVIDENCE_COUNT; k++) {
+        best = row->counted[k] > row->counted[best] ? k : best;
+    }
+    const double least = CONFIRM_RATIO * row->strength[best];
+    if (ql_evidence_is_state(best) || r->c->symptom_entity != QL_CASE_NONE ||
+        row_confirms(row, best, least)) {
+        return true;
+    }
+    for (uint32_t i = 0; i < r->list.edge_count; i++) {
+        const struct ql_case_edge e = r->list.edges[i];
+        if ((e.caller == entity && row_confirms(&r->rows[e.callee], QL_EVIDENCE_INBOUND, least)) ||
+            (e.callee == entity && row_confirms(&r->rows[e.caller], QL_EVIDENCE_COUNT, least))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* How strong the best is, how far before the next, and whether anything else confirms it. */
+static double confidence_of(const struct ranking *r, const struct order *order, uint32_t count,
+                            uint32_t rank)
 {
     const double first = order[0].score, second = count > 1 ? order[1].score : 0.0;
     const double strong = first * first / (first * first + SURE_SCORE * SURE_SCORE);
     const double margin = (first - second) / first;
-    const double best = strong * (0.4 + 0.6 * sqrt(margin));
+    const double alone = is_confirmed(r, order[0].entity) ? 1.0 : ALONE_WEIGHT;
+    const double best = strong * alone * (0.4 + 0.6 * sqrt(margin));
     return rank == 0 ? best : best * 0.5 * order[rank].score / first;
 }
 
@@ -350,7 +448,7 @@ static void cause_fill(struct ranking *r, const struct order *order, uint32_t co
     QL_ASSERT(item != NULL);
     *cause = (struct ql_rank_cause){
         .entity = entity, .series = item->series, .score = order[rank].score,
-        .confidence = confidence_of(order, count, rank), .onset = item->measure.onset,
+        .confidence = confidence_of(r, order, count, rank), .onset = item->measure.onset,
         .metric = shown_metric(r, item, kind),
         .role = role_of(r, entity, kind, item->measure.onset, felt),
     };
@@ -417,6 +515,8 @@ ql_err ql_rank(const struct ql_case *c, struct ql_arena *arena, struct ql_rank_c
     rows_fill(&r);
     gaps_join(&r);
     inbound_join(&r);
+    hidden_join(&r);
+    hidden_words(&r);
     callees_explain(&r);
     rows_score(&r);
     uint32_t count = 0;

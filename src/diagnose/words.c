@@ -68,12 +68,25 @@ static ql_str words_metric(const struct ql_words *w, struct ql_arena *arena)
 static ql_str words_inbound(const struct ql_words *w, struct ql_arena *arena)
 {
     char move[128];
-    words_move(&w->item->measure, move, sizeof move);
+    const struct ql_evidence *item = w->item;
+    const ql_str caller = entity_name(w->c, item->entity);
+    words_move(&item->measure, move, sizeof move);
+    if (item->kind == QL_EVIDENCE_OUTBOUND) {
+        return ql_arena_printf(arena,
+                               "its callers wait longer for their calls (%.*s: %.*s %s), and it "
+                               "is among what the suffering callers share",
+                               QL_STR_ARG(caller), QL_STR_ARG(item->name), move);
+    }
+    if (item->series == QL_CASE_NONE) {
+        return ql_arena_printf(arena,
+                               "sends no data itself; what its callers have in common is that "
+                               "they call it and suffer (%.*s: %.*s)",
+                               QL_STR_ARG(caller), QL_STR_ARG(item->name));
+    }
     return ql_arena_printf(arena,
-                           "its callers wait longer for their calls (%.*s: %.*s %s), and it is "
-                           "among what the suffering callers share",
-                           QL_STR_ARG(entity_name(w->c, w->item->entity)),
-                           QL_STR_ARG(w->item->name), move);
+                           "sends no data itself; what its callers have in common is that they "
+                           "call it and suffer (%.*s: %.*s %s)",
+                           QL_STR_ARG(caller), QL_STR_ARG(item->name), move);
 }
 
 static ql_str words_gap(const struct ql_words *w, struct ql_arena *arena)
