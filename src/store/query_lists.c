@@ -228,10 +228,21 @@ static void timeline_joined(struct ql_buf *out, ql_str head, ql_str tail)
     }
 }
 
+static void timeline_incident(struct ql_buf *out, int64_t event, ql_str title, uint64_t merged_into)
+{
+    switch (event) {
+    case QL_INC_ACKED: ql_buf_text(out, "the incident is acknowledged"); break;
+    case QL_INC_RESOLVED: ql_buf_text(out, "the incident is resolved"); break;
+    case QL_INC_MERGED:
+        ql_buf_printf(out, "the incident is part of incident %llu", (unsigned long long)merged_into);
+        break;
+    default: ql_buf_str(out, title); break;
+    }
+}
+
 static void timeline_text(struct ql_buf *out, enum ql_timeline_source source, int64_t code,
                           ql_str text, ql_str detail)
 {
-    ql_buf_reset(out);
     if (source == QL_TIMELINE_ACTION) {
         const char *state = code >= 0 && code < QL_ACTION_STATE_COUNT
                                 ? ql_action_state_text((enum ql_action_state)code) : "unknown";
@@ -262,13 +273,19 @@ ql_err ql_query_timeline(struct ql_store_reader *reader, ql_id incident,
     while (ql_bind_row(&bind, &err)) {
         const enum ql_timeline_source source = (enum ql_timeline_source)ql_column_i64(s, 1);
         const int64_t code = ql_column_i64(s, 2);
-        timeline_text(&text, source, code, ql_column_str(s, 3), ql_column_str(s, 4));
+        ql_buf_reset(&text);
+        if (source == QL_TIMELINE_INCIDENT) {
+            timeline_incident(&text, code, ql_column_str(s, 4), ql_column_u64(s, 7));
+        } else {
+            timeline_text(&text, source, code, ql_column_str(s, 3), ql_column_str(s, 4));
+        }
         const struct ql_timeline_row row = { .at = ql_column_time(s, 0),
                                              .kind = timeline_kind(source, code),
                                              .text = ql_buf_view(&text),
                                              .by = ql_column_str(s, 5),
                                              .entity = ql_column_str(s, 6),
-                                             .ref = { ql_column_u64(s, 7) } };
+                                             .ref = { source == QL_TIMELINE_INCIDENT
+                                                          ? 0 : ql_column_u64(s, 7) } };
         if (!fn(context, &row)) {
             break;
         }

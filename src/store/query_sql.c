@@ -52,8 +52,7 @@ const char *const ql_query_sql[QL_QUERY_COUNT] = {
     /* at, source, code, text, detail, by, entity, ref; `rung` orders what happened at once. */
     [QL_QUERY_TIMELINE] =
         "SELECT at, source, code, text, detail, by_whom, ifnull(e.name, named), ref FROM ("
-        "SELECT at, 0 AS source, event AS code, '' AS text,"
-        " iif(event IN (0, 4), title, '') AS detail, by_whom,"
+        "SELECT at, 0 AS source, event AS code, '' AS text, title AS detail, by_whom,"
         " 0 AS entity, '' AS named, merged_into AS ref, sequence AS rung, position AS step"
         " FROM incident_events WHERE incident = ?1"
         " UNION ALL SELECT since, 1, kind, name, why, 'engine', entity, '', id, 0, kind"

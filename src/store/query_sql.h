@@ -24,7 +24,7 @@ struct ql_store_reader {
 
 /* Where the rows of the union that makes a timeline come from. */
 enum ql_timeline_source {
-    QL_TIMELINE_INCIDENT, /* code: enum ql_incident_event; detail: title, or "" */
+    QL_TIMELINE_INCIDENT, /* code: enum ql_incident_event; detail: title; ref: merged into */
     QL_TIMELINE_MEMBER,   /* code: enum ql_member_kind; text: name; detail: why */
     QL_TIMELINE_ENDED,    /* the same, without detail; a change has no end */
     QL_TIMELINE_CAUSE,    /* text: metric; detail: evidence */

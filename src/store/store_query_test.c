@@ -186,14 +186,14 @@ static const char timeline_want[] =
     " service/checkout ref 5\n"
     " 40 action [restart-on-leak / restart awaiting approval: mode approve] by engine on"
     " service/checkout ref 5\n"
-    " 50 acknowledged [] by ana on  ref 0\n"
+    " 50 acknowledged [the incident is acknowledged] by ana on  ref 0\n"
     " 50 note [on it] by ana on  ref 0\n"
     " 60 action [restart-on-leak / restart running: approved] by ana on service/checkout ref 5\n"
     " 70 ended [db_connections] by engine on service/checkout ref 17293822569102704641\n"
     " 70 action [restart-on-leak / restart succeeded: the signal closed] by engine on"
     " service/checkout ref 5\n"
     " 80 ended [HighLatency] by engine on service/frontend ref 77\n"
-    " 110 resolved [] by engine on  ref 0\n"
+    " 110 resolved [the incident is resolved] by engine on  ref 0\n"
     " 120 feedback [the right cause: the pool] by ana on service/checkout ref 0\n";
 
 static void a_timeline_tells_the_story(void **state)
