@@ -24,6 +24,8 @@ static const struct row rows[] = {
     { "escapes", "\"\\u20ac\\n\\\"\\\\\\u0000\\ud83d\\ude00\"",
       "\"\xE2\x82\xAC\\n\\\"\\\\\\u0000\xF0\x9F\x98\x80\"" },
     { "empty containers", "[{},[],\"\"]", "[{},[],\"\"]" },
+    { "containers side by side", "[[1],[2,3],{\"a\":[4]},{\"b\":5}]",
+      "[[1],[2,3],{\"a\":[4]},{\"b\":5}]" },
     { "a name standing twice keeps both in order", "{\"a\":1,\"a\":2}", "{\"a\":1,\"a\":2}" },
     { "nesting up to the limit", "[[[[1]]]]", "[[[[1]]]]" },
     { "and no deeper", "[[[[[1]]]]]", "!RANGE" },

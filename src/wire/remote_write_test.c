@@ -31,6 +31,11 @@ static const struct row rows[] = {
       "a NaN@1767225600000 +Inf@1767225601000 -Inf@1\n" },
     { "zero value and time are left out on the wire", "series " A "| 0@0 0@1767225600000 7@0\n",
       "a 0@0 0@1767225600000 7@0\n" },
+    { "times of six bytes, to the last bit", "series " A
+      "| 1@34359738368 1@2199023255552 1@4398046511103 1@1099511627776 1@4393751543808\n",
+      "a 1@34359738368 1@2199023255552 1@4398046511103 1@1099511627776 1@4393751543808\n" },
+    { "times of five and of seven bytes", "series " A "| 1@34359738367 1@4398046511104\n",
+      "a 1@34359738367 1@4398046511104\n" },
     { "a time before 1970", "series " A "| 1@-1000\n", "a 1@-1000\n" },
     { "names not in order are taken as they stand", "series job=x " A "| 1@1767225600000\n",
       "a{job=\"x\"} 1@1767225600000\n" },
