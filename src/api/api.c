@@ -11,16 +11,16 @@
 #include <time.h>
 
 const struct ql_api_row ql_api_rows[] = {
-#define QL_API_ROW(method, path, handler, body_bytes_max) \
-    { method, path, handler, body_bytes_max },
+#define QL_API_ROW(method, path, handler, body_bytes_max) { method, path, handler, body_bytes_max },
 #include "api/api_rows.def"
 };
 const uint32_t ql_api_row_count = QL_COUNT_OF(ql_api_rows);
 
 /* The page reads its own address, so each of them serves the same file. */
 static const char *const api_page_paths[] = {
-    "/",        "/index.html", "/favicon.ico", "/favicon.svg", "/assets/*", "/incidents",
-    "/incidents/*", "/signals", "/actions",     "/series",      "/topology", "/status",
+    "/",         "/index.html", "/favicon.ico", "/favicon.svg",
+    "/assets/*", "/incidents",  "/incidents/*", "/signals",
+    "/actions",  "/series",     "/topology",    "/status",
 };
 
 /* ---- finding the row ------------------------------------------------------------- */
@@ -109,8 +109,8 @@ static bool api_route_add(struct ql_api *api, const char *method, const char *pa
     for (uint32_t i = 0; i < api->route_count; i++) {
         struct ql_http_route *route = &api->routes[i];
         if (strcmp(route->method, method) == 0 && strcmp(route->path, path) == 0) {
-            route->body_bytes_max = route->body_bytes_max > body_bytes_max ? route->body_bytes_max
-                                                                           : body_bytes_max;
+            route->body_bytes_max =
+                route->body_bytes_max > body_bytes_max ? route->body_bytes_max : body_bytes_max;
             free(path);
             return true;
         }
@@ -118,7 +118,9 @@ static bool api_route_add(struct ql_api *api, const char *method, const char *pa
     const uint32_t at = api->route_count++;
     api->paths[at] = path;
     api->mounts[at] = (struct ql_api_mount){ .api = api, .method = method };
-    api->routes[at] = (struct ql_http_route){ .method = method, .path = path, .handle = handle,
+    api->routes[at] = (struct ql_http_route){ .method = method,
+                                              .path = path,
+                                              .handle = handle,
                                               .host = &api->mounts[at],
                                               .body_bytes_max = body_bytes_max };
     return true;

@@ -73,7 +73,8 @@ static bool am_put_alert(void *context, const struct ql_alert_row *row)
         return true;
     }
     const ql_time ends = row->alert.ends.ns == QL_TIME_NONE.ns
-                             ? ql_time_add(row->updated, alerts->resend) : row->alert.ends;
+                             ? ql_time_add(row->updated, alerts->resend)
+                             : row->alert.ends;
     ql_json_out_object(w, NULL);
     api_json_labels(w, "labels", row->alert.labels, true);
     api_json_labels(w, "annotations", row->alert.annotations, true);
@@ -111,7 +112,8 @@ static bool am_receiver_asked(struct ql_http_request *request, bool *ret_asked)
 
 void api_am_alerts(struct ql_api *api, struct ql_http_request *request, ql_str id)
 {
-    const struct ql_life_filter firing = { .life = QL_LIFE_ON, .since = QL_TIME_NONE,
+    const struct ql_life_filter firing = { .life = QL_LIFE_ON,
+                                           .since = QL_TIME_NONE,
                                            .limit = ALERTS_MAX };
     static const char *const flags[] = { "true", "false" };
     struct am_alerts alerts = { .resend = QL_MIN(5) };

@@ -82,8 +82,10 @@ bool api_param_time(struct ql_api *api, struct ql_http_request *request, const c
         *ret_time = ql_time_add(now, (ql_duration){ -before.ns });
         return true;
     }
-    ql_http_fail(request, 400, "%s: '%.*s' is not a time: RFC 3339, seconds since 1970, or a"
-                 " duration before now such as 90m or 24h", name, QL_STR_ARG(text));
+    ql_http_fail(request, 400,
+                 "%s: '%.*s' is not a time: RFC 3339, seconds since 1970, or a"
+                 " duration before now such as 90m or 24h",
+                 name, QL_STR_ARG(text));
     return false;
 }
 
@@ -102,8 +104,8 @@ bool api_param_choice(struct ql_http_request *request, const char *name, const c
             *ret_index = i;
             return true;
         }
-        const int n = snprintf(allowed + used, sizeof(allowed) - used, "%s%s", i > 0 ? ", " : "",
-                               names[i]);
+        const int n =
+            snprintf(allowed + used, sizeof(allowed) - used, "%s%s", i > 0 ? ", " : "", names[i]);
         used += n > 0 && (size_t)n < sizeof(allowed) - used ? (size_t)n : 0;
     }
     ql_http_fail(request, 400, "%s: '%.*s' is not one of: %s", name, QL_STR_ARG(text), allowed);

@@ -38,7 +38,8 @@ static bool command_allowed(struct ql_api *api, struct ql_http_request *request)
         return false;
     }
     if (api->loopback_only && !command_host_is_local(host)) {
-        ql_http_fail(request, 403, "Host '%.*s' is not this machine, and the daemon listens on"
+        ql_http_fail(request, 403,
+                     "Host '%.*s' is not this machine, and the daemon listens on"
                      " loopback only (a proxy in front should send Host: localhost)",
                      QL_STR_ARG(host));
         return false;

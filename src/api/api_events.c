@@ -48,7 +48,8 @@ void api_events_stream(struct ql_api *api, struct ql_http_request *request, ql_s
         return;
     }
     watch->view = api->env.view;
-    ql_http_answer_stream(request, &(struct ql_http_stream){ .next = events_next, .done = free,
+    ql_http_answer_stream(request, &(struct ql_http_stream){ .next = events_next,
+                                                             .done = free,
                                                              .context = watch,
                                                              .content_type = "text/event-stream" });
 }

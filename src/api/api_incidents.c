@@ -28,8 +28,11 @@ static bool incidents_filter(struct ql_api *api, struct ql_http_request *request
 {
     static const char *const names[] = { "all", "active", "open", "acknowledged", "resolved" };
     static const uint32_t bits[] = {
-        0, 1u << QL_INCIDENT_OPEN | 1u << QL_INCIDENT_ACKNOWLEDGED, 1u << QL_INCIDENT_OPEN,
-        1u << QL_INCIDENT_ACKNOWLEDGED, 1u << QL_INCIDENT_RESOLVED,
+        0,
+        1u << QL_INCIDENT_OPEN | 1u << QL_INCIDENT_ACKNOWLEDGED,
+        1u << QL_INCIDENT_OPEN,
+        1u << QL_INCIDENT_ACKNOWLEDGED,
+        1u << QL_INCIDENT_RESOLVED,
     };
     static const char *const merged[] = { "false", "true" };
     uint32_t state, before, with_merged;
@@ -189,7 +192,7 @@ static bool actions_filter(struct ql_http_request *request, struct ql_action_fil
 #define X(name, text) text,
         QL_ACTION_STATE_MAP(X)
 #undef X
-        "all",
+            "all",
     };
     uint32_t state, incident;
     if (!api_param_choice(request, "state", names, QL_COUNT_OF(names), QL_ACTION_STATE_COUNT,

@@ -99,9 +99,9 @@ static void json_judgement(struct ql_json_out *w, const struct ql_signal_row *ro
 
 void api_json_member(struct ql_json_out *w, const struct ql_member_row *row)
 {
-    static const char *const kinds[] = { [QL_MEMBER_SIGNAL] = "signal",
-                                         [QL_MEMBER_ALERT] = "alert",
-                                         [QL_MEMBER_CHANGE] = "change" };
+    static const char *const kinds[] = {
+        [QL_MEMBER_SIGNAL] = "signal", [QL_MEMBER_ALERT] = "alert", [QL_MEMBER_CHANGE] = "change"
+    };
     const struct ql_member *m = &row->member;
     ql_json_out_object(w, NULL);
     ql_json_out_text(w, "kind", kinds[(size_t)m->kind % QL_COUNT_OF(kinds)]);

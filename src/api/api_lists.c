@@ -138,8 +138,9 @@ static bool lists_put_entity(void *context, const struct ql_entity_row *row)
 
 static bool lists_put_edge(void *context, const struct ql_edge_row *row)
 {
-    static const char *const sources[] = { [QL_EDGE_SPAN] = "span", [QL_EDGE_CONFIG] = "config",
-                                           [QL_EDGE_LABEL] = "label" };
+    static const char *const sources[] = {
+        [QL_EDGE_SPAN] = "span", [QL_EDGE_CONFIG] = "config", [QL_EDGE_LABEL] = "label"
+    };
     struct ql_json_out *w = context;
     ql_json_out_object(w, NULL);
     ql_json_out_str(w, "caller", row->caller);

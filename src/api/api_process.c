@@ -49,8 +49,8 @@ void api_metrics_show(struct ql_api *api, struct ql_http_request *request, ql_st
     static const char plain[] = "text/plain; version=0.0.4; charset=utf-8";
     static const char open[] = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     const ql_str accept = ql_http_header(request, "Accept");
-    const bool wants_open = memmem(accept.at, accept.bytes, "application/openmetrics-text", 28) !=
-                            NULL;
+    const bool wants_open =
+        memmem(accept.at, accept.bytes, "application/openmetrics-text", 28) != NULL;
     struct ql_buf text, shown;
     (void)id;
     ql_buf_init(&text, METRICS_BYTES_MAX);
@@ -62,7 +62,8 @@ void api_metrics_show(struct ql_api *api, struct ql_http_request *request, ql_st
     }
     if (err == QL_OK) {
         const struct ql_http_answer answer = {
-            .status = 200, .content_type = wants_open ? open : plain,
+            .status = 200,
+            .content_type = wants_open ? open : plain,
             .body = ql_buf_view(wants_open ? &shown : &text),
         };
         ql_http_answer(request, &answer);
@@ -79,7 +80,8 @@ static void process_say(struct ql_http_request *request, unsigned status, ql_str
 {
     ql_http_answer(request, &(struct ql_http_answer){ .status = status,
                                                       .content_type = "text/plain; charset=utf-8",
-                                                      .body = text, .body_static = true });
+                                                      .body = text,
+                                                      .body_static = true });
 }
 
 void api_healthy(struct ql_api *api, struct ql_http_request *request, ql_str id)
@@ -95,8 +97,9 @@ void api_ready(struct ql_api *api, struct ql_http_request *request, ql_str id)
     if (api->env.view->ready(api->env.view->host)) {
         process_say(request, 200, QL_STR("quell is ready\n"));
     } else {
-        process_say(request, 503, QL_STR("quell is not ready: it starts, stops, or cannot write"
-                                         " its journal\n"));
+        process_say(request, 503,
+                    QL_STR("quell is not ready: it starts, stops, or cannot write"
+                           " its journal\n"));
     }
 }
 

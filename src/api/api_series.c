@@ -54,8 +54,8 @@ static ql_err series_find(struct ql_api *api, const struct ql_matcher *matchers,
     const struct ql_view *view = api->env.view;
     struct ql_series_info *infos = NULL;
     uint32_t found = 0;
-    const ql_err err = view->series_find(view->host, matchers, count, list->count_max,
-                                         &list->texts, &infos, &found);
+    const ql_err err = view->series_find(view->host, matchers, count, list->count_max, &list->texts,
+                                         &infos, &found);
     if (err != QL_OK) {
         return err == QL_E_NOT_FOUND ? QL_OK : err;
     }
@@ -148,7 +148,8 @@ void api_series_list(struct ql_api *api, struct ql_http_request *request, ql_str
         api_fail(request, QL_E_MEMORY, "listing series");
     } else if (series_select_all(api, request, &list, &selectors)) {
         if (selectors == 0) {
-            ql_http_fail(request, 400, "match[]: a selector is required, e.g. match[]={job=\"node\"}"
+            ql_http_fail(request, 400,
+                         "match[]: a selector is required, e.g. match[]={job=\"node\"}"
                          " or match[]={} for all");
         } else {
             series_answer(request, &list, limit);
@@ -214,8 +215,7 @@ static bool series_range_params(struct ql_api *api, struct ql_http_request *requ
 {
     const ql_time now = api->env.view->now(api->env.view->host);
     if (!api_param_time(api, request, "end", now, &range->to) ||
-        !api_param_time(api, request, "start", ql_time_add(range->to, QL_S(-3600)),
-                        &range->from) ||
+        !api_param_time(api, request, "start", ql_time_add(range->to, QL_S(-3600)), &range->from) ||
         !api_param_u32(request, "max_points", 100, 20000, 4000, &range->points_max) ||
         !api_param_u32(request, "limit", 1, 100, 20, &range->limit)) {
         return false;

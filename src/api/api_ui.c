@@ -17,7 +17,8 @@ static void ui_hint(struct ql_http_request *request)
         "`quell incidents` shows what is going on in a terminal.\n";
     ql_http_answer(request, &(struct ql_http_answer){ .status = 200,
                                                       .content_type = "text/plain; charset=utf-8",
-                                                      .body = ql_str_of(text), .body_static = true });
+                                                      .body = ql_str_of(text),
+                                                      .body_static = true });
 }
 
 /* For clients that do not take gzip, such as a plain curl. */
@@ -27,8 +28,8 @@ static void ui_answer_plain(struct ql_http_request *request, const struct ql_ui_
     struct libdeflate_decompressor *inflater = libdeflate_alloc_decompressor();
     char *plain = malloc(file->plain_bytes + 1);
     if (inflater == NULL || plain == NULL ||
-        libdeflate_gzip_decompress(inflater, file->gzip, file->gzip_bytes, plain,
-                                   file->plain_bytes, NULL) != LIBDEFLATE_SUCCESS) {
+        libdeflate_gzip_decompress(inflater, file->gzip, file->gzip_bytes, plain, file->plain_bytes,
+                                   NULL) != LIBDEFLATE_SUCCESS) {
         api_fail(request, QL_E_MEMORY, "unpacking the page");
     } else {
         answer->body = (ql_str){ plain, file->plain_bytes };
@@ -52,7 +53,8 @@ static void ui_answer(struct ql_http_request *request, const struct ql_ui_file *
         { gzip ? "Content-Encoding" : NULL, "gzip" },
         { NULL, NULL },
     };
-    struct ql_http_answer answer = { .status = 200, .content_type = file->content_type,
+    struct ql_http_answer answer = { .status = 200,
+                                     .content_type = file->content_type,
                                      .headers = headers };
     if (ql_str_eq(ql_http_header(request, "If-None-Match"), ql_str_of(file->etag))) {
         answer.status = 304;
@@ -69,8 +71,8 @@ static void ui_answer(struct ql_http_request *request, const struct ql_ui_file *
 void api_page(struct ql_api *api, struct ql_http_request *request, ql_str path)
 {
     const struct ql_ui_file *file = ql_ui_find(path);
-    const bool is_file = ql_str_starts(path, QL_STR("/assets/")) ||
-                         ql_str_starts(path, QL_STR("/favicon."));
+    const bool is_file =
+        ql_str_starts(path, QL_STR("/assets/")) || ql_str_starts(path, QL_STR("/favicon."));
     (void)api;
     if (file == NULL && !is_file) { /* the page reads its address itself */
         file = ql_ui_find(QL_STR("/index.html"));

@@ -3,7 +3,9 @@
 
 #include <math.h>
 
-struct stretch { uint32_t first, lowest, highest, last; };
+struct stretch {
+    uint32_t first, lowest, highest, last;
+};
 
 static void stretch_see(struct stretch *s, const struct ql_sample *samples, uint32_t at)
 {

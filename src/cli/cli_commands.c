@@ -108,9 +108,13 @@ int ql_cli_reject(int argc, char **argv)
 /* The API's word for what was typed; NULL when there is none. */
 static const char *commands_verdict(const char *word)
 {
-    static const struct { const char *typed, *verdict; } rows[] = {
-        { "true", "true" }, { "false", "false" },
-        { "right-cause", "right_cause" }, { "right_cause", "right_cause" },
+    static const struct {
+        const char *typed, *verdict;
+    } rows[] = {
+        { "true", "true" },
+        { "false", "false" },
+        { "right-cause", "right_cause" },
+        { "right_cause", "right_cause" },
     };
     for (size_t i = 0; i < QL_COUNT_OF(rows); i++) {
         if (strcmp(rows[i].typed, word) == 0) {
@@ -130,8 +134,10 @@ static int commands_feedback(struct ql_client *client)
                            client->options.words[1]);
     }
     if (strcmp(verdict, "right_cause") == 0 && entity == NULL) {
-        return ql_cli_fail(client->verb, "right-cause needs the entity: quell feedback %s"
-                           " right-cause service/checkout", client->options.words[0]);
+        return ql_cli_fail(client->verb,
+                           "right-cause needs the entity: quell feedback %s"
+                           " right-cause service/checkout",
+                           client->options.words[0]);
     }
     const int status = commands_send(client, "incident", "feedback", verdict, entity, &root);
     if (status != 0 || client->options.json) {

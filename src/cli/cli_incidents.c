@@ -7,9 +7,9 @@
 int ql_cli_incidents(int argc, char **argv);
 
 static const struct ql_table_column incidents_columns[] = {
-    { "ID", true, 0, false },      { "STATE", false, 0, false },     { "OPENED", true, 0, false },
-    { "LASTED", true, 0, false },  { "NOISE", true, 0, false },      { "SUSPECT", false, 16, false },
-    { "SURE", true, 0, false },    { "TITLE", false, 20, false },
+    { "ID", true, 0, false },     { "STATE", false, 0, false },  { "OPENED", true, 0, false },
+    { "LASTED", true, 0, false }, { "NOISE", true, 0, false },   { "SUSPECT", false, 16, false },
+    { "SURE", true, 0, false },   { "TITLE", false, 20, false },
 };
 
 static enum ql_paint incidents_paint(ql_str state)
@@ -63,8 +63,7 @@ static int incidents_show(struct ql_client *client, struct ql_json root, ql_time
     const struct ql_json list = ql_json_get(root, "incidents");
     struct ql_table table;
     if (ql_json_count(list) == 0) {
-        ql_buf_text(&client->screen, client->options.state != NULL ||
-                                             client->options.since != NULL
+        ql_buf_text(&client->screen, client->options.state != NULL || client->options.since != NULL
                                          ? "No incident of that kind.\n"
                                          : "No incident so far.\n");
         return ql_client_flush(client);

@@ -64,12 +64,15 @@ static void show_field(struct ql_client *client, const char *name, const char *f
 
 static enum ql_paint show_state_paint(ql_str state)
 {
-    static const struct { const char *state; enum ql_paint paint; } rows[] = {
-        { "open", QL_PAINT_RED }, { "acknowledged", QL_PAINT_YELLOW },
-        { "resolved", QL_PAINT_GREEN }, { "closed", QL_PAINT_GREEN },
+    static const struct {
+        const char *state;
+        enum ql_paint paint;
+    } rows[] = {
+        { "open", QL_PAINT_RED },        { "acknowledged", QL_PAINT_YELLOW },
+        { "resolved", QL_PAINT_GREEN },  { "closed", QL_PAINT_GREEN },
         { "succeeded", QL_PAINT_GREEN }, { "awaiting approval", QL_PAINT_YELLOW },
-        { "running", QL_PAINT_CYAN }, { "verifying", QL_PAINT_CYAN },
-        { "failed", QL_PAINT_RED }, { "ineffective", QL_PAINT_RED },
+        { "running", QL_PAINT_CYAN },    { "verifying", QL_PAINT_CYAN },
+        { "failed", QL_PAINT_RED },      { "ineffective", QL_PAINT_RED },
         { "escalated", QL_PAINT_RED },
     };
     for (size_t i = 0; i < QL_COUNT_OF(rows); i++) {
@@ -120,9 +123,10 @@ static void show_head(struct ql_client *client, struct ql_json incident, ql_time
     ql_buf_char(&client->screen, '\n');
     show_field(client, "first seen at", "%.*s", QL_STR_ARG(ql_client_str(incident, "entity")));
     show_times(client, incident, now);
-    show_field(client, "noise", "%.0f in, 1 incident out (signals: %.0f, alerts: %.0f, entities:"
-               " %.0f)", ql_client_number(incident, "raw_count"),
-               ql_client_number(incident, "signal_count"),
+    show_field(client, "noise",
+               "%.0f in, 1 incident out (signals: %.0f, alerts: %.0f, entities:"
+               " %.0f)",
+               ql_client_number(incident, "raw_count"), ql_client_number(incident, "signal_count"),
                ql_client_number(incident, "alert_count"),
                ql_client_number(incident, "entity_count"));
     if (reopened > 0) {
@@ -171,8 +175,9 @@ static uint32_t show_causes(struct ql_client *client, struct ql_json incident)
 /* ---- members, actions, timeline ----------------------------------------------------------- */
 
 static const struct ql_table_column show_member_columns[] = {
-    { "SINCE", false, 0, false },   { "UNTIL", false, 0, false },   { "KIND", false, 0, false },
-    { "ENTITY", false, 12, false }, { "NAME", false, 12, false },   { "WHY IT IS IN", false, 16, false },
+    { "SINCE", false, 0, false }, { "UNTIL", false, 0, false },
+    { "KIND", false, 0, false },  { "ENTITY", false, 12, false },
+    { "NAME", false, 12, false }, { "WHY IT IS IN", false, 16, false },
 };
 
 static void show_member(struct ql_table *table, struct ql_json member, ql_time onset)
@@ -235,8 +240,10 @@ static void show_action(struct ql_client *client, struct ql_json action)
     ql_term_text(&client->term, &client->screen, QL_PAINT_DIM, ql_client_str(action, "command"));
     ql_buf_char(&client->screen, '\n');
     if (ql_json_count(ql_json_get(action, "can")) > 0) {
-        ql_buf_printf(&client->screen, "     let it run with: quell approve %.*s"
-                      "   or not: quell reject %.*s\n", QL_STR_ARG(id), QL_STR_ARG(id));
+        ql_buf_printf(&client->screen,
+                      "     let it run with: quell approve %.*s"
+                      "   or not: quell reject %.*s\n",
+                      QL_STR_ARG(id), QL_STR_ARG(id));
     }
 }
 
@@ -253,8 +260,8 @@ static void show_actions(struct ql_client *client, struct ql_json incident)
 }
 
 static const struct ql_table_column show_event_columns[] = {
-    { "AT", false, 0, false }, { "WHAT", false, 0, false }, { "ENTITY", false, 12, false }, { "BY", false, 0, false },
-    { "", false, 20, false },
+    { "AT", false, 0, false }, { "WHAT", false, 0, false }, { "ENTITY", false, 12, false },
+    { "BY", false, 0, false }, { "", false, 20, false },
 };
 
 static void show_event(struct ql_table *table, struct ql_json event, ql_time onset)
@@ -306,8 +313,10 @@ static int show_fetch(struct ql_client *client, ql_time *ret_now, struct ql_json
     int64_t id = 0;
     const char *word = client->options.words[0];
     if (ql_str_to_i64(ql_str_of(word), &id) != QL_OK || id <= 0) {
-        return ql_cli_fail(client->verb, "'%s' is not the number of an incident: see `quell"
-                           " incidents`", word);
+        return ql_cli_fail(client->verb,
+                           "'%s' is not the number of an incident: see `quell"
+                           " incidents`",
+                           word);
     }
     const int status = client->options.json ? 0 : ql_client_now(client, ret_now);
     if (status != 0) {
@@ -381,7 +390,8 @@ static int why_text(struct ql_client *client, struct ql_json incident)
     const uint32_t count = show_causes(client, incident);
     const double id = ql_client_number(incident, "id");
     if (count > 0) {
-        ql_buf_printf(&client->screen, "\nWas it right? quell feedback %.0f right-cause ENTITY\n", id);
+        ql_buf_printf(&client->screen, "\nWas it right? quell feedback %.0f right-cause ENTITY\n",
+                      id);
     } else {
         ql_term_wrap(&client->term, &client->screen, 2,
                      QL_STR("Nothing stands out clearly enough to name it; the members and the"

@@ -7,9 +7,9 @@
 int ql_cli_signals(int argc, char **argv);
 
 static const struct ql_table_column signals_columns[] = {
-    { "SINCE", true, 0, false },     { "STATE", false, 0, true },  { "ENTITY", false, 16, false },
-    { "METRIC", false, 16, false },  { "KIND", false, 0, false },  { "VALUE", true, 0, false },
-    { "EXPECTED", false, 0, false }, { "ODDS", true, 0, true },    { "INCIDENT", true, 0, true },
+    { "SINCE", true, 0, false },     { "STATE", false, 0, true }, { "ENTITY", false, 16, false },
+    { "METRIC", false, 16, false },  { "KIND", false, 0, false }, { "VALUE", true, 0, false },
+    { "EXPECTED", false, 0, false }, { "ODDS", true, 0, true },   { "INCIDENT", true, 0, true },
     { "WHY", false, 24, true },
 };
 
@@ -19,7 +19,8 @@ static void signals_odds(struct ql_table *table, double surprise)
     if (isnan(surprise)) {
         ql_table_cell(table, QL_PAINT_DIM, "-");
     } else {
-        ql_table_cell(table, surprise >= 6.0 ? QL_PAINT_RED : QL_PAINT_YELLOW, "1:10^%.1f", surprise);
+        ql_table_cell(table, surprise >= 6.0 ? QL_PAINT_RED : QL_PAINT_YELLOW, "1:10^%.1f",
+                      surprise);
     }
 }
 

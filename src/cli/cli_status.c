@@ -92,9 +92,9 @@ static void status_week(struct ql_client *client, struct ql_json stats)
     const double noise = ql_client_number(stats, "noise_reduction");
     ql_buf_char(out, '\n');
     ql_term_text(&client->term, out, QL_PAINT_BOLD, QL_STR("The last seven days"));
-    ql_buf_printf(out, "\n  %-18s %.0f (%.0f resolved), from %.0f signals and alerts\n", "incidents",
-                  ql_client_number(stats, "incidents"), ql_client_number(stats, "resolved"),
-                  ql_client_number(stats, "raw_count"));
+    ql_buf_printf(out, "\n  %-18s %.0f (%.0f resolved), from %.0f signals and alerts\n",
+                  "incidents", ql_client_number(stats, "incidents"),
+                  ql_client_number(stats, "resolved"), ql_client_number(stats, "raw_count"));
     if (!isnan(noise)) {
         ql_buf_printf(out, "  %-18s %.1f%%\n", "noise taken away", noise * 100.0);
     }

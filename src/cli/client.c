@@ -14,8 +14,16 @@ enum { REPLY_BYTES_MAX = 256 << 20, URL_BYTES_MAX = 65536, CONNECT_MS = 3000, TO
 
 /* ---- options -------------------------------------------------------------------------- */
 
-enum { OPTION_URL = 256, OPTION_STATE, OPTION_ENTITY, OPTION_SINCE, OPTION_LIMIT, OPTION_BY,
-       OPTION_NOTE, OPTION_ALL };
+enum {
+    OPTION_URL = 256,
+    OPTION_STATE,
+    OPTION_ENTITY,
+    OPTION_SINCE,
+    OPTION_LIMIT,
+    OPTION_BY,
+    OPTION_NOTE,
+    OPTION_ALL
+};
 
 static const struct option client_all_options[] = {
     { "url", required_argument, NULL, OPTION_URL },
@@ -112,7 +120,8 @@ int ql_client_open(struct ql_client *client, int argc, char **argv, unsigned tak
         return ql_cli_usage(client->verb, false);
     }
     o->url = client_first_of(o->url, getenv("QUELL_URL"), CLIENT_URL);
-    o->by = client_first_of(o->by, getenv("QUELL_USER"), client_first_of(getenv("USER"), NULL, "cli"));
+    o->by =
+        client_first_of(o->by, getenv("QUELL_USER"), client_first_of(getenv("USER"), NULL, "cli"));
     client->curl = curl_easy_init();
     if (client->curl == NULL) {
         return ql_cli_fail(client->verb, "%s", ql_err_text(QL_E_MEMORY));
@@ -145,7 +154,8 @@ static int client_unreachable(const struct ql_client *client, CURLcode code, con
     if (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST) {
         (void)ql_cli_fail(client->verb,
                           "no daemon at %s: start one with `quell serve`, or say where it is with"
-                          " --url or QUELL_URL", url);
+                          " --url or QUELL_URL",
+                          url);
     } else if (code == CURLE_OPERATION_TIMEDOUT) {
         (void)ql_cli_fail(client->verb, "%s did not answer within %d s", url, TOTAL_MS / 1000);
     } else {
@@ -198,7 +208,8 @@ static int client_perform(struct ql_client *client, const char *path, struct ql_
     }
     ql_buf_text(&address, path);
     ql_buf_reset(&client->reply);
-    (void)curl_easy_setopt(client->curl, CURLOPT_URL, ql_buf_check(&address) == QL_OK ? address.at : "");
+    (void)curl_easy_setopt(client->curl, CURLOPT_URL,
+                           ql_buf_check(&address) == QL_OK ? address.at : "");
     (void)curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, why);
     (void)curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, client_take);
     (void)curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, client);

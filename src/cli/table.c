@@ -19,20 +19,20 @@ struct ql_term ql_term_of(FILE *stream)
     if (isatty(fileno(stream)) == 0) {
         return term;
     }
-    term.columns = ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 && size.ws_col >= 20 ? size.ws_col
-                                                                                       : 80;
-    term.colour = (refusal == NULL || refusal[0] == '\0') && kind != NULL &&
-                  strcmp(kind, "dumb") != 0;
+    term.columns =
+        ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 && size.ws_col >= 20 ? size.ws_col : 80;
+    term.colour =
+        (refusal == NULL || refusal[0] == '\0') && kind != NULL && strcmp(kind, "dumb") != 0;
     return term;
 }
 
 static const char *term_code(enum ql_paint paint)
 {
-    static const char *const codes[] = { [QL_PAINT_NONE] = "",        [QL_PAINT_DIM] = "\033[2m",
-                                         [QL_PAINT_BOLD] = "\033[1m", [QL_PAINT_RED] = "\033[31m",
-                                         [QL_PAINT_GREEN] = "\033[32m",
-                                         [QL_PAINT_YELLOW] = "\033[33m",
-                                         [QL_PAINT_CYAN] = "\033[36m" };
+    static const char *const codes[] = {
+        [QL_PAINT_NONE] = "",        [QL_PAINT_DIM] = "\033[2m",    [QL_PAINT_BOLD] = "\033[1m",
+        [QL_PAINT_RED] = "\033[31m", [QL_PAINT_GREEN] = "\033[32m", [QL_PAINT_YELLOW] = "\033[33m",
+        [QL_PAINT_CYAN] = "\033[36m"
+    };
     return codes[paint];
 }
 
@@ -146,9 +146,8 @@ void ql_table_str(struct ql_table *table, enum ql_paint paint, ql_str text)
     }
     const ql_str copy = ql_arena_str(&table->texts, text);
     table->failed = table->failed || (copy.at == NULL && text.bytes > 0);
-    table->cells[table->cell_count++] = (struct ql_table_cell){
-        .text = copy.at != NULL ? copy : QL_STR(""), .paint = paint
-    };
+    table->cells[table->cell_count++] =
+        (struct ql_table_cell){ .text = copy.at != NULL ? copy : QL_STR(""), .paint = paint };
 }
 
 void ql_table_cell(struct ql_table *table, enum ql_paint paint, const char *format, ...)
@@ -315,7 +314,8 @@ static void span_pair(char out[QL_SPAN_TEXT_BYTES], long long big, const char *b
     if (small == 0) {
         (void)snprintf(out, QL_SPAN_TEXT_BYTES, "%lld %s", big, big_unit);
     } else {
-        (void)snprintf(out, QL_SPAN_TEXT_BYTES, "%lld %s %lld %s", big, big_unit, small, small_unit);
+        (void)snprintf(out, QL_SPAN_TEXT_BYTES, "%lld %s %lld %s", big, big_unit, small,
+                       small_unit);
     }
 }
 

@@ -25,7 +25,7 @@ struct ql_term {
     bool colour;
 };
 struct ql_term ql_term_of(FILE *stream);
-/* `text` without control characters, between the codes of `paint` where the terminal has colours. */
+/* `text` without control characters, in the colour of `paint` where there are colours. */
 void ql_term_text(const struct ql_term *term, struct ql_buf *out, enum ql_paint paint, ql_str text);
 /* Words broken over lines that each start with `indent` blanks; ends with a line feed. */
 void ql_term_wrap(const struct ql_term *term, struct ql_buf *out, uint32_t indent, ql_str text);

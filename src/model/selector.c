@@ -102,8 +102,14 @@ static ql_err selector_quoted(struct selector_parser *p, ql_str *ret_range)
 
 static ql_err selector_op(struct selector_parser *p, char *ret_op)
 {
-    static const struct { char text[3]; char op; } ops[] = {
-        { "=~", '~' }, { "!~", '^' }, { "!=", '!' }, { "=", '=' },
+    static const struct {
+        char text[3];
+        char op;
+    } ops[] = {
+        { "=~", '~' },
+        { "!~", '^' },
+        { "!=", '!' },
+        { "=", '=' },
     };
     const ql_str rest = { p->text.at + p->at, p->text.bytes - p->at };
     for (size_t i = 0; i < QL_COUNT_OF(ops); i++) {
@@ -222,12 +228,13 @@ static ql_err selector_compile(struct ql_selector *s, char why[QL_SELECTOR_WHY_B
         }
         int code;
         PCRE2_SIZE at;
-        pcre2_code *pattern = pcre2_compile((PCRE2_SPTR)m->value.at, m->value.bytes, options, &code,
-                                            &at, NULL);
+        pcre2_code *pattern =
+            pcre2_compile((PCRE2_SPTR)m->value.at, m->value.bytes, options, &code, &at, NULL);
         if (pattern == NULL) {
             PCRE2_UCHAR text[120];
             (void)pcre2_get_error_message(code, text, sizeof(text));
-            (void)snprintf(why, QL_SELECTOR_WHY_BYTES, "in the expression of '%.*s', character %zu: %s",
+            (void)snprintf(why, QL_SELECTOR_WHY_BYTES,
+                           "in the expression of '%.*s', character %zu: %s",
                            (int)(m->name.bytes < 40 ? m->name.bytes : 40), m->name.at, at + 1,
                            (const char *)text);
             return QL_E_MALFORMED;

@@ -117,8 +117,8 @@ ql_err ql_audit_open(const char *data_dir, struct ql_audit_log **ret_log)
     err = ql_db_open(path, QL_DB_WRITE, &log->db);
     err = err == QL_OK ? ql_db_run(log->db, "PRAGMA synchronous=FULL") : err;
     err = err == QL_OK ? audit_schema_make(log->db) : err;
-    err = err == QL_OK
-              ? ql_db_prepare_all(log->db, audit_sql, STATEMENT_COUNT, log->statements) : err;
+    err = err == QL_OK ? ql_db_prepare_all(log->db, audit_sql, STATEMENT_COUNT, log->statements)
+                       : err;
     err = err == QL_OK ? audit_head_read(log) : err;
     if (err != QL_OK) {
         ql_audit_close(log);
@@ -160,8 +160,9 @@ static ql_err audit_has(struct ql_audit_log *log, uint64_t sequence, uint32_t po
 static ql_err audit_put(struct ql_audit_log *log, uint64_t sequence, uint32_t position,
                         const struct ql_audit *fields, struct ql_audit_head *head)
 {
-    const struct audit_row row = { .number = head->row_count + 1, .sequence = sequence,
-                                   .position = position, .fields = fields };
+    const struct audit_row row = {
+        .number = head->row_count + 1, .sequence = sequence, .position = position, .fields = fields
+    };
     struct ql_audit_head next = { .row_count = row.number };
     const ql_err err = audit_hash(&log->row, head->hash, &row, next.hash);
     if (err != QL_OK) {
@@ -250,7 +251,7 @@ static ql_err audit_bad(struct ql_audit_report *report, uint64_t row, const char
 struct audit_walk {
     sqlite3_stmt *statement;
     struct ql_buf scratch;
-    struct ql_audit_head head;       /* of the rows walked so far */
+    struct ql_audit_head head; /* of the rows walked so far */
     struct ql_audit_head remembered;
     struct ql_audit_report *report;
 };
@@ -266,8 +267,10 @@ static ql_err audit_walk_row(struct audit_walk *walk)
         .what = ql_column_str(s, 7),
         .detail = ql_column_str(s, 8),
     };
-    const struct audit_row row = { .number = ql_column_u64(s, 0), .sequence = ql_column_u64(s, 1),
-                                   .position = ql_column_u32(s, 2), .fields = &fields };
+    const struct audit_row row = { .number = ql_column_u64(s, 0),
+                                   .sequence = ql_column_u64(s, 1),
+                                   .position = ql_column_u32(s, 2),
+                                   .fields = &fields };
     const uint64_t expected = walk->head.row_count + 1;
     if (row.number != expected) {
         return audit_bad(walk->report, expected, "the row is missing");

@@ -10,20 +10,17 @@ ql_err ql_db_error(int sqlite_code)
     switch (sqlite_code & 0xff) {
     case SQLITE_OK:
     case SQLITE_ROW:
-    case SQLITE_DONE:
-        return QL_OK;
-    case SQLITE_NOMEM:
-        return QL_E_MEMORY;
-    default:
-        return QL_E_IO;
+    case SQLITE_DONE: return QL_OK;
+    case SQLITE_NOMEM: return QL_E_MEMORY;
+    default: return QL_E_IO;
     }
 }
 
 ql_err ql_db_open(const char *path, enum ql_db_mode mode, sqlite3 **ret_db)
 {
     sqlite3 *db = NULL;
-    const int flags = mode == QL_DB_WRITE ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
-                                          : SQLITE_OPEN_READONLY;
+    const int flags =
+        mode == QL_DB_WRITE ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
     const int code = sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL);
     if (code != SQLITE_OK) {
         sqlite3_close(db); /* open hands out a handle even when it fails */
@@ -55,8 +52,8 @@ ql_err ql_db_run(sqlite3 *db, const char *sql)
 
 ql_err ql_db_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret_statement)
 {
-    return ql_db_error(sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, ret_statement,
-                                          NULL));
+    return ql_db_error(
+        sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, ret_statement, NULL));
 }
 
 ql_err ql_db_prepare_all(sqlite3 *db, const char *const *sql, uint32_t count,
@@ -139,8 +136,8 @@ void ql_bind_time(struct ql_bind *bind, ql_time value)
 void ql_bind_text(struct ql_bind *bind, ql_str value)
 {
     const char *at = value.bytes > 0 ? value.at : "";
-    bind_keep(bind, sqlite3_bind_text64(bind->statement, bind->next, at, value.bytes,
-                                        SQLITE_STATIC, SQLITE_UTF8));
+    bind_keep(bind, sqlite3_bind_text64(bind->statement, bind->next, at, value.bytes, SQLITE_STATIC,
+                                        SQLITE_UTF8));
 }
 
 void ql_bind_blob(struct ql_bind *bind, const void *at, size_t bytes)

@@ -173,9 +173,11 @@ ql_err ql_query_totals(struct ql_store_reader *reader, ql_time from, ql_time to,
                                  ? (double)NAN
                                  : 1.0 - (double)totals.incidents / (double)totals.raw_count;
     err = err == QL_OK ? query_tally(reader, QL_QUERY_VERDICTS, from, to, totals.verdicts,
-                                     QL_COUNT_OF(totals.verdicts)) : err;
+                                     QL_COUNT_OF(totals.verdicts))
+                       : err;
     err = err == QL_OK ? query_tally(reader, QL_QUERY_ACTION_STATES, from, to, totals.actions,
-                                     QL_COUNT_OF(totals.actions)) : err;
+                                     QL_COUNT_OF(totals.actions))
+                       : err;
     if (err == QL_OK) {
         *ret_totals = totals;
     }
@@ -185,12 +187,13 @@ ql_err ql_query_totals(struct ql_store_reader *reader, ql_time from, ql_time to,
 /* ---- timeline -------------------------------------------------------------------- */
 
 static const char *const timeline_events[] = {
-    [QL_INC_OPENED] = "opened",     [QL_INC_GREW] = "grew",
-    [QL_INC_ACKED] = "acknowledged", [QL_INC_RESOLVED] = "resolved",
-    [QL_INC_REOPENED] = "reopened", [QL_INC_MERGED] = "merged",
+    [QL_INC_OPENED] = "opened",     [QL_INC_GREW] = "grew",         [QL_INC_ACKED] = "acknowledged",
+    [QL_INC_RESOLVED] = "resolved", [QL_INC_REOPENED] = "reopened", [QL_INC_MERGED] = "merged",
 };
 static const char *const timeline_members[] = {
-    [QL_MEMBER_SIGNAL] = "signal", [QL_MEMBER_ALERT] = "alert", [QL_MEMBER_CHANGE] = "change",
+    [QL_MEMBER_SIGNAL] = "signal",
+    [QL_MEMBER_ALERT] = "alert",
+    [QL_MEMBER_CHANGE] = "change",
 };
 static const char *const timeline_verdicts[] = {
     [QL_VERDICT_NONE] = "no verdict",
@@ -207,14 +210,10 @@ static const char *timeline_kind(enum ql_timeline_source source, int64_t code)
         return index < QL_COUNT_OF(timeline_events) ? timeline_events[index] : "opened";
     case QL_TIMELINE_MEMBER:
         return index < QL_COUNT_OF(timeline_members) ? timeline_members[index] : "signal";
-    case QL_TIMELINE_ENDED:
-        return "ended";
-    case QL_TIMELINE_CAUSE:
-        return "cause";
-    case QL_TIMELINE_ACTION:
-        return "action";
-    case QL_TIMELINE_COMMAND:
-        break;
+    case QL_TIMELINE_ENDED: return "ended";
+    case QL_TIMELINE_CAUSE: return "cause";
+    case QL_TIMELINE_ACTION: return "action";
+    case QL_TIMELINE_COMMAND: break;
     }
     return code / 8 == QL_COMMAND_FEEDBACK ? "feedback" : "note";
 }
@@ -234,7 +233,8 @@ static void timeline_incident(struct ql_buf *out, int64_t event, ql_str title, u
     case QL_INC_ACKED: ql_buf_text(out, "the incident is acknowledged"); break;
     case QL_INC_RESOLVED: ql_buf_text(out, "the incident is resolved"); break;
     case QL_INC_MERGED:
-        ql_buf_printf(out, "the incident is part of incident %llu", (unsigned long long)merged_into);
+        ql_buf_printf(out, "the incident is part of incident %llu",
+                      (unsigned long long)merged_into);
         break;
     default: ql_buf_str(out, title); break;
     }
@@ -245,7 +245,8 @@ static void timeline_text(struct ql_buf *out, enum ql_timeline_source source, in
 {
     if (source == QL_TIMELINE_ACTION) {
         const char *state = code >= 0 && code < QL_ACTION_STATE_COUNT
-                                ? ql_action_state_text((enum ql_action_state)code) : "unknown";
+                                ? ql_action_state_text((enum ql_action_state)code)
+                                : "unknown";
         ql_buf_str(out, text);
         ql_buf_printf(out, " %s", state);
         ql_buf_text(out, detail.bytes > 0 ? ": " : "");
@@ -279,13 +280,14 @@ ql_err ql_query_timeline(struct ql_store_reader *reader, ql_id incident,
         } else {
             timeline_text(&text, source, code, ql_column_str(s, 3), ql_column_str(s, 4));
         }
-        const struct ql_timeline_row row = { .at = ql_column_time(s, 0),
-                                             .kind = timeline_kind(source, code),
-                                             .text = ql_buf_view(&text),
-                                             .by = ql_column_str(s, 5),
-                                             .entity = ql_column_str(s, 6),
-                                             .ref = { source == QL_TIMELINE_INCIDENT
-                                                          ? 0 : ql_column_u64(s, 7) } };
+        const struct ql_timeline_row row = {
+            .at = ql_column_time(s, 0),
+            .kind = timeline_kind(source, code),
+            .text = ql_buf_view(&text),
+            .by = ql_column_str(s, 5),
+            .entity = ql_column_str(s, 6),
+            .ref = { source == QL_TIMELINE_INCIDENT ? 0 : ql_column_u64(s, 7) }
+        };
         if (!fn(context, &row)) {
             break;
         }

@@ -15,18 +15,17 @@ enum { ENTITIES_MAX = 1 << 20 };
 
 /* The lists that have rows here; the rest of the bus is of no interest. Not in it:
  * entities, which are sifted first, and audits, which go to their own file. */
-#define STORE_LISTS                                                                    \
-    (QL_LIST_BIT(edges) | QL_LIST_BIT(incidents) | QL_LIST_BIT(members) |              \
-     QL_LIST_BIT(signals) | QL_LIST_BIT(causes) | QL_LIST_BIT(actions) |               \
-     QL_LIST_BIT(commands) | QL_LIST_BIT(alerts) | QL_LIST_BIT(changes) |              \
-     QL_LIST_BIT(audits))
+#define STORE_LISTS                                                                                \
+    (QL_LIST_BIT(edges) | QL_LIST_BIT(incidents) | QL_LIST_BIT(members) | QL_LIST_BIT(signals) |   \
+     QL_LIST_BIT(causes) | QL_LIST_BIT(actions) | QL_LIST_BIT(commands) | QL_LIST_BIT(alerts) |    \
+     QL_LIST_BIT(changes) | QL_LIST_BIT(audits))
 
 struct ql_store {
     sqlite3 *db;
     sqlite3_stmt *statements[QL_WRITE_COUNT];
     struct ql_audit_log *audit;
     uint64_t applied;
-    uint64_t taken;     /* newest tick that was applied or waits */
+    uint64_t taken; /* newest tick that was applied or waits */
     struct ql_pending pending;
     int64_t expired_day;
     struct ql_map64 seen; /* entity -> when its row was last written, in SEEN_REFRESH */
@@ -48,8 +47,8 @@ static void store_stats(struct ql_store *store, struct ql_stats *stats)
 static ql_err store_meta_read(struct ql_store *store)
 {
     int64_t applied;
-    ql_err err = ql_db_number(store->db, "SELECT value FROM meta WHERE key = 'applied'", 0,
-                              &applied);
+    ql_err err =
+        ql_db_number(store->db, "SELECT value FROM meta WHERE key = 'applied'", 0, &applied);
     if (err == QL_OK) {
         store->applied = (uint64_t)applied;
         store->taken = store->applied;
@@ -66,8 +65,9 @@ static ql_err store_open_files(struct ql_store *store, const char *data_dir)
     err = err == QL_OK ? ql_db_open(path, QL_DB_WRITE, &store->db) : err;
     err = err == QL_OK ? ql_db_run(store->db, "PRAGMA synchronous=NORMAL") : err;
     err = err == QL_OK ? ql_schema_migrate(store->db) : err;
-    err = err == QL_OK ? ql_db_prepare_all(store->db, ql_store_write_sql, QL_WRITE_COUNT,
-                                           store->statements) : err;
+    err = err == QL_OK
+              ? ql_db_prepare_all(store->db, ql_store_write_sql, QL_WRITE_COUNT, store->statements)
+              : err;
     err = err == QL_OK ? store_meta_read(store) : err;
     return err == QL_OK ? ql_audit_open(data_dir, &store->audit) : err;
 }
@@ -243,8 +243,9 @@ static uint32_t store_rows_of(const struct ql_batch *bus)
 static ql_err store_write_tick(struct ql_store *store, uint64_t sequence, ql_time now,
                                const struct ql_batch *bus)
 {
-    const struct ql_store_tick tick = { .db = store->db, .statements = store->statements,
-                                        .sequence = sequence, .now = now };
+    const struct ql_store_tick tick = {
+        .db = store->db, .statements = store->statements, .sequence = sequence, .now = now
+    };
     /* The audit first: killed in between, the tick comes again from the journal, and the
      * audit log knows its rows by (sequence, position). */
     ql_err err = ql_audit_append(store->audit, sequence, bus->audits.at, bus->audits.count);
@@ -309,6 +310,6 @@ ql_err ql_store_sync(struct ql_store *store)
     if (err != QL_OK) {
         return err;
     }
-    return ql_db_error(sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_FULL, &frames,
-                                                 &moved));
+    return ql_db_error(
+        sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_FULL, &frames, &moved));
 }

@@ -1,9 +1,9 @@
 /* store.h - what the engine concluded, kept for people: incidents, signals, actions, audit.
  *
  * state.db (SQLite, WAL) holds the tables; audit.db is append-only with a hash chain and
- * synchronous=FULL (audit.h); store_query.h reads. The engine writes whole ticks in one transaction together with the
- * journal sequence they came from, so a restart that replays the journal applies nothing
- * twice. Readers open their own connections and see whole ticks only.
+ * synchronous=FULL (audit.h); store_query.h reads. The engine writes whole ticks in one
+ * transaction together with the journal sequence they came from, so a restart that replays
+ * the journal applies nothing twice. Readers open their own connections and see whole ticks.
  *
  * Ownership     open/close. Rows given to a callback are borrowed for that call.
  * Threads       apply from one thread; queries from any, each with its own reader.

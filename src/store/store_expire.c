@@ -6,6 +6,7 @@
 /* ?1: things of incidents, ?2: signals and alerts that no incident names. Incidents go
  * last, because the others look them up. Open incidents stay whatever their age. */
 #define OLD_INCIDENTS "(SELECT id FROM incidents WHERE state = 2 AND resolved < ?1)"
+/* clang-format off: statements, laid out by clause */
 static const char *const expire_sql[] = {
     "DELETE FROM action_events WHERE action IN (SELECT id FROM actions WHERE incident IN"
     " " OLD_INCIDENTS ")",
@@ -23,8 +24,10 @@ static const char *const expire_sql[] = {
     "DELETE FROM alerts WHERE updated < ?2 AND firing = 0 AND NOT EXISTS"
     " (SELECT 1 FROM members WHERE kind = 1 AND members.id = alerts.id)",
 };
+/* clang-format on */
 _Static_assert(QL_INCIDENT_RESOLVED == 2 && QL_EDGE_CONFIG == 1 && QL_MEMBER_SIGNAL == 0 &&
-                   QL_MEMBER_ALERT == 1, "numbers in expire_sql");
+                   QL_MEMBER_ALERT == 1,
+               "numbers in expire_sql");
 
 static ql_err expire_run(sqlite3 *db, const char *sql, int64_t keep_ns, int64_t loose_ns)
 {

@@ -5,20 +5,21 @@
 
 /* PENDING_<list>(T): its texts. */
 #define PENDING_edges(T)
-#define PENDING_entities(T) T(name)
-#define PENDING_alerts(T) T(name) T(labels) T(annotations) T(severity)
-#define PENDING_changes(T) T(kind) T(summary) T(source) T(link)
-#define PENDING_signals(T) T(metric) T(labels) T(why)
+#define PENDING_entities(T)  T(name)
+#define PENDING_alerts(T)    T(name) T(labels) T(annotations) T(severity)
+#define PENDING_changes(T)   T(kind) T(summary) T(source) T(link)
+#define PENDING_signals(T)   T(metric) T(labels) T(why)
 #define PENDING_incidents(T) T(title) T(by)
-#define PENDING_members(T) T(name) T(labels) T(why)
-#define PENDING_causes(T) T(metric) T(evidence)
-#define PENDING_actions(T) T(runbook) T(step) T(command) T(reason) T(by)
-#define PENDING_commands(T) T(entity) T(by) T(note)
-#define PENDING_audits(T) T(actor) T(what) T(detail)
-#define PENDING_MAP(X)                                                                 \
-    X(edges, edge) X(entities, entity) X(alerts, alert) X(changes, change)             \
-    X(signals, signal) X(incidents, incident) X(members, member) X(causes, cause)      \
-    X(actions, action) X(commands, command) X(audits, audit)
+#define PENDING_members(T)   T(name) T(labels) T(why)
+#define PENDING_causes(T)    T(metric) T(evidence)
+#define PENDING_actions(T)   T(runbook) T(step) T(command) T(reason) T(by)
+#define PENDING_commands(T)  T(entity) T(by) T(note)
+#define PENDING_audits(T)    T(actor) T(what) T(detail)
+#define PENDING_MAP(X)                                                                             \
+    X(edges, edge)                                                                                 \
+    X(entities, entity) X(alerts, alert) X(changes, change) X(signals, signal)                     \
+        X(incidents, incident) X(members, member) X(causes, cause) X(actions, action)              \
+            X(commands, command) X(audits, audit)
 
 static bool pending_text(struct ql_batch *to, ql_str *text)
 {
@@ -33,14 +34,14 @@ static bool pending_copy(struct ql_batch *to, const struct ql_batch *from)
 {
     bool good = true;
 #define T(field) good = good && pending_text(to, &copy->field);
-#define X(list, one)                                                                   \
-    for (uint32_t i = 0; i < from->list.count && good; i++) {                          \
-        __typeof__(from->list.at) copy = ql_batch_add_##one(to);                       \
-        good = copy != NULL;                                                           \
-        if (good) {                                                                    \
-            *copy = from->list.at[i];                                                  \
-            PENDING_##list(T)                                                          \
-        }                                                                              \
+#define X(list, one)                                                                               \
+    for (uint32_t i = 0; i < from->list.count && good; i++) {                                      \
+        __typeof__(from->list.at) copy = ql_batch_add_##one(to);                                   \
+        good = copy != NULL;                                                                       \
+        if (good) {                                                                                \
+            *copy = from->list.at[i];                                                              \
+            PENDING_##list(T)                                                                      \
+        }                                                                                          \
     }
     PENDING_MAP(X)
 #undef X

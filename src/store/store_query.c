@@ -16,8 +16,9 @@ ql_err ql_store_reader_open(const char *data_dir, struct ql_store_reader **ret_r
     }
     err = ql_db_open(path, QL_DB_READ, &reader->db);
     err = err == QL_OK ? ql_schema_check(reader->db) : err;
-    err = err == QL_OK ? ql_db_prepare_all(reader->db, ql_query_sql, QL_QUERY_COUNT,
-                                           reader->statements) : err;
+    err = err == QL_OK
+              ? ql_db_prepare_all(reader->db, ql_query_sql, QL_QUERY_COUNT, reader->statements)
+              : err;
     if (err != QL_OK) {
         ql_store_reader_close(reader);
         return err;

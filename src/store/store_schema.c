@@ -7,6 +7,7 @@
  * `entities` (0: unknown). Enumerations are the numbers of model/record.h. Labels are
  * canonical blocks (model/labels.h), series ids 16 bytes. `sequence` is the journal's,
  * `position` the place within its tick: together they name a record for ever. */
+/* clang-format off: statements, laid out by clause */
 static const char *const schema_step_1[] = {
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     "CREATE TABLE entities(id INTEGER PRIMARY KEY, name TEXT NOT NULL,"
@@ -74,6 +75,7 @@ static const char *const schema_step_1[] = {
     "CREATE INDEX commands_incident ON commands(incident, at);",
     NULL,
 };
+/* clang-format on */
 
 static const char *const *const schema_steps[] = { schema_step_1 };
 const uint32_t ql_schema_version = QL_COUNT_OF(schema_steps);

@@ -3,11 +3,12 @@
 
 /* Whether a new judgement of a signal tells more than the one that is kept: it surprises
  * more, or as much (surprise has a ceiling) and lies further out for the width of its band. */
-#define WORSE                                                                          \
-    "(excluded.surprise > ifnull(surprise, -1) OR (excluded.surprise = surprise AND"   \
-    " abs(excluded.value - excluded.expected) * (upper - lower) >"                     \
+#define WORSE                                                                                      \
+    "(excluded.surprise > ifnull(surprise, -1) OR (excluded.surprise = surprise AND"               \
+    " abs(excluded.value - excluded.expected) * (upper - lower) >"                                 \
     " abs(value - expected) * (excluded.upper - excluded.lower)))"
 
+/* clang-format off: statements, laid out by clause */
 const char *const ql_store_write_sql[QL_WRITE_COUNT] = {
     [QL_WRITE_ENTITY] =
         "INSERT INTO entities(id, name, first_seen, last_seen) VALUES(?1, ?2, ?3, ?3)"
@@ -101,6 +102,7 @@ const char *const ql_store_write_sql[QL_WRITE_COUNT] = {
         " entity, by_whom, note, at) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [QL_WRITE_META] = "INSERT OR REPLACE INTO meta(key, value) VALUES(?, ?)",
 };
+/* clang-format on */
 _Static_assert(QL_INC_ACKED == 2 && QL_INC_REOPENED == 4, "numbers in QL_WRITE_INCIDENT");
 
 static struct ql_bind write_start(const struct ql_store_tick *tick, enum ql_store_write which)
