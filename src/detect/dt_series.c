@@ -32,10 +32,12 @@ const struct ql_dt_params ql_dt_params_default = {
     .envelope_winsor = 6.0f,
     .level_floor_ratio = 0.005f,
     .quantum_floor_ratio = 0.5f,
+    .quantum_first_ratio = 0.1f,
     .winsor = 6.0f,
     .memory_clip = 1e9f,
     .recover_count = 5,
-    .hold_ratio = 0.1f,
+    .hold_ratio = 0.05f,
+    .tail_hold_ratio = 0.02f,
     .odd = 10.0f,
     .expert_cap = 4.0f,
     .top_extra = 2.0f,
@@ -45,17 +47,20 @@ const struct ql_dt_params ql_dt_params_default = {
     .warm_count = 64,
     .season_warm_count = 192,
     .accept_count = 30,
-    .accept_s = 3600.0f,
+    .accept_s = 14400.0f,
 };
 
 #define BAND_SURPRISE 3.0f   /* the band holds all but one in a thousand points */
 #define BAND_EVIDENCE 3.0f
+#define MOVES_KNOWN 3u       /* moves of a constant before its step is known to be usual */
+#define FIRST_MOVE_SUM 8.0f  /* most that the first one counts */
 #define SERIES_FAR 1e18f        /* largest distance from the origin that is told apart */
 #define SERIES_LEAST 1e-12f
 #define SERIES_FLAT_LEAST 0.5f  /* QL_DT_FLAT is a ratio up to 50 */
 #define SERIES_NOVEL_LEAST 0.05f /* QL_DT_NOVEL is in units of the range */
 #define SEASON_ERROR_RATIO 0.01f
 #define EVIDENCE_LEAST 0.5f
+#define TAIL_RATE 0.05f    /* weight of the newest excess in its mean */
 #define CLAIM_MORE 1.5f   /* decades that a young series may claim beyond one in its age */
 #define CLAIM_BEYOND 0.5f /* what is beyond that counts by this much */
 #define SERIES_GAP_STEPS 10.0f
@@ -226,8 +231,8 @@ static void series_score(struct ql_dt_series *s, const struct ql_dt_params *p,
 {
     const struct ql_dt_pools *asked = commons_asked(c);
     const bool odd = s->evidence > p->odd;
-    const float gain = odd ? now->gain * p->hold_ratio : now->gain;
-    const float rate = larger(0.05f * (odd ? p->hold_ratio : 1.0f), 0.0f);
+    const float speed = odd ? p->tail_hold_ratio : 1.0f;
+    const float gain = speed * now->gain, rate = speed * TAIL_RATE;
     /* A young series may not claim more than its age: one in n, a little more. */
     const float claim = CLAIM_MORE + ql_log10f((float)s->count);
     float best = -1.0f;
@@ -336,10 +341,23 @@ static void series_band(const struct ql_dt_series *s, const struct series_now *n
     }
 }
 
+/* Least spread believed in. A value that moves by whole steps (a count, a rate of few
+ * events) is not odd for making one; but a constant's first few moves say nothing yet of
+ * what is usual. */
 static float series_least(const struct ql_dt_series *s, const struct ql_dt_params *p)
 {
+    const float steps = s->moves < MOVES_KNOWN ? p->quantum_first_ratio : p->quantum_floor_ratio;
     return larger(p->level_floor_ratio * absolute((float)s->origin + s->slow),
-                  p->quantum_floor_ratio * s->quantum) + SERIES_LEAST;
+                  steps * s->quantum) + SERIES_LEAST;
+}
+
+static void series_move(struct ql_dt_series *s, float y)
+{
+    const float step = absolute(y - s->last);
+    if (step > 0.0f) {
+        s->quantum = s->quantum > 0.0f ? smaller(s->quantum, step) : step;
+        s->moves = (uint8_t)(s->moves + (s->moves < UINT8_MAX));
+    }
 }
 
 void ql_dt_series_expect(const struct ql_dt_series *s, const struct ql_dt_params *p,
@@ -362,18 +380,21 @@ static void series_gap(struct ql_dt_series *s, const struct ql_dt_input *in)
     }
 }
 
+/* About the edge of the band of an expert (BAND_SURPRISE), without a logarithm. */
+static float series_edge(const struct ql_dt_series *s, const struct series_now *now, uint32_t e)
+{
+    return s->tails.quantile[e] + 2.0f * larger(s->tails.mean[e], now->leasts[e]);
+}
+
 /* Whether this value by itself is ordinary: the averages need long to forget. */
 static bool series_calm(const struct ql_dt_series *s, const struct series_now *now)
 {
     const float *r = now->residuals;
-    const struct ql_tails *t = &s->tails;
-    if (r[QL_DT_SPIKE] > t->quantile[QL_DT_SPIKE] + 2.0f * t->mean[QL_DT_SPIKE] ||
-        r[QL_DT_RANGE] > t->quantile[QL_DT_RANGE] + 2.0f * t->mean[QL_DT_RANGE] ||
-        r[QL_DT_FLAT] > t->quantile[QL_DT_FLAT] || r[QL_DT_NOVEL] > 0.0f) {
-        return false;
-    }
-    const float off = absolute(now->y - now->usual);
-    return off <= 2.0f * (t->quantile[QL_DT_SEASON] + 2.0f * t->mean[QL_DT_SEASON]);
+    return r[QL_DT_SPIKE] <= series_edge(s, now, QL_DT_SPIKE) &&
+           r[QL_DT_RANGE] <= series_edge(s, now, QL_DT_RANGE) &&
+           r[QL_DT_FLAT] <= series_edge(s, now, QL_DT_FLAT) &&
+           r[QL_DT_NOVEL] <= series_edge(s, now, QL_DT_NOVEL) &&
+           absolute(now->y - now->usual) <= 2.0f * series_edge(s, now, QL_DT_SEASON);
 }
 
 /* Back to normal: what the averages still hold of the anomaly is dropped. */
@@ -473,6 +494,9 @@ static void series_judge(struct ql_dt_series *s, const struct ql_dt_params *p,
                          const struct ql_dt_input *in, struct ql_dt_verdict *v)
 {
     series_score(s, p, commons, now, v);
+    if (s->moves == 0) {
+        v->sum = smaller(v->sum, FIRST_MOVE_SUM); /* once is not yet anything */
+    }
     if (s->skip > 0) {
         s->skip--;
         v->sum = 0.0f;
@@ -523,10 +547,7 @@ void ql_dt_series_step(struct ql_dt_series *s, const struct ql_dt_params *p,
         ql_dt_slab_learn(commons->slab, slot, now.y,
                          speed * p->season_day_ratio / larger(per_slot, 1.0f));
     }
-    const float step = absolute(now.y - s->last);
-    if (step > 0.0f && (s->quantum <= 0.0f || step < s->quantum)) {
-        s->quantum = step;
-    }
+    series_move(s, now.y);
     s->last = now.y;
     s->last_ns = in->at_ns;
     s->count = s->count < UINT32_MAX ? s->count + 1 : UINT32_MAX;

@@ -45,9 +45,11 @@ struct ql_dt_params {
     float envelope_winsor;            /* spreads: most that one point may widen it */
     float level_floor_ratio;          /* spread never below this share of the level */
     float quantum_floor_ratio;        /* nor below this share of the least step seen */
+    float quantum_first_ratio;        /* the same while hardly a step was seen */
     float winsor;                     /* spreads: most a point may pull the levels */
     float memory_clip;                /* spreads: most that the averaging experts see */
     float hold_ratio;                 /* learning speed while the series is odd */
+    float tail_hold_ratio;            /* the same of the tails */
     float odd;                        /* evidence above which it is */
     float expert_cap;                 /* surprise counted at most, of one expert */
     float top_extra;                  /* how much the strangest expert counts beyond that */
@@ -100,6 +102,7 @@ struct ql_dt_series {
     uint8_t skip;              /* points not to score, after a gap */
     uint8_t flags;             /* QL_DT_* of detect */
     uint8_t kind;              /* of the open signal */
+    uint8_t moves;             /* times that the value changed, saturating */
     uint8_t season_warm;       /* points until the seasonal lanes are settled */
     struct ql_tails tails;
 };
