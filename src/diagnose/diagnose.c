@@ -10,6 +10,7 @@
 
 #define ARENA_BYTES_MAX ((size_t)256 << 20)
 #define GREW_AFTER QL_S(15)
+#define RECOVERY_PEAK_MIN 3u
 #define ONSET_BEFORE_OPENED_MAX QL_MIN(30) /* an alert may have fired for days */
 
 /* ---- incidents ---- */
@@ -59,6 +60,23 @@ static void incident_take(struct ql_diagnose *di, const struct ql_incident *told
     in->member_count = count;
 }
 
+static void member_count(struct di_incident *in, const struct ql_member *member)
+{
+    if (member->ended.ns == QL_TIME_NONE.ns) {
+        in->lasting++;
+    } else if (in->lasting > 0) {
+        in->lasting--;
+    }
+    in->lasting_peak = in->lasting > in->lasting_peak ? in->lasting : in->lasting_peak;
+}
+
+/* Once most of what was odd has ended, the newest values are those of the recovery: the
+ * ranking of the fault stands as it was last told. */
+static bool incident_recovers(const struct di_incident *in)
+{
+    return in->lasting_peak >= RECOVERY_PEAK_MIN && in->lasting * 2 <= in->lasting_peak;
+}
+
 /* One row for each entity and kind: the first of its members stands for all. */
 static void member_take(struct ql_diagnose *di, const struct ql_member *member)
 {
@@ -68,6 +86,7 @@ static void member_take(struct ql_diagnose *di, const struct ql_member *member)
     if (in == NULL || member->kind == QL_MEMBER_CHANGE || member->entity.v == 0) {
         return;
     }
+    member_count(in, member);
     for (uint32_t i = 0; i < DI_MEMBER_ENTITIES_MAX; i++) {
         struct di_member *row = &in->members[i];
         if (row->entity.v == member->entity.v && row->is_alert == is_alert) {
@@ -113,7 +132,9 @@ static void di_push(void *stage, ql_time now, struct ql_batch *bus)
         struct di_incident *in = &di->incidents[i];
         if (in->id.v != 0 && in->waits) {
             in->waits = 0;
-            ql_di_answer(di, in, now, bus);
+            if (!incident_recovers(in)) {
+                ql_di_answer(di, in, now, bus);
+            }
         }
     }
 }
@@ -125,6 +146,9 @@ static bool ask_is_due(const struct di_incident *in, ql_time now)
     static const int64_t again_s[] = { 30, 120, 300, 600 };
     if (in->asked.ns == QL_TIME_NONE.ns) {
         return true;
+    }
+    if (incident_recovers(in)) {
+        return false;
     }
     const uint32_t last = QL_COUNT_OF(again_s) - 1;
     const uint32_t at = in->ask_count - 1 < last ? in->ask_count - 1 : last;
@@ -233,7 +257,7 @@ const struct ql_stage_type ql_diagnose_stage = {
     .reads = QL_LIST_BIT(incidents) | QL_LIST_BIT(members) | QL_LIST_BIT(windows) |
              QL_LIST_BIT(signals) | QL_LIST_BIT(changes) | QL_LIST_BIT(edges),
     .writes = QL_LIST_BIT(window_requests) | QL_LIST_BIT(causes),
-    .state_version = 1,
+    .state_version = 2,
     .open = di_open,
     .close = di_close,
     .push = di_push,

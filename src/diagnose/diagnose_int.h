@@ -23,6 +23,7 @@ struct di_incident {
     ql_id id;                      /* 0: free */
     ql_time onset, asked;          /* asked: QL_TIME_NONE until then */
     uint32_t ask_count, member_count;
+    uint32_t lasting, lasting_peak; /* members that last now; the most there were at once */
     uint8_t grew, waits;           /* new members since asked; windows are on their way */
     uint64_t told_hash;            /* of the list as last written; 0: none yet */
     double told_confidence;

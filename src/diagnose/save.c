@@ -32,6 +32,8 @@ static void incident_put(struct ql_buf *out, const struct di_incident *in)
     (void)ql_buf_i64(out, in->asked.ns);
     (void)ql_buf_u32(out, in->ask_count);
     (void)ql_buf_u32(out, in->member_count);
+    (void)ql_buf_u32(out, in->lasting);
+    (void)ql_buf_u32(out, in->lasting_peak);
     (void)ql_buf_u8(out, in->grew);
     (void)ql_buf_u8(out, in->waits);
     (void)ql_buf_u64(out, in->told_hash);
@@ -49,6 +51,8 @@ static void incident_get(struct ql_reader *in, struct di_incident *to)
     to->asked.ns = ql_reader_i64(in);
     to->ask_count = ql_reader_u32(in);
     to->member_count = ql_reader_u32(in);
+    to->lasting = ql_reader_u32(in);
+    to->lasting_peak = ql_reader_u32(in);
     to->grew = ql_reader_u8(in);
     to->waits = ql_reader_u8(in);
     to->told_hash = ql_reader_u64(in);
