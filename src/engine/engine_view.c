@@ -335,7 +335,7 @@ static ql_err view_status(void *host, struct ql_buf *out)
                     ql_stats_sum(engine->stats, "ql_records_accepted_total", ""));
     ql_json_out_i64(&json, "dropped", ql_stats_sum(engine->stats, "ql_records_dropped_total", ""));
     ql_json_out_i64(&json, "signals_opened",
-                    ql_stats_sum(engine->stats, "ql_signals_opened_total", ""));
+                    ql_stats_sum(engine->stats, "ql_detect_signals_total", "phase=\"open\""));
     ql_json_out_u64(&json, "journal_bytes", ql_sequencer_journal_bytes(engine->sequencer));
     ql_json_out_u64(&json, "rss_bytes", rss);
     if (series > 0) {
