@@ -335,8 +335,7 @@ static void world_step(struct world *w, bool restart)
     }
 }
 
-/* `restart_every` 0: never. The story does not depend on it. */
-static void world_play(struct world *w, uint64_t seed, uint32_t restart_every)
+static void world_play_open(struct world *w, uint64_t seed)
 {
     char yaml[1024];
     memset(w, 0, sizeof(*w));
@@ -348,6 +347,12 @@ static void world_play(struct world *w, uint64_t seed, uint32_t restart_every)
         (void)rig_entity(&w->rig, world_entities[i]);
         w->watch[i].succeeded = INT64_MIN;
     }
+}
+
+/* `restart_every` 0: never. The story does not depend on it. */
+static void world_play(struct world *w, uint64_t seed, uint32_t restart_every)
+{
+    world_play_open(w, seed);
     for (uint32_t step = 0; step < WORLD_STEPS; step++) {
         world_step(w, restart_every > 0 && step % restart_every == 0);
     }
@@ -381,8 +386,45 @@ static void the_brakes_hold_in_every_order(void **state)
     free(w);
 }
 
+/* A checkpoint is a file: whatever is in it, load says so or takes it, and never crashes. */
+static void damaged_checkpoints_are_told(void **state)
+{
+    (void)state;
+    struct world *w = calloc(1, sizeof(*w));
+    struct ql_buf saved;
+    struct ql_rng rng;
+    assert_non_null(w);
+    ql_buf_init(&saved, (size_t)16 << 20);
+    world_play_open(w, 3);
+    for (uint32_t step = 0; step < 120; step++) {
+        world_step(w, false);
+    }
+    assert_int_equal(ql_act_stage.save(w->rig.stage, &saved), QL_OK);
+    ql_rng_init(&rng, 3, "damage");
+    for (uint32_t i = 0; i < 400; i++) {
+        ql_act_stage.close(w->rig.stage);
+        rig_open_stage(&w->rig);
+        const size_t at = (size_t)ql_rng_below(&rng, saved.bytes);
+        const char kept = saved.at[at];
+        const bool cut = i % 2 == 0;
+        saved.at[at] = cut ? kept : (char)(kept ^ (1 << ql_rng_below(&rng, 8)));
+        struct ql_reader in = ql_reader_of((ql_str){ saved.at, cut ? at : saved.bytes });
+        const ql_err err = ql_act_stage.load(w->rig.stage, 1, &in);
+        assert_true(err == QL_E_MALFORMED || (err == QL_OK && !cut));
+        saved.at[at] = kept;
+    }
+    struct ql_reader in = ql_reader_of(ql_buf_view(&saved));
+    assert_int_equal(ql_act_stage.load(w->rig.stage, 2, &in), QL_E_VERSION);
+    rig_close(&w->rig);
+    ql_buf_fini(&saved);
+    free(w);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(the_brakes_hold_in_every_order) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_brakes_hold_in_every_order),
+        cmocka_unit_test(damaged_checkpoints_are_told),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

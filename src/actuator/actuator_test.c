@@ -260,6 +260,24 @@ static void a_killed_actuator_comes_back_and_its_runs_failed(void **state)
     rig_close(rig);
 }
 
+/* Its folder is gone: each new process ends at once, and nobody waits for ever. */
+static void an_actuator_that_cannot_live_fails_what_waits(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_open();
+    struct ql_actuator *fine = rig->actuator;
+    const struct ql_actuator_env env = { .data_dir = "/nonexistent/quell", .outcome = rig_outcome,
+                                         .context = rig };
+    assert_int_equal(ql_actuator_spawn(&env, &rig->actuator), QL_OK);
+    assert_int_equal(rig_send(rig, 1, "/bin/true", QL_S(10)), QL_OK);
+    const struct seen *seen = rig_wait(rig, 1);
+    assert_int_equal(seen->exit_code, 125);
+    assert_string_equal(seen->output, "the actuator died and cannot be started");
+    ql_actuator_stop(rig->actuator);
+    rig->actuator = fine;
+    rig_close(rig);
+}
+
 static void no_more_than_eight_run_at_once_and_all_are_told(void **state)
 {
     (void)state;
@@ -307,6 +325,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_flood_is_cut_in_the_middle),
         cmocka_unit_test(an_id_runs_once_for_ever),
         cmocka_unit_test(a_killed_actuator_comes_back_and_its_runs_failed),
+        cmocka_unit_test(an_actuator_that_cannot_live_fails_what_waits),
         cmocka_unit_test(no_more_than_eight_run_at_once_and_all_are_told),
         cmocka_unit_test(stop_ends_what_runs_and_tells),
     };
