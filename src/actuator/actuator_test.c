@@ -60,7 +60,7 @@ static struct rig *rig_open(void)
 {
     struct rig *rig = calloc(1, sizeof(*rig));
     assert_non_null(rig);
-    (void)strcpy(rig->dir, "/tmp/quell-actuator-XXXXXX");
+    (void)snprintf(rig->dir, sizeof(rig->dir), "/tmp/quell-actuator-XXXXXX");
     assert_non_null(mkdtemp(rig->dir));
     (void)pthread_mutex_init(&rig->lock, NULL);
     (void)pthread_cond_init(&rig->arrived, NULL);
@@ -153,7 +153,7 @@ static void a_timeout_ends_the_whole_group(void **state)
     const struct seen *seen = rig_wait(rig, 1);
     assert_true(seen->timed_out);
     assert_int_equal(seen->exit_code, 128 + SIGTERM);
-    const int pid = atoi(seen->output);
+    const int pid = (int)strtol(seen->output, NULL, 10);
     assert_true(pid > 1);
     for (int i = 0; i < 1000 && kill(pid, 0) == 0; i++) {
         (void)usleep(5000); /* until init has buried it */
@@ -242,7 +242,7 @@ static void a_killed_actuator_comes_back_and_its_runs_failed(void **state)
         (void)!ql_file_read(path, &text);
         (void)usleep(5000);
     }
-    const int orphan = atoi(text.at);
+    const int orphan = (int)strtol(text.at, NULL, 10);
     assert_true(orphan > 1);
     const int pid = ql_actuator_pid(rig->actuator);
     assert_int_equal(kill(pid, SIGKILL), 0);
@@ -293,7 +293,7 @@ static void no_more_than_eight_run_at_once_and_all_are_told(void **state)
     for (uint32_t i = 1; i <= 24; i++) {
         const struct seen *seen = rig_wait(rig, i);
         assert_int_equal(seen->exit_code, 0);
-        assert_true(atoi(seen->output) <= (int)QL_ACTUATOR_RUNNING_MAX);
+        assert_true((int)strtol(seen->output, NULL, 10) <= (int)QL_ACTUATOR_RUNNING_MAX);
     }
     rig_close(rig);
 }

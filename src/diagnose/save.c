@@ -1,4 +1,5 @@
 /* The checkpoint of the stage: incidents that are followed, changes, learnt priors. */
+#include "diagnose/diagnose.h"
 #include "diagnose/diagnose_int.h"
 
 static void member_put(struct ql_buf *out, const struct di_member *m)
@@ -110,7 +111,7 @@ static void model_get(struct ql_reader *in, struct ql_model_set *model)
 ql_err ql_di_load(void *stage, uint32_t version, struct ql_reader *in)
 {
     struct ql_diagnose *di = stage;
-    if (version != 1) {
+    if (version != ql_diagnose_stage.state_version) {
         return QL_E_VERSION;
     }
     for (uint32_t i = 0; i < DI_INCIDENTS_MAX && !in->failed; i++) {
