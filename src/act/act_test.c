@@ -346,7 +346,30 @@ static void a_failed_step_ends_the_run_and_two_stop_it(void **state)
     (void)rig_step(&rig, 1, "escalated");
     rig_restart(&rig);
     rig_command(&rig, QL_COMMAND_APPROVE, stopped);
-    (void)rig_step(&rig, 1, "proposed,running!"); /* until a person says otherwise */
+    /* Until a person says otherwise; then both incidents ask, and one has it. */
+    (void)rig_step(&rig, 1, "proposed,running!,refused");
+    rig_close(&rig);
+}
+
+/* The stop outlives its incident, and so does the way to lift it. */
+static void a_stop_can_be_lifted_after_its_incident(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open_one(&rig, "auto", "auto", false);
+    rig_trouble(&rig, 1, 100);
+    ql_id id = rig_step(&rig, 1, "proposed,running!");
+    rig_outcome(&rig, id, 1);
+    (void)rig_step(&rig, 1, "failed,refused");
+    id = rig_step(&rig, 60, "proposed,running!");
+    rig_outcome(&rig, id, 1);
+    const ql_id stopped = rig_step(&rig, 1, "failed,escalated");
+    rig_incident(&rig, 1, QL_INC_RESOLVED, "service/checkout");
+    (void)rig_step(&rig, 4000, "");
+    rig_command(&rig, QL_COMMAND_APPROVE, stopped);
+    (void)rig_step(&rig, 1, "");
+    rig_trouble(&rig, 2, 200);
+    (void)rig_step(&rig, 1, "proposed,running!");
     rig_close(&rig);
 }
 
@@ -512,6 +535,7 @@ int main(void)
         cmocka_unit_test(one_run_holds_an_entity),
         cmocka_unit_test(runs_of_an_hour_are_limited),
         cmocka_unit_test(a_failed_step_ends_the_run_and_two_stop_it),
+        cmocka_unit_test(a_stop_can_be_lifted_after_its_incident),
         cmocka_unit_test(no_word_from_a_step_is_a_failure_that_is_not_retried),
         cmocka_unit_test(missing_data_is_not_recovery),
         cmocka_unit_test(data_that_comes_back_calm_is_recovery),

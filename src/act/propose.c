@@ -82,6 +82,7 @@ static void propose_refuse(struct ql_act *act, struct ac_case *c, struct ac_ledg
     ql_ac_tell_step(act, draft, 0, &(struct ac_tell){ draft->state, why, QL_STR("engine"), false });
     if (stops) {
         ledger->stopped = 1;
+        ledger->escalated = id;
         c->escalated = id;
         c->escalated_ledger = ql_ac_ledger_row(act, ledger) + 1;
         ql_ac_case_done(c, ledger->key);

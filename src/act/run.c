@@ -66,7 +66,8 @@ static void run_stop(struct ql_act *act, struct ac_run *run, struct ac_case *c,
     ledger->stopped = 1;
     run->state = ql_ac_move(run->state, AC_STOP);
     run_tell(act, run, step, ql_str_of(text), QL_STR("engine"));
-    c->escalated = ql_ac_run_id(run, step);
+    ledger->escalated = ql_ac_run_id(run, step);
+    c->escalated = ledger->escalated;
     c->escalated_ledger = run->ledger;
     ql_ac_case_done(c, ledger->key);
 }
@@ -262,31 +263,60 @@ static void run_approve(struct ql_act *act, struct ac_run *run, ql_str by)
     ql_buf_fini(&why);
 }
 
-/* A person lets a stopped runbook try again on its entity. */
-static bool run_lift(struct ql_act *act, ql_id action, ql_str by)
+/* The ledger that this action stopped: as its incident remembers it, or, when that is over,
+ * as the newest that it stopped. */
+static struct ac_ledger *run_stopped_by(struct ql_act *act, ql_id action)
+{
+    for (uint32_t i = 0; i < QL_ACT_CASES_MAX; i++) {
+        const struct ac_case *c = &act->cases[i];
+        if (c->used && c->escalated.v == action.v) {
+            return &act->ledgers[c->escalated_ledger - 1];
+        }
+    }
+    for (uint32_t i = 0; i < AC_LEDGERS_MAX; i++) {
+        if (act->ledgers[i].used && act->ledgers[i].escalated.v == action.v) {
+            return &act->ledgers[i];
+        }
+    }
+    return NULL;
+}
+
+/* Incidents that wait at the stopped runbook may ask again: a person looked just now. */
+static void run_reopen_cases(struct ql_act *act, const struct ac_ledger *ledger)
 {
     for (uint32_t i = 0; i < QL_ACT_CASES_MAX; i++) {
         struct ac_case *c = &act->cases[i];
-        if (!c->used || c->escalated.v != action.v || action.v == 0) {
+        if (!c->used || c->escalated.v == 0 ||
+            c->escalated_ledger != ql_ac_ledger_row(act, ledger) + 1) {
             continue;
         }
-        struct ac_ledger *ledger = &act->ledgers[c->escalated_ledger - 1];
-        ledger->stopped = 0;
-        ledger->strikes = 0;
-        ledger->ended = QL_TIME_NONE;
-        ledger->succeeded = QL_TIME_NONE;
         c->escalated = (ql_id){ 0 };
         c->told = (ql_id){ 0 };
         c->pending = c->active;
-        c->evidence_at = act->now; /* the person looked */
+        c->evidence_at = act->now;
         for (uint32_t k = 0; k < AC_DONE_MAX; k++) {
             c->done[k] = c->done[k] == ledger->key ? 0 : c->done[k];
         }
-        ql_ac_tell_audit(act, c->incident, action, by, "stop lifted",
-                         QL_STR("the runbook may try again on this entity"));
-        return true;
     }
-    return false;
+}
+
+/* A person lets a stopped runbook try again on its entity. */
+static bool run_lift(struct ql_act *act, const struct ql_command *command, ql_str by)
+{
+    struct ac_ledger *ledger =
+        command->action.v == 0 ? NULL : run_stopped_by(act, command->action);
+    if (ledger == NULL || !ledger->stopped) {
+        return false;
+    }
+    ledger->stopped = 0;
+    ledger->strikes = 0;
+    ledger->ended = QL_TIME_NONE;
+    ledger->succeeded = QL_TIME_NONE;
+    ledger->escalated = (ql_id){ 0 };
+    run_reopen_cases(act, ledger);
+    ql_ac_tell_audit(act, command->incident, command->action, by, "stop lifted",
+                     QL_STR("the runbook may try again on this entity"));
+    return true;
 }
 
 void ql_ac_command_seen(struct ql_act *act, const struct ql_command *command)
@@ -302,7 +332,7 @@ void ql_ac_command_seen(struct ql_act *act, const struct ql_command *command)
     } else if (run != NULL) {
         ql_ac_run_end(act, run, AC_REJECT,
                       command->note.bytes > 0 ? command->note : QL_STR("rejected"), by);
-    } else if (!approve || !run_lift(act, command->action, by)) {
+    } else if (!approve || !run_lift(act, command, by)) {
         ql_ac_tell_audit(act, command->incident, command->action, by,
                          approve ? "approve ignored" : "reject ignored",
                          QL_STR("the action does not await it"));

@@ -44,6 +44,7 @@ static void save_ledger(const struct ac_ledger *l, struct ql_buf *out)
     (void)ql_buf_i64(out, l->touched.ns);
     (void)ql_buf_i64(out, l->ended.ns);
     (void)ql_buf_i64(out, l->succeeded.ns);
+    (void)ql_buf_u64(out, l->escalated.v);
     (void)ql_buf_u32(out, l->attempts);
     (void)ql_buf_u32(out, l->strikes);
     (void)ql_buf_u8(out, l->stopped);
@@ -198,6 +199,7 @@ static bool load_ledger(struct ql_act *act, uint32_t row, struct ql_reader *in)
     l->touched.ns = ql_reader_i64(in);
     l->ended.ns = ql_reader_i64(in);
     l->succeeded.ns = ql_reader_i64(in);
+    l->escalated.v = ql_reader_u64(in);
     l->attempts = ql_reader_u32(in);
     l->strikes = ql_reader_u32(in);
     l->stopped = ql_reader_u8(in);

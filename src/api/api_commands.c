@@ -303,7 +303,9 @@ static void command_action(struct ql_api *api, struct ql_http_request *request, 
         return;
     }
     command.incident = target.incident;
-    if (target.action_state != QL_ACTION_AWAITING) {
+    /* Approving an escalated action lets its stopped runbook try again. */
+    const bool lifts = target.action_state == QL_ACTION_ESCALATED && kind == QL_COMMAND_APPROVE;
+    if (target.action_state != QL_ACTION_AWAITING && !lifts) {
         ql_http_fail(request, 409, "action %llu is not awaiting approval: it is %s",
                      (unsigned long long)command.action.v,
                      ql_action_state_text(target.action_state));

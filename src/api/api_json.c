@@ -229,8 +229,10 @@ ql_err api_json_action(struct ql_json_out *w, struct ql_store_reader *reader,
     ql_json_out_time(w, "created", row->created);
     ql_json_out_time(w, "updated", a->at);
     ql_json_out_array(w, "can");
+    if (a->state == QL_ACTION_AWAITING || a->state == QL_ACTION_ESCALATED) {
+        ql_json_out_text(w, NULL, "approve"); /* escalated: lets it try again */
+    }
     if (a->state == QL_ACTION_AWAITING) {
-        ql_json_out_text(w, NULL, "approve");
         ql_json_out_text(w, NULL, "reject");
     }
     ql_json_out_end(w);
