@@ -47,7 +47,7 @@ format: ## clang-format the C files that differ from the last commit
 	@git diff --name-only --diff-filter=d HEAD -- '*.c' '*.h' | xargs -r clang-format -i
 
 bench: setup-test build ## CPU a sample and bytes a series, side by side with peers
-	@bench/run
+	@bench/run && bench/instructions
 
 fuzz: setup-test ## every fuzzer under libFuzzer with sanitizers (SECONDS_EACH=60)
 	@tools/fuzz

@@ -1,0 +1,187 @@
+"""The daemon's own life: killed under load, reloaded, out of disk, flooded with series."""
+import json
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+
+from harness import Skipped, check, wait_until
+
+SEED = 20260105
+
+
+def gauge(name, labels, points):
+    """An OTLP metrics request with one gauge; points are (unix seconds, value)."""
+    attributes = [{"key": key, "value": {"stringValue": value}} for key, value in labels.items()]
+    return json.dumps({"resourceMetrics": [{"scopeMetrics": [{"metrics": [{
+        "name": name, "gauge": {"dataPoints": [
+            {"timeUnixNano": str(int(at * 1000) * 1000000), "asDouble": value,
+             "attributes": attributes} for at, value in points]}}]}]}]}).encode()
+
+
+class Load(threading.Thread):
+    """Posts alerts and samples until told to stop; remembers what was acknowledged."""
+
+    def __init__(self, quell, number, start):
+        super().__init__(daemon=True)
+        self.quell, self.number, self.next = quell, number, start
+        self.alerts, self.samples, self.stopped = [], [], False
+
+    def run(self):
+        while not self.stopped:
+            name = f"A{self.number}_{self.next}"
+            at = time.time()
+            alert = [{"labels": {"alertname": name, "service": f"s{self.next % 7}"},
+                      "endsAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at + 3600))}]
+            self.keep(self.alerts, name, "/api/v2/alerts", json.dumps(alert).encode())
+            self.keep(self.samples, int(at * 1000), "/v1/metrics",
+                      gauge(f"load_{self.number}", {"service": "s"}, [(at, self.next)]))
+            self.next += 1
+
+    def keep(self, acknowledged, what, path, body):
+        try:
+            if self.quell.post(path, body)[0] == 200:
+                acknowledged.append(what)
+        except OSError:
+            pass  # killed in the middle: not acknowledged, so nothing is promised
+
+
+def killed_under_load(place):
+    """SIGKILL at random points: what was acknowledged is there, nothing happens twice."""
+    rng = random.Random(SEED)
+    quell = place.quell("engine:\n  checkpoint: 10s\n")
+    alerts, samples, rounds = set(), {1: set(), 2: set()}, 4
+    progress = {1: 0, 2: 0}
+    for _ in range(rounds):
+        loads = [Load(quell, number, progress[number]) for number in (1, 2)]
+        for load in loads:
+            load.start()
+        time.sleep(rng.uniform(0.4, 2.0))
+        quell.program.send(signal.SIGKILL)
+        quell.program.child.wait()
+        for load in loads:
+            load.stopped = True
+            load.join()
+            alerts.update(load.alerts)
+            samples[load.number].update(load.samples)
+            progress[load.number] = load.next
+        quell.start()
+    check(len(alerts) > 40, f"seed {SEED}: only {len(alerts)} alerts were acknowledged: no load")
+    known = {row["name"] for row in quell.get("/api/v1/alerts", limit=10000, state="all")["alerts"]}
+    check(alerts <= known, f"seed {SEED}: {len(alerts - known)} acknowledged alerts are missing")
+    for number, times in samples.items():
+        series = quell.get("/api/v1/query_range", **{
+            "match[]": f"load_{number}", "start": min(times) / 1000 - 1, "end": max(times) / 1000 + 1,
+            "max_points": 20000})["series"]
+        seen = {round(t * 1000) for t, _ in series[0]["points"]}
+        missing = {t for t in times if t not in seen}
+        check(not missing, f"seed {SEED}: {len(missing)} of {len(times)} acknowledged samples are missing")
+    for incident in quell.get("/api/v1/incidents", limit=1000)["incidents"]:
+        kinds = [event["kind"] for event in quell.get(f"/api/v1/incidents/{incident['id']}")["timeline"]]
+        check(kinds.count("opened") == 1, f"incident {incident['id']} opened {kinds.count('opened')} times")
+        check(kinds.count("resolved") == 0, f"incident {incident['id']} resolved by a restart")
+    return f"seed {SEED}, {rounds} kills, {len(alerts)} alerts and {sum(map(len, samples.values()))} samples acknowledged"
+
+
+def restart_keeps_everything(place):
+    """A clean restart during firing alerts: the same incident, the same start, nothing new."""
+    quell = place.quell()
+    body = json.dumps([{"labels": {"alertname": f"A{i}", "service": "cart"},
+                        "endsAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))}
+                       for i in range(500)]).encode()
+    check(quell.post("/api/v2/alerts", body)[0] == 200, "500 alerts")
+    before = wait_until("one incident of 500 alerts", lambda: [
+        i for i in quell.get("/api/v1/incidents")["incidents"] if i["alert_count"] == 500])
+    check(quell.program.stop() == 0, "SIGTERM did not end it with 0")
+    quell.start()
+    check(quell.post("/api/v2/alerts", body)[0] == 200, "the same 500 again, as senders do")
+    time.sleep(2.5)
+    after = quell.get("/api/v1/incidents")["incidents"]
+    check(len(after) == 1 and after[0]["id"] == before[0]["id"], f"{after}")
+    for key in ("state", "onset", "opened", "alert_count", "reopen_count"):
+        check(after[0][key] == before[0][key], f"{key}: {before[0][key]} became {after[0][key]}")
+    return after[0]["title"]
+
+
+def reload_all_or_nothing(place):
+    """SIGHUP: a bad file changes nothing and says why; a good one takes effect."""
+    quell = place.quell("limits:\n  series_max: 5000\n")
+
+    def reload(text, wanted):
+        place.write("quell.yaml", text)
+        quell.program.send(signal.SIGHUP)
+        wait_until(wanted, lambda: wanted in quell.program.log(60), 10)
+
+    reload("detct:\n  signals_per_day: 3\n", "did you mean")
+    reload("detect:\n  signals_per_day: 3\n", "configuration reloaded")
+    check(quell.ready(), "ready after both")
+    return "unknown key refused with the nearest known one"
+
+
+def disk_full(place):
+    """A disk without room: input is refused with 503, nothing accepted before is lost."""
+    disk = place.path("disk")
+    os.mkdir(disk)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", disk],
+                             capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        raise Skipped(f"a small disk cannot be mounted: {mounted.stderr.strip()}")
+    try:
+        quell = place.quell()
+        quell.program.stop()
+        quell.data = os.path.join(disk, "data")
+        quell.start()
+        first = json.dumps([{"labels": {"alertname": "Before", "service": "a"}}]).encode()
+        check(quell.post("/api/v2/alerts", first)[0] == 200, "an alert while there is room")
+        wait_until("it is stored", lambda: quell.get("/api/v1/alerts")["alerts"])
+        with open(os.path.join(disk, "filler"), "wb") as filler:
+            try:
+                while True:
+                    filler.write(b"\0" * 65536)
+                    filler.flush()
+            except OSError:
+                pass
+        big = json.dumps([{"labels": {"alertname": f"During{i}", "service": "a"},
+                           "annotations": {"text": "x" * 1000}} for i in range(200)]).encode()
+        statuses = [quell.post("/api/v2/alerts", big)[0] for _ in range(3)]
+        check(503 in statuses, f"a full disk was answered with {statuses}")
+        check(quell.dropped("alerts", reason="disk_full") > 0, "it is not counted as disk_full")
+        os.unlink(os.path.join(disk, "filler"))
+        wait_until("input is taken again", lambda: quell.post("/api/v2/alerts", first)[0] == 200, 20)
+        names = {row["name"] for row in quell.get("/api/v1/alerts", state="all")["alerts"]}
+        check("Before" in names, f"what was accepted before is gone: {names}")
+        return f"answers while full: {statuses}"
+    finally:
+        for program in place.programs:
+            program.stop()
+        subprocess.run(["umount", "-l", disk], check=False)
+
+
+def too_many_series(place):
+    """New series beyond the limit of a source are refused and counted; known ones go on."""
+    quell = place.quell("limits:\n  series_new_per_min_max: 100\n  series_max: 1000\n")
+    now = time.time()
+    for i in range(300):
+        check(quell.post("/v1/metrics", gauge("flood", {"id": str(i)}, [(now, 1)]))[0] == 200, f"series {i}")
+    wait_until("the limit shows", lambda: quell.dropped("otlp_metrics", reason="cardinality") >= 150)
+    known = quell.get("/api/v1/status")["series"]
+    check(known <= 250, f"{known} series in spite of the limit")
+    check(quell.post("/v1/metrics", gauge("flood", {"id": "0"}, [(now + 1, 2)]))[0] == 200, "a known one")
+    return f"{known} series kept, {int(quell.dropped('otlp_metrics', reason='cardinality'))} refused and counted"
+
+
+def clocks_apart(place):
+    """A sender's clock an hour off is refused by the limits, and counted by which way."""
+    quell = place.quell()
+    now = time.time()
+    for offset, reason in ((3700, "too_far_ahead"), (-3700, "too_old")):
+        quell.post("/v1/metrics", gauge("clock", {"service": "a"}, [(now + offset, 1)]))
+        wait_until(f"{offset} s is counted", lambda reason=reason: quell.dropped("otlp_metrics", reason=reason) >= 1)
+    quell.post("/v1/metrics", gauge("clock", {"service": "a"}, [(now, 1)]))
+    wait_until("the right time is taken", lambda: quell.get("/api/v1/series", **{"match[]": "clock"})["series"])
+
+
+CASES = [killed_under_load, restart_keeps_everything, reload_all_or_nothing, disk_full, too_many_series,
+         clocks_apart]
