@@ -149,7 +149,7 @@ static void a_timeout_ends_the_whole_group(void **state)
 {
     (void)state;
     struct rig *rig = rig_open();
-    assert_int_equal(rig_send(rig, 1, "/bin/sh~-c~sleep 600 & echo $!; wait", QL_MS(200)), QL_OK);
+    assert_int_equal(rig_send(rig, 1, "/bin/sh~-c~sleep 600 & echo $!; wait", QL_MS(1500)), QL_OK);
     const struct seen *seen = rig_wait(rig, 1);
     assert_true(seen->timed_out);
     assert_int_equal(seen->exit_code, 128 + SIGTERM);
@@ -167,7 +167,7 @@ static void who_ignores_the_first_signal_gets_the_second(void **state)
     (void)state;
     struct rig *rig = rig_open();
     assert_int_equal(rig_send(rig, 1, "/bin/sh~-c~trap '' TERM; while :; do sleep 600; done",
-                              QL_MS(100)), QL_OK);
+                              QL_MS(1500)), QL_OK); /* the trap is set by then */
     const struct seen *seen = rig_wait(rig, 1);
     assert_true(seen->timed_out);
     assert_int_equal(seen->exit_code, 128 + SIGKILL);
