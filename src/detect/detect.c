@@ -331,6 +331,7 @@ static void point_push(struct detect_stage *d, struct ql_batch *bus, const struc
         }
         break;
     case QL_POINT_RESET: ql_stat_add(d->resets, 1); break;
+    case QL_POINT_UNJUDGED: break;
     }
 }
 

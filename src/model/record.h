@@ -74,7 +74,8 @@ struct ql_change_in {
 enum ql_point_kind {
     QL_POINT_VALUE,
     QL_POINT_HOLE,  /* nothing came where something should: one per silence, or a stale marker */
-    QL_POINT_RESET  /* a counter restarted: evidence, never scored */
+    QL_POINT_RESET, /* a counter restarted: evidence, never scored */
+    QL_POINT_UNJUDGED /* came, but says nothing yet (a counter's first): kept, never scored */
 };
 
 struct ql_point {

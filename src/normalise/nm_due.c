@@ -49,10 +49,12 @@ void nm_due_advance(struct nm_due *due, ql_time now, bool tick)
         return;
     }
     const int64_t jump_s = now_s - due->now_s;
-    if (jump_s > 0) {
-        due->paused_s += due_is_pause(due, jump_s) ? jump_s - due->usual_s : 0;
-        due->now_s = now_s;
+    if (due_is_pause(due, jump_s)) {
+        due->paused_s += jump_s - due->usual_s;
+        due->pause_from_s = due->now_s;
+        due->pause_to_s = now_s;
     }
+    due->now_s = jump_s > 0 ? now_s : due->now_s;
     const int64_t tick_distance_s = now_s - due->tick_s;
     if (tick && tick_distance_s > 0) {
         if (!due_is_pause(due, tick_distance_s)) {
@@ -60,6 +62,15 @@ void nm_due_advance(struct nm_due *due, ql_time now, bool tick)
         }
         due->tick_s = now_s;
     }
+}
+
+int64_t nm_due_paused_ns(const struct nm_due *due, ql_time from, ql_time to)
+{
+    const int64_t pause_from = due->pause_from_s * QL_NS_PER_S;
+    const int64_t pause_to = due->pause_to_s * QL_NS_PER_S;
+    const int64_t first = from.ns > pause_from ? from.ns : pause_from;
+    const int64_t last = to.ns < pause_to ? to.ns : pause_to;
+    return last > first ? last - first : 0;
 }
 
 static void due_queue(struct nm_due *due, uint32_t index, uint32_t at_s)
@@ -130,6 +141,8 @@ ql_err nm_due_save(const struct nm_due *due, uint32_t series_count, struct ql_bu
 {
     (void)ql_buf_i64(out, due->now_s);
     (void)ql_buf_i64(out, due->paused_s);
+    (void)ql_buf_i64(out, due->pause_from_s);
+    (void)ql_buf_i64(out, due->pause_to_s);
     (void)ql_buf_i64(out, due->tick_s);
     (void)ql_buf_i64(out, due->usual_s);
     (void)ql_buf_u32(out, due->swept_s);
@@ -150,6 +163,8 @@ ql_err nm_due_load(struct nm_due *due, uint32_t series_count, struct ql_reader *
 {
     due->now_s = ql_reader_i64(in);
     due->paused_s = ql_reader_i64(in);
+    due->pause_from_s = ql_reader_i64(in);
+    due->pause_to_s = ql_reader_i64(in);
     due->tick_s = ql_reader_i64(in);
     due->usual_s = ql_reader_i64(in);
     due->swept_s = ql_reader_u32(in);

@@ -79,15 +79,36 @@ static void sample_stale_marker(struct runs_pass *pass, struct ql_series *row, u
     pass->accepted++;
 }
 
-/* A gap that no tick saw, because the samples came late together, is a hole all the same. */
+/* A gap that no tick saw, because the samples came late together, is a hole all the same;
+ * the time in which the daemon itself was away is not. */
 static void sample_gap(struct runs_pass *pass, const struct ql_series *row, uint32_t index,
                        ql_time at)
 {
-    const double gap_ms = (double)(at.ns - row->last_at.ns) / 1e6;
-    if ((row->flags & QL_SERIES_STALE) == 0 && row->step_ms != 0 && row->seen_count > 2 &&
-        gap_ms > pass->absence_steps * (double)row->step_ms) {
+    const double allowed_ms = pass->absence_steps * (double)row->step_ms;
+    if ((double)(at.ns - row->last_at.ns) / 1e6 <= allowed_ms ||
+        (row->flags & QL_SERIES_STALE) != 0 || row->seen_count <= 2) {
+        return;
+    }
+    const int64_t silent_ns = at.ns - row->last_at.ns -
+                              nm_due_paused_ns(&pass->nm->due, row->last_at, at);
+    if ((double)silent_ns / 1e6 > allowed_ms) {
         hole_put(pass, index, hole_time(row));
     }
+}
+
+/* What cannot be judged is kept for history: a counter's first sample, a series of which
+ * it is not known yet whether it counts, a step over so tiny a time that its rate is no number. */
+static struct ql_point sample_judge(const struct ql_series *row, const struct ql_sample *previous,
+                                    struct ql_sample sample)
+{
+    struct ql_point point =
+        ql_counter_judge((enum ql_metric_type)row->type, previous, sample);
+    if (point.kind == QL_POINT_HOLE || nm_type_is_open(row) ||
+        !(fabs(point.value) <= VALUE_ABS_MAX)) {
+        point.kind = QL_POINT_UNJUDGED;
+        point.value = 0.0;
+    }
+    return point;
 }
 
 static void sample_value(struct runs_pass *pass, struct ql_series *row, uint32_t index,
@@ -95,25 +116,13 @@ static void sample_value(struct runs_pass *pass, struct ql_series *row, uint32_t
 {
     const struct ql_sample previous = { row->last_at, row->last_raw };
     const bool is_first = row->seen_count == 0 || (row->learn & NM_MARKED) != 0;
-    if (row->seen_count != 0) {
-        sample_gap(pass, row, index, sample.at);
-    }
     if (!is_first) {
+        sample_gap(pass, row, index, sample.at);
         row->step_ms = nm_step_learn(row->step_ms, (sample.at.ns - previous.at.ns) / 1000000,
                                      row->seen_count);
         nm_type_learn(row, previous.value, sample.value);
     }
-    struct ql_point point = ql_counter_judge((enum ql_metric_type)row->type,
-                                             is_first ? NULL : &previous, sample);
-    if (nm_type_is_open(row)) {
-        point.kind = QL_POINT_HOLE;
-        point.value = 0.0;
-    }
-    if (!(fabs(point.value) <= VALUE_ABS_MAX)) {
-        point.kind = QL_POINT_HOLE; /* a step over a tiny time: no rate that could be judged */
-        point.value = 0.0;
-    }
-    point_put(pass, index, point);
+    point_put(pass, index, sample_judge(row, is_first ? NULL : &previous, sample));
     row->last_at = sample.at;
     row->last_raw = sample.value;
     row->seen_count += row->seen_count != UINT32_MAX;
@@ -228,10 +237,27 @@ static void block_prefetch(const struct nm *nm, const struct ql_run *runs, uint3
     }
 }
 
+static uint64_t block_samples(const struct ql_run *runs, uint32_t count)
+{
+    uint64_t samples = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        samples += runs[i].sample_count;
+    }
+    return samples;
+}
+
 static void block_push(struct runs_pass *pass, const struct ql_run *runs, uint32_t count,
-                       const struct ql_sample *samples)
+                       struct ql_batch *bus)
 {
     uint32_t found[BLOCK];
+    /* Every sample makes at most one point, and one hole before it. */
+    const uint64_t samples = block_samples(runs, count);
+    pass->point = samples <= UINT32_MAX / 2 ? ql_batch_more_points(bus, (uint32_t)samples * 2)
+                                            : NULL;
+    if (pass->point == NULL) {
+        pass->dropped[NM_REASON_BATCH_FULL] += samples;
+        return;
+    }
     for (uint32_t i = 0; i < count; i++) {
         found[i] = ql_series_find_raw(pass->nm->table, runs[i].raw);
         if (found[i] != QL_MAP_NONE) {
@@ -240,8 +266,9 @@ static void block_push(struct runs_pass *pass, const struct ql_run *runs, uint32
         }
     }
     for (uint32_t i = 0; i < count; i++) {
-        run_push(pass, &runs[i], found[i], samples);
+        run_push(pass, &runs[i], found[i], bus->samples.at);
     }
+    bus->points.count = (uint32_t)(pass->point - bus->points.at);
 }
 
 /* How far from now a sample may be; settings may be larger than time itself. */
@@ -251,27 +278,20 @@ static ql_time time_near(ql_time now, double distance_s)
     return (ql_time){ ns >= 9.2e18 ? INT64_MAX : ns <= -9.2e18 ? INT64_MIN + 1 : (int64_t)ns };
 }
 
-/* Every sample makes at most one point, and one hole before it. */
-static bool pass_begin(struct runs_pass *pass, struct nm *nm, ql_time now, struct ql_batch *bus,
-                       uint64_t samples)
+static struct runs_pass pass_begin(struct nm *nm, ql_time now, uint32_t source)
 {
-    *pass = (struct runs_pass){ .nm = nm, .source = bus->source };
-    pass->oldest = time_near(now, -nm->config->sample_behind_s_max);
-    pass->newest = time_near(now, nm->config->sample_ahead_s_max);
-    pass->absence_steps = nm->config->absence_steps;
-    pass->point = samples * 2 <= UINT32_MAX ? ql_batch_more_points(bus, (uint32_t)samples * 2)
-                                            : NULL;
-    if (pass->point == NULL) {
-        nm_drop(&nm->counts, bus->source, NM_REASON_BATCH_FULL, samples);
-        return false;
-    }
-    return true;
+    return (struct runs_pass){
+        .nm = nm,
+        .oldest = time_near(now, -nm->config->sample_behind_s_max),
+        .newest = time_near(now, nm->config->sample_ahead_s_max),
+        .absence_steps = nm->config->absence_steps,
+        .source = source,
+    };
 }
 
-static void pass_end(struct runs_pass *pass, struct ql_batch *bus)
+static void pass_end(const struct runs_pass *pass)
 {
     struct nm_counts *counts = &pass->nm->counts;
-    bus->points.count = (uint32_t)(pass->point - bus->points.at);
     for (uint32_t reason = 0; reason < NM_REASON_COUNT; reason++) {
         if (pass->dropped[reason] != 0) {
             nm_drop(counts, pass->source, (enum nm_reason)reason, pass->dropped[reason]);
@@ -281,26 +301,33 @@ static void pass_end(struct runs_pass *pass, struct ql_batch *bus)
     ql_stat_add(counts->holes, (int64_t)pass->holes);
 }
 
+/* Room for one point a sample at once, and for the holes of one block; more holes grow it. */
+static void points_reserve(struct ql_batch *bus, uint32_t samples)
+{
+    const uint32_t count = bus->points.count;
+    if (samples < UINT32_MAX / 2 && ql_batch_more_points(bus, samples + BLOCK) != NULL) {
+        bus->points.count = count;
+    }
+}
+
 void nm_runs_push(struct nm *nm, ql_time now, struct ql_batch *bus)
 {
-    struct runs_pass pass;
     const struct ql_run *runs = bus->runs.at;
     const uint32_t count = bus->runs.count;
-    uint64_t samples = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        QL_ASSERT((uint64_t)runs[i].sample_first + runs[i].sample_count <= bus->samples.count);
-        samples += runs[i].sample_count;
-    }
-    if (samples == 0 || !pass_begin(&pass, nm, now, bus, samples)) {
+    if (count == 0) {
         return;
     }
+    for (uint32_t i = 0; i < count; i++) {
+        QL_ASSERT((uint64_t)runs[i].sample_first + runs[i].sample_count <= bus->samples.count);
+    }
+    struct runs_pass pass = pass_begin(nm, now, bus->source);
+    points_reserve(bus, bus->samples.count);
     block_prefetch(nm, runs, 0, count);
     for (uint32_t from = 0; from < count; from += BLOCK) {
         block_prefetch(nm, runs, from + BLOCK, count);
-        block_push(&pass, runs + from, count - from < BLOCK ? count - from : BLOCK,
-                   bus->samples.at);
+        block_push(&pass, runs + from, count - from < BLOCK ? count - from : BLOCK, bus);
     }
-    pass_end(&pass, bus);
+    pass_end(&pass);
 }
 
 /* ---- silence ---------------------------------------------------------------------- */

@@ -63,6 +63,7 @@ struct nm_due {
     uint32_t heads[NM_WHEEL_COUNT];
     int64_t now_s;      /* newest time seen */
     int64_t paused_s;   /* time in which nobody called: it does not count as silence */
+    int64_t pause_from_s, pause_to_s; /* the newest such time */
     int64_t tick_s, usual_s; /* the newest tick; usual distance of ticks */
     uint32_t swept_s;   /* every bucket up to this second is done */
 };
@@ -75,6 +76,8 @@ static inline uint32_t nm_due_clock(const struct nm_due *due)
 {
     return (uint32_t)(due->now_s - due->paused_s);
 }
+/* How much of this time was the newest pause. */
+int64_t nm_due_paused_ns(const struct nm_due *due, ql_time from, ql_time to);
 /* A sample of this series arrived. */
 void nm_due_seen(struct nm_due *due, const struct ql_series *row, uint32_t index,
                  double absence_steps);

@@ -99,7 +99,10 @@ static void points_render(const struct ql_batch *bus, char *out, size_t out_byte
         char number[32];
         (void)snprintf(number, sizeof(number), "%.6g ", p->value);
         (void)snprintf(out + used, out_bytes - used, "%s",
-                       p->kind == QL_POINT_HOLE ? "h " : p->kind == QL_POINT_RESET ? "r " : number);
+                       p->kind == QL_POINT_HOLE       ? "h "
+                       : p->kind == QL_POINT_RESET    ? "r "
+                       : p->kind == QL_POINT_UNJUDGED ? "u "
+                                                      : number);
     }
 }
 
@@ -107,7 +110,7 @@ static void points_render(const struct ql_batch *bus, char *out, size_t out_byte
 
 /* Tokens: a number; `_` nothing comes; S the stale marker; N another NaN; I infinity; B 1e200;
  * =7 the last time again; <7 one step before the last; >7 an hour ahead. Wanted: a number
- * for a value, h a hole, r a reset. */
+ * for a value, h a hole, r a reset, u what is kept but not judged. */
 struct story {
     const char *story, *name;
     enum ql_metric_type type;
@@ -116,33 +119,33 @@ struct story {
 
 static const struct story stories[] = {
     { "a gauge passes", "g", QL_METRIC_GAUGE, "5 4 7", "5 4 7 ", NULL },
-    { "a counter becomes a rate", "c", QL_METRIC_COUNTER, "100 150 150 250", "h 5 0 10 ", NULL },
-    { "a reset is evidence", "c", QL_METRIC_COUNTER, "100 150 20 70", "h 5 r 5 ", NULL },
-    { "an increment becomes a rate", "d", QL_METRIC_DELTA, "50 50 20", "h 5 2 ", NULL },
-    { "a name tells a counter", "x_total", QL_METRIC_UNKNOWN, "100 150 250", "h 5 10 ", NULL },
+    { "a counter becomes a rate", "c", QL_METRIC_COUNTER, "100 150 150 250", "u 5 0 10 ", NULL },
+    { "a reset is evidence", "c", QL_METRIC_COUNTER, "100 150 20 70", "u 5 r 5 ", NULL },
+    { "an increment becomes a rate", "d", QL_METRIC_DELTA, "50 50 20", "u 5 2 ", NULL },
+    { "a name tells a counter", "x_total", QL_METRIC_UNKNOWN, "100 150 250", "u 5 10 ", NULL },
     { "the sender outweighs the name", "x_total", QL_METRIC_GAUGE, "100 150", "100 150 ", NULL },
     { "a falling unknown is a gauge from its second fall", "x", QL_METRIC_UNKNOWN, "5 4 5 4 6 5 6",
-      "h 4 5 4 6 5 6 ", NULL },
-    { "a constant unknown passes", "x", QL_METRIC_UNKNOWN, "5 5 5", "h 5 5 ", NULL },
-    { "what is below zero is no counter", "x", QL_METRIC_UNKNOWN, "-5 -4 -3", "h -4 -3 ", NULL },
-    { "a growing unknown is not judged yet", "x", QL_METRIC_UNKNOWN, "5 6 7 9", "h h h h ", NULL },
+      "u 4 5 4 6 5 6 ", NULL },
+    { "a constant unknown passes", "x", QL_METRIC_UNKNOWN, "5 5 5", "u 5 5 ", NULL },
+    { "what is below zero is no counter", "x", QL_METRIC_UNKNOWN, "-5 -4 -3", "u -4 -3 ", NULL },
+    { "a growing unknown is not judged yet", "x", QL_METRIC_UNKNOWN, "5 6 7 9", "u u u u ", NULL },
     { "_count that goes up and down is a gauge", "pool_count", QL_METRIC_UNKNOWN,
       "5 4 5 4 5 4 5 4 5 4 5 4 5 4 5 4 5 4 5 4 5 4 5 4 5 4 5 4 5 4 5 4 5 4 5 4 5",
-      "h r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r "
+      "u r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r "
       "0.1 r 0.1 4 5 4 5 ", NULL },
     { "silence of five steps is one hole", "g", QL_METRIC_GAUGE, "1 1 1 1 _ _ _ _ _ _ _ _ 2",
       "1 1 1 1 h 2 ", NULL },
     { "silence of three steps is none", "g", QL_METRIC_GAUGE, "1 1 1 1 _ _ _ 2", "1 1 1 1 2 ",
       NULL },
     { "a counter's rate spans the silence", "c", QL_METRIC_COUNTER,
-      "0 10 20 30 _ _ _ _ _ _ _ _ _ 130", "h 1 1 1 h 1 ", NULL },
+      "0 10 20 30 _ _ _ _ _ _ _ _ _ 130", "u 1 1 1 h 1 ", NULL },
     { "silence after two samples says nothing", "g", QL_METRIC_GAUGE, "1 1 _ _ _ _ _ _ _ _ 1",
       "1 1 1 ", NULL },
     { "a stale marker is one hole", "g", QL_METRIC_GAUGE, "1 1 1 S _ _ _ _ _ _ _ _ 2", "1 1 1 h 2 ",
       NULL },
     { "a second stale marker is none", "g", QL_METRIC_GAUGE, "1 1 1 S S S 2", "1 1 1 h 2 ", NULL },
     { "after a stale marker a counter starts anew", "c", QL_METRIC_COUNTER, "10 20 30 S 40 50",
-      "h 1 1 h h 1 ", NULL },
+      "u 1 1 h u 1 ", NULL },
     { "other NaN is refused", "g", QL_METRIC_GAUGE, "1 N 2", "1 2 ", "not_finite" },
     { "infinity is refused", "g", QL_METRIC_GAUGE, "1 I 2", "1 2 ", "not_finite" },
     { "what cannot be squared is refused", "g", QL_METRIC_GAUGE, "1 B 2", "1 2 ", "not_finite" },
@@ -237,7 +240,7 @@ static void a_growing_unknown_becomes_a_counter(void **state)
         ql_normalise_stage.push(f.stage, at_s(i * 10.0), &f.bus);
         assert_int_equal(f.bus.points.count, 1);
         const struct ql_point *p = &f.bus.points.at[0];
-        assert_int_equal(p->kind, i < 64 ? QL_POINT_HOLE : QL_POINT_VALUE);
+        assert_int_equal(p->kind, i < 64 ? QL_POINT_UNJUDGED : QL_POINT_VALUE);
         assert_true(i < 64 || p->value == 5.0);
         assert_true(p->raw == i * 50.0);
     }
@@ -271,8 +274,7 @@ static void delayed_samples_still_fit(void **state)
     fixture_close(&f);
 }
 
-/* Nobody called for ten minutes: the daemon was down, not the senders. What they did not
- * send in that time is a hole by their own clock when they come back. */
+/* Nobody called for ten minutes: the daemon was down, not the senders. */
 static void a_pause_is_no_silence(void **state)
 {
     struct fixture f;
@@ -295,7 +297,7 @@ static void a_pause_is_no_silence(void **state)
         stage_tick(&f, i);
         points_render(&f.bus, got, sizeof(got));
     }
-    assert_string_equal(got, "0 10 20 30 40 50 h 675 ");
+    assert_string_equal(got, "0 10 20 30 40 50 675 ");
     fixture_close(&f);
 }
 

@@ -252,24 +252,33 @@ static uint8_t scale_find(double v, uint8_t scale, int64_t *ret_k, int64_t *ret_
 
 enum chunk_fit { FIT_NO_ROOM, FIT_DONE, FIT_CHANGED };
 
-/* The value does not fit the present form. An odd value is kept apart and changes nothing;
- * else another scale or form is announced; else this is no decimal series. */
+/* Announces the scale and form of the next value, and predicts from the last one in it. */
+static enum chunk_fit chunk_put_change(struct ql_chunk *c, uint8_t scale, int64_t last_k, bool near)
+{
+    c->scale = scale;
+    c->last = (uint64_t)last_k;
+    c->mode = near ? MODE_NEAR : c->mode;
+    return chunk_put_escape(c, near ? ESCAPE_NEAR : ESCAPE_SCALE) && chunk_put(c, scale, 4)
+               ? FIT_CHANGED : FIT_NO_ROOM;
+}
+
+/* The value does not fit the present form: another scale or form is announced; or it is an
+ * odd value, kept apart, that changes nothing; or this is no decimal series. */
 static enum chunk_fit chunk_put_misfit(struct ql_chunk *c, double v, int64_t *ret_k,
                                        int64_t *ret_ulps)
 {
     int64_t last_k, last_ulps;
+    const bool near = c->mode == MODE_NEAR;
+    const bool odd = !isfinite(v) || v == 0.0; /* of zeros only -0 comes here */
     const double last = scaled_value((int64_t)c->last, c->scale);
-    if (c->mode == MODE_NEAR || !isfinite(v) || v == 0.0) { /* of zeros only -0 comes here */
+    const uint8_t scale = odd ? SCALE_COUNT
+                              : scale_find(v, (uint8_t)(c->scale + near), ret_k, ret_ulps);
+    if (scale < SCALE_COUNT && scaled_near(last, scale, &last_k, &last_ulps)) {
+        return chunk_put_change(c, scale, last_k, near || *ret_ulps != 0);
+    }
+    if (near || odd) {
         return chunk_put_escape(c, ESCAPE_ONCE) && chunk_put_wide(c, double_bits(v), 64)
                    ? FIT_DONE : FIT_NO_ROOM;
-    }
-    const uint8_t scale = scale_find(v, c->scale, ret_k, ret_ulps);
-    if (scale < SCALE_COUNT && scaled_near(last, scale, &last_k, &last_ulps)) {
-        c->scale = scale;
-        c->last = (uint64_t)last_k;
-        c->mode = *ret_ulps != 0 ? MODE_NEAR : c->mode;
-        return chunk_put_escape(c, *ret_ulps != 0 ? ESCAPE_NEAR : ESCAPE_SCALE) &&
-                       chunk_put(c, scale, 4) ? FIT_CHANGED : FIT_NO_ROOM;
     }
     if (!chunk_put_escape(c, ESCAPE_XOR)) {
         return FIT_NO_ROOM;
@@ -438,12 +447,12 @@ static double reader_xor(struct chunk_reader *r)
 }
 
 /* Predicts from the last value at its new scale: the writer did the same. */
-static void reader_rescale(struct chunk_reader *r)
+static void reader_rescale(struct chunk_reader *r, uint8_t scale_min)
 {
     int64_t ulps;
     const uint8_t scale = (uint8_t)reader_get(r, 4);
     const double last = scaled_value(r->last_k, r->scale);
-    r->failed = r->failed || scale < r->scale || !scaled_near(last, scale, &r->last_k, &ulps);
+    r->failed = r->failed || scale < scale_min || !scaled_near(last, scale, &r->last_k, &ulps);
     r->scale = r->failed ? r->scale : scale;
 }
 
@@ -474,18 +483,18 @@ static double reader_step(struct chunk_reader *r, uint64_t code)
     return reader_value(r);
 }
 
+/* Changes that no writer makes are refused: so a reader never goes round in circles. */
 static void reader_change(struct chunk_reader *r, enum chunk_escape escape)
 {
-    if (r->mode == MODE_NEAR || (escape == ESCAPE_SIGNED && r->mode == MODE_SIGNED)) {
-        r->failed = true; /* no writer does that */
-        return;
-    }
-    if (escape == ESCAPE_SIGNED) {
+    const bool near = r->mode == MODE_NEAR;
+    if ((escape == ESCAPE_SIGNED && r->mode != MODE_RISING) || (escape == ESCAPE_SCALE && near)) {
+        r->failed = true;
+    } else if (escape == ESCAPE_SIGNED) {
         r->mode = MODE_SIGNED;
-        return;
+    } else {
+        reader_rescale(r, (uint8_t)(r->scale + (near || escape == ESCAPE_SCALE)));
+        r->mode = escape == ESCAPE_NEAR ? MODE_NEAR : r->mode;
     }
-    r->mode = escape == ESCAPE_NEAR ? MODE_NEAR : r->mode;
-    reader_rescale(r);
 }
 
 /* A value by scaled integers: escapes that change the form are followed by another code. */

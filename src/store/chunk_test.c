@@ -146,7 +146,10 @@ static int64_t next_delta_ms(enum kind kind, struct ql_rng *rng)
 {
     switch (kind) {
     case JITTER: return 9990 + (int64_t)ql_rng_below(rng, 21);
-    case MIXED: return 1 + (int64_t)(ql_rng_u64(rng) >> (33 + ql_rng_below(rng, 31)));
+    case MIXED: {
+        const uint64_t shift = 33 + ql_rng_below(rng, 31);
+        return 1 + (int64_t)(ql_rng_u64(rng) >> shift);
+    }
     default: return 10000;
     }
 }
@@ -155,7 +158,7 @@ static int64_t next_delta_ms(enum kind kind, struct ql_rng *rng)
 static void chunks_hold_what_they_promise(void **state)
 {
     static const struct { enum kind kind; uint32_t count_min; } rows[] = {
-        { COUNTER, 84 }, { WALK, 80 },  { CONSTANT, 400 }, { RANDOM, 10 },
+        { COUNTER, 84 }, { WALK, 80 },  { CONSTANT, 400 }, { RANDOM, 8 },
         { RESETS, 44 },  { PAGES, 80 }, { MIXED, 4 },      { JITTER, 44 },
         { SUMS, 62 },
     };
@@ -167,7 +170,7 @@ static void chunks_hold_what_they_promise(void **state)
     ql_rng_init(&rng, seed, "chunk_test");
     assert_int_equal(QL_COUNT_OF(rows), KIND_COUNT);
     for (size_t row = 0; row < QL_COUNT_OF(rows); row++) {
-        for (int round = 0; round < 200; round++) {
+        for (int round = 0; round < 1000; round++) {
             struct ql_chunk chunk;
             uint32_t count = 0;
             struct ql_sample next = { ql_time_from_ms(1767603600000),
