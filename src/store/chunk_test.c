@@ -159,7 +159,7 @@ static void chunks_hold_what_they_promise(void **state)
 {
     static const struct { enum kind kind; uint32_t count_min; } rows[] = {
         { COUNTER, 84 }, { WALK, 80 },  { CONSTANT, 400 }, { RANDOM, 8 },
-        { RESETS, 44 },  { PAGES, 80 }, { MIXED, 4 },      { JITTER, 44 },
+        { RESETS, 36 },  { PAGES, 80 }, { MIXED, 4 },      { JITTER, 44 },
         { SUMS, 62 },
     };
     const uint64_t seed = 31;
