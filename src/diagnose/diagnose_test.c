@@ -273,11 +273,13 @@ static void it_replays_also_from_a_checkpoint(void **state)
             world_shut(w);
             world_open(w);
             struct ql_reader in = ql_reader_of(ql_buf_view(&saved));
-            assert_int_equal(ql_diagnose_stage.load(w->stage, 1, &in), QL_OK);
+            const uint32_t version = ql_diagnose_stage.state_version;
+            assert_int_equal(ql_diagnose_stage.load(w->stage, version, &in), QL_OK);
             for (size_t bytes = 0; bytes < saved.bytes; bytes += 7) {
                 struct world *broken = world_new();
                 in = ql_reader_of((ql_str){ saved.at, bytes });
-                assert_int_equal(ql_diagnose_stage.load(broken->stage, 1, &in), QL_E_MALFORMED);
+                assert_int_equal(ql_diagnose_stage.load(broken->stage, version, &in),
+                                 QL_E_MALFORMED);
                 world_free(broken);
             }
             ql_buf_fini(&saved);
