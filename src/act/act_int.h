@@ -36,7 +36,7 @@ enum ac_gate {
 #include "act/gates.def"
     AC_GATE_COUNT
 };
-enum ac_again { AC_STAYS, AC_WAITS, AC_STOPS };
+enum ac_again { AC_STAYS, AC_WAITS, AC_HOLDS, AC_STOPS };
 const char *ql_ac_gate_word(enum ac_gate gate);
 enum ac_again ql_ac_gate_again(enum ac_gate gate);
 
@@ -55,6 +55,7 @@ struct ac_case {
     ql_entity_id suspect;           /* of the rank-1 cause; 0: none yet */
     double confidence;
     ql_time cause_at, evidence_at;  /* when it was ranked; newest word of its signals */
+    ql_time suspect_at;             /* since when it stands first */
     ql_time succeeded;              /* older signals call for nothing any more; or NONE */
     ql_id told;                     /* the action whose refusal was told last */
     ql_id escalated;                /* the action that a person may approve to go on */

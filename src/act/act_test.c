@@ -9,6 +9,7 @@ static const char auto_yaml[] =
     "  entity: service/check*\n"
     "  metric: db_*\n"
     "  mode: auto\n"
+    "  steady: 0s\n"
     "  verify: 2m\n"
     "  steps:\n"
     "  - {name: drain, run: [/bin/ctl, drain, '{name}'], timeout: 10s}\n"
@@ -19,6 +20,7 @@ static const char one_step[] = "runbooks:\n"
                                "  entity: service/*\n"
                                "  mode: %s\n"
                                "  dry_run: %s\n"
+                               "  steady: 0s\n"
                                "  steps: [{name: go, run: [/bin/ctl, '{name}'], timeout: 10s}]\n"
                                "act: {mode: %s}\n";
 
@@ -68,6 +70,29 @@ static void auto_runs_both_steps_and_sees_recovery(void **state)
     rig_member(&rig, 7, 100, "service/checkout", false);
     (void)rig_step(&rig, 1, "succeeded,succeeded");
     (void)rig_step(&rig, 3600, "");
+    rig_close(&rig);
+}
+
+/* Nothing is said before the time; a suspect that changes begins anew. */
+static void a_suspect_must_be_steady(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open(&rig, "act: {mode: auto}\n"
+                   "runbooks:\n"
+                   "- {name: r, entity: 'service/*', mode: auto, steady: 60s,\n"
+                   "   steps: [{name: go, run: [/b/x]}]}\n");
+    rig_incident(&rig, 1, QL_INC_OPENED, "service/web");
+    rig_member(&rig, 1, 100, "service/web", true);
+    rig_cause(&rig, 1, "service/web", "m", 0.9);
+    (void)rig_step(&rig, 1, "");
+    (void)rig_step(&rig, 50, "");
+    rig_cause(&rig, 1, "service/checkout", "m", 0.9);
+    (void)rig_step(&rig, 1, "");
+    (void)rig_step(&rig, 50, "");
+    rig_cause(&rig, 1, "service/checkout", "other", 0.9); /* the same entity */
+    (void)rig_step(&rig, 1, "");
+    (void)rig_step(&rig, 10, "proposed,running!");
     rig_close(&rig);
 }
 
@@ -307,7 +332,8 @@ static void runs_of_an_hour_are_limited(void **state)
     struct rig rig;
     rig_open(&rig, "act: {mode: auto, runs_per_hour_max: 2}\n"
                    "runbooks:\n"
-                   "- {name: r, entity: 'service/*', mode: auto, steps: [{name: go, run: [/b/x]}]}\n");
+                   "- {name: r, entity: 'service/*', mode: auto, steady: 0s,\n"
+                   "   steps: [{name: go, run: [/b/x]}]}\n");
     const char *const entities[] = { "service/checkout", "service/payments", "service/web" };
     for (uint64_t i = 0; i < 3; i++) {
         rig_incident(&rig, i + 1, QL_INC_OPENED, entities[i]);
@@ -522,6 +548,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(auto_runs_both_steps_and_sees_recovery),
+        cmocka_unit_test(a_suspect_must_be_steady),
         cmocka_unit_test(approval_starts_and_silence_expires),
         cmocka_unit_test(a_rejected_run_never_starts),
         cmocka_unit_test(an_incident_that_ends_takes_its_question_along),

@@ -288,6 +288,9 @@ void ql_ac_cause_seen(struct ql_act *act, const struct ql_cause *cause)
     if (cause->rank != 1 || c == NULL || !c->active) {
         return;
     }
+    if (c->suspect.v != cause->entity.v) {
+        c->suspect_at = act->now;
+    }
     c->suspect = cause->entity;
     c->confidence = cause->confidence;
     c->cause_at = act->now;

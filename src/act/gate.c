@@ -65,6 +65,18 @@ static bool gate_confidence(const struct ac_proposal *p, struct ql_buf *why)
     return pass;
 }
 
+/* The first ranking of an incident sees one or two odd values; acting can wait for the next. */
+static bool gate_steady(const struct ac_proposal *p, struct ql_buf *why)
+{
+    if (p->self != NULL || p->runbook->steady_s <= 0.0) {
+        return true;
+    }
+    const double age_s = ql_duration_s((ql_duration){ p->act->now.ns - p->c->suspect_at.ns });
+    (void)ql_buf_printf(why, "first suspect for %.0f s of the %.0f asked", age_s,
+                        p->runbook->steady_s);
+    return age_s >= p->runbook->steady_s;
+}
+
 /* Silence about a cause means that it stands as it was ranked, as long as its signals are
  * open and heard. */
 static bool gate_fresh(const struct ac_proposal *p, struct ql_buf *why)

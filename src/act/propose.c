@@ -72,6 +72,10 @@ static void propose_refuse(struct ql_act *act, struct ac_case *c, struct ac_ledg
 {
     const ql_id id = ql_ac_run_id(draft, 0);
     const bool stops = ql_ac_gate_again(gate) == AC_STOPS;
+    if (ql_ac_gate_again(gate) == AC_HOLDS) {
+        c->pending = 1;
+        return;
+    }
     c->pending = ql_ac_gate_again(gate) == AC_WAITS;
     if (c->told.v == id.v && c->told_gate == (uint8_t)gate) {
         return; /* said already */

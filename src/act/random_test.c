@@ -27,6 +27,7 @@ static const char world_yaml[] =
     "  entity: service/*\n"
     "  mode: %s\n"
     "  score_min: 0.5\n"
+    "  steady: 0s\n"
     "  verify: 3m\n"
     "  approval: 10m\n"
     "  steps: [{name: one, run: [/b/x, '{name}'], timeout: 20s}, {name: two, run: [/b/y]}]\n";
@@ -409,12 +410,13 @@ static void damaged_checkpoints_are_told(void **state)
         const bool cut = i % 2 == 0;
         saved.at[at] = cut ? kept : (char)(kept ^ (1 << ql_rng_below(&rng, 8)));
         struct ql_reader in = ql_reader_of((ql_str){ saved.at, cut ? at : saved.bytes });
-        const ql_err err = ql_act_stage.load(w->rig.stage, 1, &in);
+        const ql_err err = ql_act_stage.load(w->rig.stage, ql_act_stage.state_version, &in);
         assert_true(err == QL_E_MALFORMED || (err == QL_OK && !cut));
         saved.at[at] = kept;
     }
     struct ql_reader in = ql_reader_of(ql_buf_view(&saved));
-    assert_int_equal(ql_act_stage.load(w->rig.stage, 2, &in), QL_E_VERSION);
+    assert_int_equal(ql_act_stage.load(w->rig.stage, ql_act_stage.state_version + 1, &in),
+                     QL_E_VERSION);
     rig_close(&w->rig);
     ql_buf_fini(&saved);
     free(w);

@@ -8,6 +8,7 @@ static void save_case(const struct ql_act *act, const struct ac_case *c, struct 
     (void)ql_buf_u64(out, c->symptom.v);
     (void)ql_buf_u64(out, c->suspect.v);
     (void)ql_buf_f64(out, c->confidence);
+    (void)ql_buf_i64(out, c->suspect_at.ns);
     (void)ql_buf_i64(out, c->cause_at.ns);
     (void)ql_buf_i64(out, c->evidence_at.ns);
     (void)ql_buf_i64(out, c->succeeded.ns);
@@ -163,6 +164,7 @@ static bool load_case(struct ql_act *act, uint32_t row, struct ql_reader *in)
     c->symptom.v = ql_reader_u64(in);
     c->suspect.v = ql_reader_u64(in);
     c->confidence = ql_reader_f64(in);
+    c->suspect_at.ns = ql_reader_i64(in);
     c->cause_at.ns = ql_reader_i64(in);
     c->evidence_at.ns = ql_reader_i64(in);
     c->succeeded.ns = ql_reader_i64(in);
@@ -319,7 +321,7 @@ static bool load_is_whole(const struct ql_act *act)
 ql_err ql_ac_load(void *stage, uint32_t version, struct ql_reader *in)
 {
     struct ql_act *act = stage;
-    if (version != 1) {
+    if (version != ql_act_stage.state_version) {
         return QL_E_VERSION;
     }
     if (!load_rows(act, in, load_case) || !load_rows(act, in, load_ledger) ||

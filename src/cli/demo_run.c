@@ -28,6 +28,7 @@ static const char RUN_SETTINGS[] =
     "    metric: db_connection*\n"
     "    mode: auto\n"
     "    score_min: 0.5\n"
+    "    steady: 2m\n"
     "    verify: 10m\n"
     "    steps:\n"
     "      - name: restart\n"

@@ -52,6 +52,7 @@ struct ql_runbook {
     bool dry_run;
     double score_min;             /* cause confidence needed, [0,1] */
     double verify_s;              /* how long recovery may take after the last step */
+    double steady_s;              /* how long the suspect must have stood first */
     double approval_s;            /* an approval not given by then has expired */
     uint32_t attempts_max;        /* same (incident signature, runbook): then stop, escalate */
     struct ql_runbook_step steps[QL_CONFIG_STEPS_MAX];
