@@ -33,6 +33,7 @@ const struct ql_dt_params ql_dt_params_default = {
     .level_floor_ratio = 0.005f,
     .quantum_floor_ratio = 0.5f,
     .quantum_first_ratio = 0.1f,
+    .quantum_zero_ratio = 1.0f,
     .winsor = 6.0f,
     .memory_clip = 1e9f,
     .recover_count = 5,
@@ -53,13 +54,18 @@ const struct ql_dt_params ql_dt_params_default = {
 #define BAND_SURPRISE 3.0f   /* the band holds all but one in a thousand points */
 #define BAND_EVIDENCE 3.0f
 #define MOVES_KNOWN 3u       /* moves of a constant before its step is known to be usual */
+#define ZERO_LEVEL_RATIO 0.2f
 #define FIRST_MOVE_SUM 8.0f  /* most that the first one counts */
 #define SERIES_FAR 1e18f        /* largest distance from the origin that is told apart */
 #define SERIES_LEAST 1e-12f
 #define SERIES_FLAT_LEAST 0.5f  /* QL_DT_FLAT is a ratio up to 50 */
 #define SERIES_NOVEL_LEAST 0.05f /* QL_DT_NOVEL is in units of the range */
+#define YOUNG_S 86400.0f        /* a series has not yet shown what its day is like */
+#define YOUNG_LEVEL_RATIO 0.1f  /* of the level: what its day may do to it */
+#define YOUNG_NOVEL_LEAST 0.5f
 #define SEASON_ERROR_RATIO 0.01f
 #define EVIDENCE_LEAST 0.5f
+#define RISE_EVIDENCE 3.0f
 #define TAIL_RATE 0.05f    /* weight of the newest excess in its mean */
 #define CLAIM_MORE 1.5f   /* decades that a young series may claim beyond one in its age */
 #define CLAIM_BEYOND 0.5f /* what is beyond that counts by this much */
@@ -133,6 +139,24 @@ static float ratio_at(const struct ql_dt_series *s, float ratio)
 {
     const float first = 1.0f / ((float)s->count + 1.0f);
     return ratio > first ? ratio : first;
+}
+
+/* Before its first day is over a level that climbs with the hours is no news: what is asked
+ * of the experts of level and range is then a good part of the level, not of the noise.
+ * A constant has no such day. */
+static void series_young(const struct ql_dt_series *s, uint32_t step_ms, struct series_now *now)
+{
+    if (step_ms == 0 || s->moves < MOVES_KNOWN ||
+        (float)s->count * (float)step_ms >= YOUNG_S * 1000.0f) {
+        return;
+    }
+    const float least = YOUNG_LEVEL_RATIO * absolute((float)s->origin + s->slow);
+    static const uint32_t lanes[] = { QL_DT_SHIFT, QL_DT_RANGE, QL_DT_SEASON,
+                                      QL_DT_SEASON_SLOW };
+    for (uint32_t i = 0; i < QL_COUNT_OF(lanes); i++) {
+        now->leasts[lanes[i]] = larger(now->leasts[lanes[i]], least);
+    }
+    now->leasts[QL_DT_NOVEL] = YOUNG_NOVEL_LEAST;
 }
 
 static void series_residuals(const struct ql_dt_series *s, struct series_now *now)
@@ -294,8 +318,11 @@ static void series_weigh(struct ql_dt_series *s, const struct ql_dt_params *p,
     const float weight = v->sum > s->evidence ? p->attack : p->release;
     float evidence = s->evidence + weight * (v->sum - s->evidence);
     evidence = evidence < EVIDENCE_LEAST ? 0.0f : evidence;
-    /* While a signal is open its onset, and with it its id, stays. */
-    if (s->evidence <= 0.0f && evidence > 0.0f && (s->flags & QL_DT_OPEN) == 0) {
+    /* The onset is when the evidence last rose from none, or from little: a lone wobble some
+     * minutes before must not date it. While a signal is open it stays, and with it its id. */
+    const bool rose = (s->evidence <= 0.0f && evidence > 0.0f) ||
+                      (s->evidence <= RISE_EVIDENCE && evidence > RISE_EVIDENCE);
+    if (rose && (s->flags & QL_DT_OPEN) == 0) {
         s->rise_ns = at_ns;
     }
     /* An excursion counts once, by its crest: what is calibrated is how often one opens. */
@@ -343,10 +370,13 @@ static void series_band(const struct ql_dt_series *s, const struct series_now *n
 
 /* Least spread believed in. A value that moves by whole steps (a count, a rate of few
  * events) is not odd for making one; but a constant's first few moves say nothing yet of
- * what is usual. */
+ * what is usual, unless it counts something rare from zero: there the first is expected. */
 static float series_least(const struct ql_dt_series *s, const struct ql_dt_params *p)
 {
-    const float steps = s->moves < MOVES_KNOWN ? p->quantum_first_ratio : p->quantum_floor_ratio;
+    const bool from_zero = absolute((float)s->origin + s->slow) < ZERO_LEVEL_RATIO * s->quantum;
+    const float steps = from_zero               ? p->quantum_zero_ratio
+                        : s->moves < MOVES_KNOWN ? p->quantum_first_ratio
+                                                 : p->quantum_floor_ratio;
     return larger(p->level_floor_ratio * absolute((float)s->origin + s->slow),
                   steps * s->quantum) + SERIES_LEAST;
 }
@@ -527,6 +557,7 @@ void ql_dt_series_step(struct ql_dt_series *s, const struct ql_dt_params *p,
     }
     series_follow(s, p, &now);
     series_residuals(s, &now);
+    series_young(s, in->step_ms, &now);
 
     if (s->season_warm > 0) {
         series_season_warm(s, p, &now);

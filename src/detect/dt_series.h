@@ -46,6 +46,7 @@ struct ql_dt_params {
     float level_floor_ratio;          /* spread never below this share of the level */
     float quantum_floor_ratio;        /* nor below this share of the least step seen */
     float quantum_first_ratio;        /* the same while hardly a step was seen */
+    float quantum_zero_ratio;         /* the same while the level is about zero */
     float winsor;                     /* spreads: most a point may pull the levels */
     float memory_clip;                /* spreads: most that the averaging experts see */
     float hold_ratio;                 /* learning speed while the series is odd */
