@@ -2,7 +2,7 @@
  *
  * OPEN    An alert always may: somebody wrote a rule for it. Signals alone open an incident
  *         only as a group (two series of an entity or of direct neighbours, each odd within
- *         the join window of the other), or one signal that is extreme (surprise >= 12), or
+ *         the join window of the other, and not one number under two names), or one signal that is extreme (surprise >= 12), or
  *         one that callers feel (latency, errors, availability) and that is strong
  *         (surprise >= 8) or has lasted as long as the join window. A counter reset alone
  *         never opens anything. One weak odd series therefore pages nobody.

@@ -370,6 +370,14 @@ void ql_co_merge(struct ql_correlate *co, struct co_incident *older, struct co_i
     ql_stat_add(co->merged_total, 1);
 }
 
+/* Two names of one number (busy workers, requests in flight) are judged alike to the last
+ * digit: together they say no more than one. */
+static bool same_number(const struct co_member *a, const struct co_member *b)
+{
+    return a->entity.v == b->entity.v && a->since.ns == b->since.ns &&
+           a->surprise <= b->surprise && a->surprise >= b->surprise;
+}
+
 static const char *opens(struct ql_correlate *co, const struct co_member *m)
 {
     struct ql_rule_evidence e = { .alert = m->kind == QL_MEMBER_ALERT };
@@ -388,6 +396,7 @@ static const char *opens(struct ql_correlate *co, const struct co_member *m)
             const struct co_member *w = &co->members[at - 1];
             const int64_t gap = ql_time_since(w->since, m->since).ns;
             if (w->signal_kind != QL_SIGNAL_RESET && !ql_series_id_eq(w->series, m->series) &&
+                !same_number(w, m) &&
                 (gap < 0 ? -gap : gap) <= co->join.ns) {
                 e.series_count = 2;
             }
