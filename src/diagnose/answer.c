@@ -98,7 +98,7 @@ static bool build_series(struct ql_diagnose *di, const struct di_incident *in,
         b->windows[b->window_count++] = w;
     }
     qsort(b->windows, b->window_count, sizeof *b->windows, window_cmp);
-    const ql_time until = ql_time_add(in->onset, FAULT_WINDOW_MAX);
+    const ql_time until = ql_time_add(ql_di_noticed(in), FAULT_WINDOW_MAX);
     for (uint32_t i = 0; i < b->window_count; i++) {
         const struct ql_window *w = b->windows[i];
         QL_ASSERT(w->sample_first + w->sample_count <= bus->samples.count);
@@ -205,7 +205,7 @@ static void causes_write(struct ql_diagnose *di, struct di_incident *in,
 void ql_di_answer(struct ql_diagnose *di, struct di_incident *in, ql_time now,
                   struct ql_batch *bus)
 {
-    struct building b = { .c = { .at = in->onset, .symptom_entity = QL_CASE_NONE,
+    struct building b = { .c = { .at = ql_di_noticed(in), .symptom_entity = QL_CASE_NONE,
                                  .symptom_metric = { "", 0 }, .model = &di->model } };
     struct ql_rank_cause *causes = NULL;
     uint32_t count = 0;

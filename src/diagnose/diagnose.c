@@ -77,6 +77,28 @@ static bool incident_recovers(const struct di_incident *in)
     return in->lasting_peak >= RECOVERY_PEAK_MIN && in->lasting * 2 <= in->lasting_peak;
 }
 
+static void since_take(struct di_incident *in, const struct ql_member *member)
+{
+    if (member->ended.ns == QL_TIME_NONE.ns && in->since_count < DI_SINCES_MAX) {
+        in->sinces[in->since_count++] = member->since;
+    }
+}
+
+ql_time ql_di_noticed(const struct di_incident *in)
+{
+    uint32_t wanted = in->since_count / 4;
+    ql_time noticed = in->onset;
+    for (uint32_t i = 0; i < in->since_count; i++) {
+        uint32_t earlier = 0;
+        for (uint32_t k = 0; k < in->since_count; k++) {
+            earlier += in->sinces[k].ns < in->sinces[i].ns ||
+                       (in->sinces[k].ns == in->sinces[i].ns && k < i);
+        }
+        noticed = earlier == wanted ? in->sinces[i] : noticed;
+    }
+    return ql_time_before(noticed, in->onset) ? in->onset : noticed;
+}
+
 /* One row for each entity and kind: the first of its members stands for all. */
 static void member_take(struct ql_diagnose *di, const struct ql_member *member)
 {
@@ -87,6 +109,7 @@ static void member_take(struct ql_diagnose *di, const struct ql_member *member)
         return;
     }
     member_count(in, member);
+    since_take(in, member);
     for (uint32_t i = 0; i < DI_MEMBER_ENTITIES_MAX; i++) {
         struct di_member *row = &in->members[i];
         if (row->entity.v == member->entity.v && row->is_alert == is_alert) {
@@ -257,7 +280,7 @@ const struct ql_stage_type ql_diagnose_stage = {
     .reads = QL_LIST_BIT(incidents) | QL_LIST_BIT(members) | QL_LIST_BIT(windows) |
              QL_LIST_BIT(signals) | QL_LIST_BIT(changes) | QL_LIST_BIT(edges),
     .writes = QL_LIST_BIT(window_requests) | QL_LIST_BIT(causes),
-    .state_version = 2,
+    .state_version = 3,
     .open = di_open,
     .close = di_close,
     .push = di_push,

@@ -12,6 +12,7 @@
 
 #define DI_INCIDENTS_MAX 256u
 #define DI_MEMBER_ENTITIES_MAX 64u
+#define DI_SINCES_MAX 64u
 #define DI_ENTITIES_MAX 256u
 #define DI_SERIES_MAX 4096u
 #define DI_CHANGES_MAX 1024u
@@ -28,6 +29,8 @@ struct di_incident {
     uint64_t told_hash;            /* of the list as last written; 0: none yet */
     double told_confidence;
     struct di_member members[DI_MEMBER_ENTITIES_MAX]; /* one for each entity and kind */
+    uint32_t since_count;
+    ql_time sinces[DI_SINCES_MAX]; /* when its first members began, in order of joining */
 };
 
 struct di_change { ql_entity_id entity; ql_time at; uint8_t text_bytes; char text[127]; };
@@ -48,6 +51,10 @@ struct ql_diagnose {
 /* ask.c */
 uint32_t ql_di_entities(const struct ql_diagnose *di, const struct di_incident *in,
                         ql_entity_id out[DI_ENTITIES_MAX]);
+/* When most of it began: a quarter of the members had. One early straggler, perhaps odd for a
+ * reason of its own, would fill the window of the fault with ordinary values; a somewhat late
+ * start is measured well (measure.h). */
+ql_time ql_di_noticed(const struct di_incident *in);
 /* answer.c: ranks on the windows of one incident, windows [first, first + count). */
 void ql_di_answer(struct ql_diagnose *di, struct di_incident *in, ql_time now,
                   struct ql_batch *bus);

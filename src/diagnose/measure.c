@@ -23,7 +23,8 @@
 #define LOST_SHARE_FLOOR 0.2       /* availability: a fifth of a percent lost is one unit */
 #define USUAL_RATIO 0.98
 #define LEAD_S 900.0               /* a fault may have begun this long before it was noticed */
-#define CLIP_MEDIANS 3.0           /* one wild point of few must not make the mean */
+#define CLIP_TYPICALS 3.0          /* one wild point of few must not make the mean ... */
+#define TYPICAL_RATIO 0.6          /* ... a little over the median: half may have recovered */
 #define BEND 4.0
 
 double ql_measure_bend(double strength)
@@ -104,8 +105,8 @@ static double mean_of(const double *at, uint32_t count)
 static void fault_clip(struct split *s)
 {
     memcpy(s->room, s->fault, s->fault_count * sizeof *s->room);
-    const double most = CLIP_MEDIANS * ql_median(s->room, s->fault_count);
-    for (uint32_t i = 0; most > 0.0 && i < s->fault_count; i++) {
+    const double most = CLIP_TYPICALS * ql_quantile(s->room, s->fault_count, TYPICAL_RATIO);
+    for (uint32_t i = 0; most >= 0.0 && i < s->fault_count; i++) {
         s->fault[i] = s->fault[i] > most ? most : s->fault[i];
     }
 }

@@ -296,6 +296,23 @@ static void rows_score(struct ranking *r)
 
 /* ---- words and order ---- */
 
+/* Waiting for a pool follows from the pool being full: the amount names it, if that is about
+ * as odd. */
+static const struct ql_evidence *waited_for(const struct ranking *r,
+                                            const struct ql_evidence *wait)
+{
+    const struct ql_evidence *best = wait;
+    for (uint32_t i = 0; i < r->list.count; i++) {
+        const struct ql_evidence *item = &r->list.items[i];
+        if (item->entity == wait->entity && item->kind == wait->kind &&
+            !ql_metric_is_wait(item->name) && item->strength >= INDICATOR_RATIO * wait->strength &&
+            (best == wait || item->strength > best->strength)) {
+            best = item;
+        }
+    }
+    return best;
+}
+
 /* Which item names the cause: among the strong ones a state before what is felt, then the
  * largest by its own quartile range, which is not bent. */
 static const struct ql_evidence *indicator(const struct ranking *r, uint32_t entity,
@@ -327,7 +344,7 @@ static const struct ql_evidence *indicator(const struct ranking *r, uint32_t ent
         }
     }
     *ret_kind = kind;
-    return best;
+    return best == NULL || !ql_metric_is_wait(best->name) ? best : waited_for(r, best);
 }
 
 struct order { uint32_t entity; double score; };

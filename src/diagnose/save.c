@@ -43,6 +43,10 @@ static void incident_put(struct ql_buf *out, const struct di_incident *in)
     for (uint32_t i = 0; i < count; i++) {
         member_put(out, &in->members[i]);
     }
+    (void)ql_buf_u32(out, in->since_count);
+    for (uint32_t i = 0; i < in->since_count; i++) {
+        (void)ql_buf_i64(out, in->sinces[i].ns);
+    }
 }
 
 static void incident_get(struct ql_reader *in, struct di_incident *to)
@@ -67,6 +71,11 @@ static void incident_get(struct ql_reader *in, struct di_incident *to)
         m->since.ns = ql_reader_i64(in);
         m->is_alert = ql_reader_u8(in);
         (void)text_get(in, m->name, sizeof m->name, &m->name_bytes);
+    }
+    to->since_count = ql_reader_u32(in);
+    in->failed = in->failed || to->since_count > DI_SINCES_MAX;
+    for (uint32_t i = 0; i < to->since_count && !in->failed; i++) {
+        to->sinces[i].ns = ql_reader_i64(in);
     }
 }
 

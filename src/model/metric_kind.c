@@ -112,6 +112,18 @@ bool ql_metric_is_internal(enum ql_metric_kind kind)
            kind == QL_METRIC_KIND_POOL;
 }
 
+bool ql_metric_is_wait(ql_str name)
+{
+    char word[WORD_BYTES_MAX];
+    for (size_t at = 0; word_next(name, &at, word);) {
+        if (strcmp(word, "wait") == 0 || strcmp(word, "waiting") == 0 ||
+            strcmp(word, "waited") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int ql_metric_bad_direction(ql_str name)
 {
     const enum ql_metric_kind kind = ql_metric_kind_of(name);

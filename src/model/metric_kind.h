@@ -33,6 +33,8 @@ const char *ql_metric_kind_text(enum ql_metric_kind kind);
 bool ql_metric_is_symptom(enum ql_metric_kind kind);
 /* A state of the entity itself: restarts, cpu, memory, disk, pools and queues. */
 bool ql_metric_is_internal(enum ql_metric_kind kind);
+/* Does it tell how long something waited (for a connection, in a queue)? */
+bool ql_metric_is_wait(ql_str name);
 /* +1: more is worse; -1: less is worse (availability, free memory); 0: the name does not
  * say, or either is (traffic). */
 int ql_metric_bad_direction(ql_str name);
