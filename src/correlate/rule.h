@@ -2,10 +2,11 @@
  *
  * OPEN    An alert always may: somebody wrote a rule for it. Signals alone open an incident
  *         only as a group (two series of an entity or of direct neighbours, each odd within
- *         the join window of the other, and not one number under two names), or one signal that is extreme (surprise >= 12), or
- *         one that callers feel (latency, errors, availability) and that is strong
- *         (surprise >= 8) or has lasted as long as the join window. A counter reset alone
- *         never opens anything. One weak odd series therefore pages nobody.
+ *         the join window of the other, and not one number under two names), or one signal
+ *         that is extreme (surprise >= 12), or one that callers feel (latency, errors,
+ *         availability) and that is strong (surprise >= 8) or has lasted as long as the
+ *         join window. A counter reset alone never opens anything. One weak odd series
+ *         therefore pages nobody.
  * JOIN    A new member joins an incident when it is near one of its entities and close in
  *         time. Near: the same entity, or reached along call edges in one direction (what
  *         fails hurts its callers), or calling the same callee, or touched by the same
