@@ -231,6 +231,7 @@ static void offline_fused(struct offline *o, bool learn, struct offline_verdict 
         .judged = true, .evidence = f.score, .evidence_surprise = f.surprise
     };
     ret->judged = true;
+    o->fused.last_ns = o->at.ns;
     ret->opened = ql_dt_signal_step(&o->fused, &o->judge.rule, &v, offline_step_ms(o)) ==
                   QL_DT_OPENED;
     ret->score = offline_scale(f.score, FUSED_HALF);
