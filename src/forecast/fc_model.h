@@ -38,7 +38,6 @@ bool ql_fc_holt(const struct fc_task *task, const double *y, const struct fc_hol
 bool ql_fc_again(const struct fc_task *task, uint32_t season);   /* the last season once more */
 bool ql_fc_profile(const struct fc_task *task, double fade, uint32_t recent);
 bool ql_fc_theta(const struct fc_task *task, uint32_t season);   /* Assimakopoulos 2000 */
-bool ql_fc_smooth(const struct fc_task *task, double weight);    /* one level */
 bool ql_fc_median(const struct fc_task *task, uint32_t count);   /* of the newest values */
 bool ql_fc_return(const struct fc_task *task, uint32_t count, double fade); /* from last to median */
 bool ql_fc_trend(const struct fc_task *task);                    /* damped (Gardner 1985) */

@@ -141,16 +141,6 @@ bool ql_fc_theta(const struct fc_task *task, uint32_t season)
     return true;
 }
 
-bool ql_fc_smooth(const struct fc_task *task, double weight)
-{
-    double error;
-    const double level = smooth_level(task->s->y, task->n, weight, &error);
-    for (uint32_t j = 0; j < task->h; j++) {
-        task->out[j] = level;
-    }
-    return true;
-}
-
 static bool newest_median(const struct fc_task *task, uint32_t count, double *ret_median)
 {
     const uint32_t taken = count < task->n ? count : task->n;

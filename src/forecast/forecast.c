@@ -3,7 +3,7 @@
  * Good for     series with seasons of a day and a week, levels that wander, spiky loads.
  * Bad for      a break that the past does not show; horizons longer than the past.
  * Method       every model is continued from origins that lie a horizon and more before the
- *              end; weights are 1 / (mean absolute error)^2 there, the newer origin counting
+ *              end; weights are 1 / (mean absolute error)^2 there (^4 without a season), the newer origin counting
  *              more. Pooling beats picking (Makridakis et al. 2020). What the pool misses on
  *              the newest stretch with weights from the older ones is its honest error.
  * Cost         models * (origins + 1).
@@ -14,10 +14,11 @@
 
 #include <math.h>
 
-enum { MODELS_MAX = 16, ORIGINS_MAX = 10, PAST_LEAST = 24 };
+enum { MODELS_MAX = 16, ORIGINS_MAX = 16, PAST_LEAST = 24 };
 #define DAY_S 86400.0
 #define SEASON_CORRELATION 0.2
-#define ORIGIN_DECAY 0.8
+#define ORIGIN_DECAY_SEASON 0.43 /* of the two origins the newer counts .7 */
+#define ORIGIN_DECAY_FLAT 0.95
 #define RESTLESS_POINTS 336u
 #define SCALE_LEAST 1e-9
 
@@ -83,18 +84,18 @@ static bool median_6(const struct fc_task *t) { return ql_fc_median(t, 6); }
 static bool median_12(const struct fc_task *t) { return ql_fc_median(t, 12); }
 static bool median_24(const struct fc_task *t) { return ql_fc_median(t, 24); }
 static bool median_48(const struct fc_task *t) { return ql_fc_median(t, 48); }
-static bool median_all(const struct fc_task *t) { return ql_fc_median(t, 240); }
+static bool median_36(const struct fc_task *t) { return ql_fc_median(t, 36); }
+static bool median_96(const struct fc_task *t) { return ql_fc_median(t, 96); }
+static bool median_all(const struct fc_task *t) { return ql_fc_median(t, 288); }
 static bool return_near(const struct fc_task *t) { return ql_fc_return(t, 24, 0.5); }
 static bool return_far(const struct fc_task *t) { return ql_fc_return(t, 24, 0.85); }
-static bool smooth_slow(const struct fc_task *t) { return ql_fc_smooth(t, 0.1); }
-static bool smooth_fast(const struct fc_task *t) { return ql_fc_smooth(t, 0.4); }
 static bool theta_flat(const struct fc_task *t) { return ql_fc_theta(t, 1); }
 static bool ridge_flat(const struct fc_task *t) { return ql_fc_ridge(t, t->s->y, FC_LAGS_FLAT); }
 
 static const struct model models_flat[] = {
-    { last }, { median_6 }, { median_12 }, { median_24 }, { median_48 }, { median_all },
-    { return_near }, { return_far }, { smooth_slow }, { smooth_fast }, { theta_flat },
-    { ridge_flat }, { ql_fc_trend },
+    { last }, { median_6 }, { median_12 }, { median_24 }, { median_36 }, { median_48 },
+    { median_96 }, { median_all },
+    { return_near }, { return_far }, { theta_flat }, { ridge_flat }, { ql_fc_trend },
 };
 
 struct pool {
@@ -250,13 +251,14 @@ static void pool_mix(const struct pool *p, uint32_t first, double *ret_path)
                 error += weight * p->errors[m][o];
                 weights += weight;
             }
-            weight *= p->s.day > 0 ? 0.43 : ORIGIN_DECAY;
+            weight *= p->s.day > 0 ? ORIGIN_DECAY_SEASON : ORIGIN_DECAY_FLAT;
         }
         if (!p->ran[m] || (weights <= 0.0 && first < p->origin_count)) {
             continue;
         }
         error = weights > 0.0 ? error / weights + SCALE_LEAST : 1.0;
-        const double share = 1.0 / (error * error);
+        const double square = 1.0 / (error * error);
+        const double share = p->s.day > 0 ? square : square * square; /* more origins tell */
         for (uint32_t j = 0; j < p->h; j++) {
             ret_path[j] += share * p->paths[(size_t)m * p->h + j];
         }
