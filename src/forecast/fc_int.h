@@ -38,7 +38,9 @@ void ql_fc_periods(const double *y, uint32_t n, double step_s, uint32_t ret_peri
 typedef ql_err ql_fc_member(const struct ql_fc *fc, double *out);
 
 ql_fc_member ql_fc_last;         /* the last value */
-ql_fc_member ql_fc_middle;       /* median of the newest points */
+ql_fc_member ql_fc_middle_short; /* medians of the newest points: 12, 24, 60 */
+ql_fc_member ql_fc_middle;
+ql_fc_member ql_fc_middle_long;
 ql_fc_member ql_fc_naive_short;  /* what was one short season before */
 ql_fc_member ql_fc_naive_long;   /* ... one long season */
 ql_fc_member ql_fc_profile_fast; /* profile of the season, level error fading at once */

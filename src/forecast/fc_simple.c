@@ -10,7 +10,7 @@
 
 #include <math.h>
 
-#define MIDDLE_POINTS 30u
+#define MIDDLE_MAX 60u
 #define PROFILE_RATE 0.4
 
 ql_err ql_fc_last(const struct ql_fc *fc, double *out)
@@ -23,11 +23,11 @@ ql_err ql_fc_last(const struct ql_fc *fc, double *out)
     return QL_OK;
 }
 
-ql_err ql_fc_middle(const struct ql_fc *fc, double *out)
+static ql_err simple_middle(const struct ql_fc *fc, uint32_t points, double *out)
 {
-    double newest[MIDDLE_POINTS];
+    double newest[MIDDLE_MAX];
     for (uint32_t k = 0; k < fc->origin_count; k++) {
-        const uint32_t o = fc->origins[k], count = o < MIDDLE_POINTS ? o : MIDDLE_POINTS;
+        const uint32_t o = fc->origins[k], count = o < points ? o : points;
         memcpy(newest, fc->y + o - count, count * sizeof(*newest));
         const double middle = ql_median(newest, count);
         for (uint32_t j = 0; j < fc->steps; j++) {
@@ -35,6 +35,18 @@ ql_err ql_fc_middle(const struct ql_fc *fc, double *out)
         }
     }
     return QL_OK;
+}
+ql_err ql_fc_middle_short(const struct ql_fc *fc, double *out)
+{
+    return simple_middle(fc, 12, out);
+}
+ql_err ql_fc_middle(const struct ql_fc *fc, double *out)
+{
+    return simple_middle(fc, 24, out);
+}
+ql_err ql_fc_middle_long(const struct ql_fc *fc, double *out)
+{
+    return simple_middle(fc, MIDDLE_MAX, out);
 }
 
 static ql_err simple_naive(const struct ql_fc *fc, uint32_t p, double *out)

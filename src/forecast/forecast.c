@@ -1,6 +1,6 @@
 /* forecast - the pool: replayed from the past, weighed, and its own errors as bands.
  *
- * Weights       1 / (mean absolute error)^2 over the origins, newer ones more.
+ * Weights       1 / (mean absolute error)^4 over the origins, newer ones more.
  * Bands         conformal: at every origin the pool is weighed by the other origins only, so
  *               its errors there are honest; quantiles of them by distance, widened for how
  *               few they are.
@@ -13,8 +13,9 @@
 #include <math.h>
 
 #define POOL_MAX 24u
-#define ORIGIN_AGE 0.8           /* weight of an origin against the next newer one */
-#define ERROR_POWER 2.0
+#define ORIGIN_AGE 0.6           /* weight of an origin against the next newer one */
+#define ERROR_POWER 4.0
+#define FLAT_SEASON 24u          /* points of a season that rule a flat forecast out */
 #define LEAST_HISTORY 8u         /* points before the first origin */
 #define GROWTH_BUCKETS 6u
 #define WIDEN_80 1.10            /* quantiles of so few, dependent errors are too small */
@@ -156,17 +157,21 @@ static ql_err pool_member(struct pool *p, ql_fc_member *member, bool logs)
 
 static ql_err pool_members(struct pool *p)
 {
-    const struct { ql_fc_member *member; bool logs; } all[] = {
-        { ql_fc_last, false },         { ql_fc_middle, false },
-        { ql_fc_naive_short, false },  { ql_fc_naive_long, false },
-        { ql_fc_profile_fast, false }, { ql_fc_profile_slow, false },
-        { ql_fc_theta, false },        { ql_fc_damped, false },
-        { ql_fc_winters, false },      { ql_fc_winters, true },
-        { ql_fc_ar_few, false },       { ql_fc_ar_few, true },
-        { ql_fc_ar_many, false },      { ql_fc_ar_many, true },
-        { ql_fc_ar_seasonal, false },  { ql_fc_theta, true },
+    static const struct { ql_fc_member *member; bool logs, flat_only; } all[] = {
+        { ql_fc_last, false, false },         { ql_fc_middle_short, false, true },
+        { ql_fc_middle, false, true },        { ql_fc_middle_long, false, true },
+        { ql_fc_naive_short, false, false },  { ql_fc_naive_long, false, false },
+        { ql_fc_profile_fast, false, false }, { ql_fc_profile_slow, false, false },
+        { ql_fc_theta, false, false },        { ql_fc_theta, true, false },
+        { ql_fc_damped, false, false },       { ql_fc_winters, false, false },
+        { ql_fc_winters, true, false },       { ql_fc_ar_few, false, false },
+        { ql_fc_ar_few, true, false },        { ql_fc_ar_many, false, false },
+        { ql_fc_ar_many, true, false },       { ql_fc_ar_seasonal, false, false },
     };
     for (size_t i = 0; i < QL_COUNT_OF(all); i++) {
+        if (all[i].flat_only && ql_fc_longest(&p->fc) >= FLAT_SEASON) {
+            continue; /* the middle of a day says nothing about an hour of it */
+        }
         const ql_err err = pool_member(p, all[i].member, all[i].logs);
         if (err != QL_OK) {
             return err;
