@@ -2,7 +2,6 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "engine/offline_forecast.h"
-#include "forecast/forecast.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -48,7 +47,7 @@ static bool forecast_horizon(const char *text, uint32_t *ret_horizon)
 {
     int64_t steps;
     if (ql_str_to_i64(ql_str_of(text), &steps) != QL_OK || steps < 1 ||
-        steps > (int64_t)QL_FORECAST_STEPS_MAX) {
+        steps > (int64_t)QL_OFFLINE_STEPS_MAX) {
         return false;
     }
     *ret_horizon = (uint32_t)steps;
@@ -69,7 +68,7 @@ int ql_cli_forecast(int argc, char **argv)
         if (option == 'h') {
             if (!forecast_horizon(optarg, &request.horizon)) {
                 return ql_cli_fail("forecast", "--horizon takes 1 to %u steps, not '%s'",
-                                   QL_FORECAST_STEPS_MAX, optarg);
+                                   QL_OFFLINE_STEPS_MAX, optarg);
             }
         } else if (option == 'o' && (strcmp(optarg, "csv") == 0 || strcmp(optarg, "json") == 0)) {
             request.json = strcmp(optarg, "json") == 0;

@@ -13,6 +13,8 @@
 #define COLUMNS_MAX 16384u
 #define CELLS_MAX ((size_t)256 << 20)
 
+_Static_assert(QL_OFFLINE_STEPS_MAX == QL_FORECAST_STEPS_MAX, "one maximum");
+
 struct ahead {
     const struct ql_offline_forecast *in;
     struct ql_buf *out, *why;

@@ -15,10 +15,12 @@
 
 #include "base/buf.h"
 
+#define QL_OFFLINE_STEPS_MAX 4096u
+
 struct ql_offline_forecast {
     ql_str text;              /* the whole file */
     const char *shown_name;   /* for messages */
-    uint32_t horizon;         /* steps; 1..QL_FORECAST_STEPS_MAX */
+    uint32_t horizon;         /* steps; 1..QL_OFFLINE_STEPS_MAX */
     bool json;
 };
 QL_MUST_USE ql_err ql_offline_forecast(const struct ql_offline_forecast *in, struct ql_buf *out,
