@@ -1,32 +1,24 @@
 /* offline_forecast - the batch verb's work: columns in, steps past the end out. */
 #include "engine/offline_forecast.h"
 
+#include "engine/offline_table.h"
 #include "forecast/forecast.h"
 #include "math/order.h"
-#include "wire/csv.h"
-#include "wire/json_out.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#define COLUMNS_MAX 16384u
+#define ROWS_FIRST 1024u
 #define CELLS_MAX ((size_t)256 << 20)
-
-_Static_assert(QL_OFFLINE_STEPS_MAX == QL_FORECAST_STEPS_MAX, "one maximum");
 
 struct ahead {
     const struct ql_offline_forecast *in;
-    struct ql_buf *out, *why;
-    struct ql_csv csv;
-    struct ql_arena rows;     /* quoted fields of the header and of one row */
+    struct ql_buf *out;
+    struct ql_offline_table table;
     struct ql_arena scratch;
-    ql_str *fields, *names;
-    uint32_t series_count;
-    double *cells;            /* row by row */
+    double *cells;               /* row by row */
+    double *gaps;                /* between rows, in seconds; the first is 0 */
     size_t row_count, row_room;
-    double *gaps;             /* between rows, in seconds */
-    ql_time last_at;
     double *column;
     struct ql_forecast_step *steps;
     bool any;
@@ -34,78 +26,16 @@ struct ahead {
 
 /* ---- reading -------------------------------------------------------------------- */
 
-static ql_err ahead_refuse(struct ahead *a, uint32_t line, size_t column, const char *what)
-{
-    (void)ql_buf_printf(a->why, "%s:%u:%zu: %s", a->in->shown_name, line, column, what);
-    return QL_E_MALFORMED;
-}
-
-static ql_err ahead_csv_refuse(struct ahead *a)
-{
-    unsigned line = a->csv.line;
-    size_t column = 1;
-    int used = 0;
-    if (sscanf(a->csv.why, "line %u, column %zu: %n", &line, &column, &used) < 2) {
-        used = 0;
-    }
-    return ahead_refuse(a, line, column, a->csv.why + used);
-}
-
-static ql_err ahead_field_refuse(struct ahead *a, ql_str field, const char *allowed)
-{
-    const char *start = a->in->text.at, *at = field.at;
-    size_t column = 1;
-    if (at >= start && at <= start + a->in->text.bytes) {
-        while (at > start && at[-1] != '\n') {
-            at--;
-            column++;
-        }
-    }
-    char what[160];
-    const int shown = field.bytes < 40 ? (int)field.bytes : 40;
-    (void)snprintf(what, sizeof(what), "found \"%.*s\", allowed is %s", shown, field.at, allowed);
-    return ahead_refuse(a, a->csv.row_line, column, what);
-}
-
-static ql_err ahead_header(struct ahead *a)
-{
-    uint32_t count = 0;
-    const ql_err err = ql_csv_row(&a->csv, a->fields, COLUMNS_MAX, &count);
-    if (err == QL_E_NOT_FOUND) {
-        return ahead_refuse(a, 1, 1, "found an empty file, allowed is a header and rows");
-    }
-    if (err != QL_OK) {
-        return ahead_csv_refuse(a);
-    }
-    if (count < 2) {
-        return ahead_refuse(a, 1, 1,
-                            "found a header of one column, allowed is a time and at least one "
-                            "series");
-    }
-    a->series_count = count - 1;
-    a->names = calloc(count - 1, sizeof(*a->names));
-    if (a->names == NULL) {
-        return QL_E_MEMORY;
-    }
-    for (uint32_t i = 0; i + 1 < count; i++) {
-        a->names[i] = ql_arena_str(&a->scratch, a->fields[i + 1]);
-        if (a->names[i].at == NULL) {
-            return QL_E_MEMORY;
-        }
-    }
-    return QL_OK;
-}
-
 static ql_err ahead_room(struct ahead *a)
 {
     if (a->row_count < a->row_room) {
         return QL_OK;
     }
-    const size_t room = a->row_room > 0 ? 2 * a->row_room : 1024;
-    if (room * a->series_count > CELLS_MAX) {
+    const size_t room = a->row_room > 0 ? 2 * a->row_room : ROWS_FIRST;
+    if (room > CELLS_MAX / a->table.series_count) {
         return QL_E_TOO_LARGE;
     }
-    double *cells = realloc(a->cells, room * a->series_count * sizeof(*cells));
+    double *cells = realloc(a->cells, room * a->table.series_count * sizeof(*cells));
     if (cells == NULL) {
         return QL_E_MEMORY;
     }
@@ -119,52 +49,27 @@ static ql_err ahead_room(struct ahead *a)
     return QL_OK;
 }
 
-static ql_err ahead_cells(struct ahead *a, uint32_t count)
-{
-    ql_time at;
-    if (count != a->series_count + 1) {
-        char what[96];
-        (void)snprintf(what, sizeof(what), "found %u fields, allowed are %u as in the header",
-                       count, a->series_count + 1);
-        return ahead_refuse(a, a->csv.row_line, 1, what);
-    }
-    if (ql_str_to_time(a->fields[0], &at) != QL_OK) {
-        return ahead_field_refuse(a, a->fields[0],
-                                  "a time: RFC 3339, YYYY-MM-DD HH:MM:SS or seconds since 1970");
-    }
-    double *cells = a->cells + a->row_count * a->series_count;
-    for (uint32_t i = 0; i < a->series_count; i++) {
-        const ql_str cell = a->fields[i + 1];
-        cells[i] = NAN;
-        if (cell.bytes > 0 && ql_str_to_double(cell, &cells[i]) != QL_OK) {
-            return ahead_field_refuse(a, cell, "a number, or nothing for a missing value");
-        }
-        if (fabs(cells[i]) > 1e100) { /* squares of it would not be finite */
-            cells[i] = NAN;
-        }
-    }
-    a->gaps[a->row_count] = a->row_count > 0 ? ql_duration_s(ql_time_since(at, a->last_at)) : 0.0;
-    a->last_at = at;
-    a->row_count++;
-    return QL_OK;
-}
-
 static ql_err ahead_rows(struct ahead *a)
 {
+    ql_time last = { 0 };
     for (;;) {
-        uint32_t count = 0;
-        ql_arena_reset(&a->rows);
-        ql_err err = ql_csv_row(&a->csv, a->fields, COLUMNS_MAX, &count);
+        ql_err err = ql_offline_table_row(&a->table);
         if (err != QL_OK) {
-            return err == QL_E_NOT_FOUND ? QL_OK : ahead_csv_refuse(a);
+            return err == QL_E_NOT_FOUND ? QL_OK : err;
         }
         err = ahead_room(a);
-        if (err == QL_OK) {
-            err = ahead_cells(a, count);
-        }
         if (err != QL_OK) {
             return err;
         }
+        const uint32_t count = a->table.series_count;
+        double *cells = a->cells + a->row_count * count;
+        for (uint32_t i = 0; i < count; i++) { /* squares of more would not be finite */
+            cells[i] = fabs(a->table.values[i]) > 1e100 ? NAN : a->table.values[i];
+        }
+        a->gaps[a->row_count] =
+            a->row_count > 0 ? ql_duration_s(ql_time_since(a->table.at, last)) : 0.0;
+        last = a->table.at;
+        a->row_count++;
     }
 }
 
@@ -180,49 +85,41 @@ static double ahead_step_s(struct ahead *a)
 
 /* ---- writing -------------------------------------------------------------------- */
 
-static void write_csv(struct ahead *a, ql_str name, uint32_t step, const struct ql_forecast_step *s)
+static void write_csv(struct ahead *a, ql_str name, uint32_t step,
+                      const struct ql_forecast_step *s)
 {
     (void)ql_csv_put(a->out, name);
-    if (s == NULL) {
-        (void)ql_buf_printf(a->out, ",%u,,,,,\n", step);
-        return;
-    }
-    (void)ql_buf_printf(a->out, ",%u,%.9g,%.9g,%.9g,%.9g,%.9g\n", step, s->mean, s->lower80,
+    (void)ql_buf_printf(a->out, ",%u,%.10g,%.10g,%.10g,%.10g,%.10g\n", step, s->mean, s->lower80,
                         s->upper80, s->lower95, s->upper95);
 }
 
 static void write_json(struct ahead *a, ql_str name, uint32_t step,
                        const struct ql_forecast_step *s)
 {
-    (void)ql_buf_text(a->out, a->any ? ",\n{\"series\":\"" : "[\n{\"series\":\"");
-    ql_json_escape(a->out, name);
-    (void)ql_buf_printf(a->out, "\",\"step\":%u", step);
-    if (s != NULL) {
-        (void)ql_buf_printf(a->out,
-                            ",\"mean\":%.9g,\"lower80\":%.9g,\"upper80\":%.9g,"
-                            "\"lower95\":%.9g,\"upper95\":%.9g",
-                            s->mean, s->lower80, s->upper80, s->lower95, s->upper95);
-    }
-    (void)ql_buf_char(a->out, '}');
+    (void)ql_buf_text(a->out, a->any ? ",\n{\"series\":" : "[\n{\"series\":");
+    ql_offline_put_text(a->out, name);
+    (void)ql_buf_printf(a->out,
+                        ",\"step\":%u,\"mean\":%.10g,\"lower80\":%.10g,\"upper80\":%.10g,"
+                        "\"lower95\":%.10g,\"upper95\":%.10g}",
+                        step, s->mean, s->lower80, s->upper80, s->lower95, s->upper95);
 }
 
-static ql_err ahead_series(struct ahead *a, uint32_t i, double step_s)
+static ql_err ahead_series(struct ahead *a, uint32_t number, double step_s)
 {
     for (size_t row = 0; row < a->row_count; row++) {
-        a->column[row] = a->cells[row * a->series_count + i];
+        a->column[row] = a->cells[row * a->table.series_count + number];
     }
     const struct ql_forecast_in in = { a->column, (uint32_t)a->row_count, step_s, a->in->horizon };
-    ql_arena_reset(&a->rows);
-    const ql_err err = ql_forecast(&in, &a->rows, a->steps, NULL);
-    if (err != QL_OK && err != QL_E_NOT_FOUND) {
-        return err;
+    ql_arena_reset(&a->scratch);
+    const ql_err err = ql_forecast(&in, &a->scratch, a->steps, NULL);
+    if (err != QL_OK) {
+        return err == QL_E_NOT_FOUND ? QL_OK : err; /* a column without any value is left out */
     }
     for (uint32_t j = 0; j < a->in->horizon; j++) {
-        const struct ql_forecast_step *s = err == QL_OK ? &a->steps[j] : NULL;
         if (a->in->json) {
-            write_json(a, a->names[i], j + 1, s);
+            write_json(a, a->table.names[number], j + 1, &a->steps[j]);
         } else {
-            write_csv(a, a->names[i], j + 1, s);
+            write_csv(a, a->table.names[number], j + 1, &a->steps[j]);
         }
         a->any = true;
     }
@@ -231,6 +128,7 @@ static ql_err ahead_series(struct ahead *a, uint32_t i, double step_s)
 
 static ql_err ahead_all(struct ahead *a)
 {
+    const uint32_t count = a->table.series_count;
     const double step_s = ahead_step_s(a);
     a->column = calloc(a->row_count + 1, sizeof(*a->column));
     a->steps = calloc(a->in->horizon, sizeof(*a->steps));
@@ -239,10 +137,13 @@ static ql_err ahead_all(struct ahead *a)
     }
     (void)ql_buf_text(a->out, a->in->json ? ""
                                           : "series,step,mean,lower80,upper80,lower95,upper95\n");
-    for (uint32_t i = 0; i < a->series_count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         const ql_err err = ahead_series(a, i, step_s);
         if (err != QL_OK) {
             return err;
+        }
+        if (a->in->progress != NULL) {
+            a->in->progress(i + 1, count);
         }
     }
     (void)ql_buf_text(a->out, !a->in->json ? "" : (a->any ? "\n]\n" : "[]\n"));
@@ -254,22 +155,20 @@ static ql_err ahead_all(struct ahead *a)
 ql_err ql_offline_forecast(const struct ql_offline_forecast *in, struct ql_buf *out,
                            struct ql_buf *why)
 {
-    struct ahead a = { .in = in, .out = out, .why = why };
-    ql_arena_init(&a.rows, QL_FORECAST_SCRATCH);
-    ql_arena_init(&a.scratch, (size_t)64 << 20);
-    ql_csv_init(&a.csv, in->text, &a.rows);
-    a.fields = calloc(COLUMNS_MAX, sizeof(*a.fields));
-    ql_err err = a.fields == NULL ? QL_E_MEMORY : ahead_header(&a);
+    struct ahead a = { .in = in, .out = out };
+    if (in->horizon == 0 || in->horizon > QL_FORECAST_STEPS_MAX) {
+        return QL_E_RANGE;
+    }
+    ql_arena_init(&a.scratch, QL_FORECAST_SCRATCH);
+    ql_err err = ql_offline_table_init(&a.table, in->text, in->shown_name, why);
     if (err == QL_OK) {
         err = ahead_rows(&a);
     }
     if (err == QL_OK) {
         err = ahead_all(&a);
     }
-    ql_arena_fini(&a.rows);
+    ql_offline_table_fini(&a.table);
     ql_arena_fini(&a.scratch);
-    free(a.fields);
-    free(a.names);
     free(a.cells);
     free(a.gaps);
     free(a.column);

@@ -1,13 +1,12 @@
-/* offline_forecast.h - forecasts every series of a file of metrics past its last row.
+/* offline_forecast.h - continues every series of a file, with intervals.
  *
- * Column 1 is the time at a fixed step, every other column one series; an empty cell is a
- * missing value, leading ones mean that the series starts later. A series without any
- * value gets rows with empty cells.
+ * Column 1 is the time at a fixed step, every other column one series; leading empty cells
+ * mean that a series starts later. All series of the file share what intervals are made of.
  *
  * Ownership     everything is the caller's.
- * Errors        QL_E_MALFORMED with "FILE:LINE:COLUMN: what was found, what is allowed" in
- *               `why`; QL_E_FULL (output over its maximum), QL_E_MEMORY.
- * Bounds        8 bytes a cell, and QL_FORECAST_SCRATCH.
+ * Errors        as offline_table.h; QL_E_FULL (output over its maximum), QL_E_RANGE (no
+ *               series with a value, or the horizon).
+ * Bounds        8 bytes a cell and 8 bytes a step and series; time as forecast.h.
  * Determinism   the same file gives the same bytes.
  */
 #ifndef QL_ENGINE_OFFLINE_FORECAST_H
@@ -15,13 +14,12 @@
 
 #include "base/buf.h"
 
-#define QL_OFFLINE_STEPS_MAX 4096u
-
 struct ql_offline_forecast {
     ql_str text;              /* the whole file */
     const char *shown_name;   /* for messages */
-    uint32_t horizon;         /* steps; 1..QL_OFFLINE_STEPS_MAX */
+    uint32_t horizon;         /* steps past the last row */
     bool json;
+    void (*progress)(uint32_t done, uint32_t all); /* after each series; may be NULL */
 };
 QL_MUST_USE ql_err ql_offline_forecast(const struct ql_offline_forecast *in, struct ql_buf *out,
                                        struct ql_buf *why);

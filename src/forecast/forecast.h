@@ -20,7 +20,7 @@
 #include "base/base.h"
 
 #define QL_FORECAST_POINTS_MAX 32768u
-#define QL_FORECAST_STEPS_MAX 4096u
+#define QL_FORECAST_STEPS_MAX 10000u
 #define QL_FORECAST_SCRATCH ((size_t)64 << 20)
 
 struct ql_forecast_in {

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -210,11 +211,86 @@ static void what_cannot_be_asked_is_refused(void **state)
     assert_int_equal(run(some, 2, 60.0, 4, s, NULL), QL_OK);
 }
 
+typedef double (*shape)(uint32_t t, struct ql_rng *rng);
+
+static double constant(uint32_t t, struct ql_rng *rng)
+{
+    (void)t;
+    (void)rng;
+    return 42.0;
+}
+static double daily(uint32_t t, struct ql_rng *rng)
+{
+    return 100.0 + 40.0 * sin(2 * M_PI * t / 24.0) + 2.0 * ql_rng_normal(rng);
+}
+static double weekly(uint32_t t, struct ql_rng *rng)
+{
+    return (t / 24 % 7 >= 5 ? 50.0 : 100.0) * (1.0 + 0.4 * sin(2 * M_PI * t / 24.0)) +
+           2.0 * ql_rng_normal(rng);
+}
+static double noise(uint32_t t, struct ql_rng *rng)
+{
+    (void)t;
+    return 10.0 + 3.0 * ql_rng_normal(rng);
+}
+static double spikes(uint32_t t, struct ql_rng *rng)
+{
+    (void)t;
+    return ql_rng_ratio(rng) < 0.1 ? 80.0 : 5.0 + ql_rng_ratio(rng);
+}
+
+static const struct row {
+    const char *story;
+    shape value;
+    double error_most;    /* mean absolute error over the horizon */
+    double width_most;    /* of the 95 % interval, mean */
+} rows[] = {
+    { "a constant goes on", constant, 1e-6, 1e-3 },
+    { "a day comes again", daily, 4.0, 30.0 },
+    { "a weekend is not a working day", weekly, 5.0, 40.0 },
+    { "noise has a level", noise, 3.5, 24.0 },
+    { "rare spikes do not lift the level", spikes, 13.0, 250.0 }, /* a tenth of 75, and chance */
+};
+
+static void known_futures(void **state)
+{
+    (void)state;
+        for (size_t i = 0; i < QL_COUNT_OF(rows); i++) {
+        for (uint64_t seed = 1; seed <= 3; seed++) {
+            double values[POINTS + STEPS];
+            struct ql_forecast_step steps[STEPS];
+            struct ql_rng rng;
+            ql_rng_init(&rng, seed, rows[i].story);
+            for (uint32_t t = 0; t < POINTS + STEPS; t++) {
+                values[t] = rows[i].value(t, &rng);
+            }
+            assert_int_equal(run(values, POINTS, 3600.0, STEPS, steps, NULL), QL_OK);
+            double error = 0.0, width = 0.0;
+            uint32_t inside = 0;
+            for (uint32_t j = 0; j < STEPS; j++) {
+                const double truth = values[POINTS + j];
+                error += fabs(truth - steps[j].mean) / STEPS;
+                width += (steps[j].upper95 - steps[j].lower95) / STEPS;
+                inside += truth >= steps[j].lower95 - 1e-9 && truth <= steps[j].upper95 + 1e-9;
+                assert_true(steps[j].lower95 <= steps[j].lower80 &&
+                            steps[j].lower80 <= steps[j].mean && steps[j].mean <= steps[j].upper80 &&
+                            steps[j].upper80 <= steps[j].upper95);
+            }
+            (void)printf("seed %llu, %s: error %.3g, width %.3g, %u of 48 inside\n",
+                         (unsigned long long)seed, rows[i].story, error, width, inside);
+            assert_true(error <= rows[i].error_most);
+            assert_true(width <= rows[i].width_most);
+            assert_true(inside >= 38);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_working_week_is_followed),
         cmocka_unit_test(without_a_clock_there_is_no_season),
+        cmocka_unit_test(known_futures),
         cmocka_unit_test(bands_hold_what_they_say),
         cmocka_unit_test(no_member_looks_ahead),
         cmocka_unit_test(odd_series_are_survived),
