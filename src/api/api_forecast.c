@@ -11,7 +11,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { READ_ARENA_BYTES_MAX = 1 << 20, TEXTS_BYTES_MAX = 16 << 20, CELLS = 4096, STEPS_MOST = 400 };
+enum { READ_ARENA_BYTES_MAX = 1 << 20, TEXTS_BYTES_MAX = 16 << 20, STEPS_MOST = 400 };
 #define HORIZON_S_MAX (400.0 * 86400.0)
 
 struct ahead {
@@ -22,28 +22,11 @@ struct ahead {
     struct ql_series_info *found;
     uint32_t count;
     struct ql_batch read;
-    double *cells;                 /* CELLS means, oldest first */
+    double *cells;                 /* API_GRID_CELLS means, oldest first */
     struct ql_forecast_step *steps; /* STEPS_MOST + 1 */
 };
 
 /* ---- the question ------------------------------------------------------------------- */
-
-static bool ahead_horizon(struct ql_http_request *request, double *ret_s)
-{
-    const ql_str text = ql_http_param(request, "horizon");
-    ql_duration horizon = QL_S(86400);
-    if (text.bytes > 0 && ql_str_to_duration(text, &horizon) != QL_OK) {
-        ql_http_fail(request, 400, "horizon: '%.*s' is not a duration such as 24h",
-                     QL_STR_ARG(text));
-        return false;
-    }
-    *ret_s = ql_duration_s(horizon);
-    if (*ret_s < 1.0 || *ret_s > HORIZON_S_MAX) {
-        ql_http_fail(request, 400, "horizon: '%.*s' is outside 1s to 400d", QL_STR_ARG(text));
-        return false;
-    }
-    return true;
-}
 
 static bool ahead_find(struct ahead *a, struct ql_http_request *request)
 {
@@ -85,23 +68,40 @@ static double ahead_step_s(double own_s, double horizon_s)
     return natural[QL_COUNT_OF(natural) - 1];
 }
 
-/* Means of the whole cells before `end`; the one that is being filled is left out. */
-static void ahead_cells(struct ahead *a, ql_time end, int64_t step_ns)
+void api_grid_means(const struct ql_batch *read, ql_time end, int64_t step_ns,
+                    double cells[API_GRID_CELLS])
 {
-    uint32_t counts[CELLS] = { 0 };
-    memset(a->cells, 0, CELLS * sizeof(*a->cells));
-    const int64_t begin = end.ns - (int64_t)CELLS * step_ns;
-    for (uint32_t i = 0; i < a->read.samples.count; i++) {
-        const struct ql_sample *s = &a->read.samples.at[i];
+    uint32_t counts[API_GRID_CELLS] = { 0 };
+    memset(cells, 0, API_GRID_CELLS * sizeof(*cells));
+    const int64_t begin = end.ns - (int64_t)API_GRID_CELLS * step_ns;
+    for (uint32_t i = 0; i < read->samples.count; i++) {
+        const struct ql_sample *s = &read->samples.at[i];
         if (s->at.ns >= begin && s->at.ns < end.ns && isfinite(s->value)) {
             const size_t cell = (size_t)((s->at.ns - begin) / step_ns);
             counts[cell]++;
-            a->cells[cell] += (s->value - a->cells[cell]) / (double)counts[cell];
+            cells[cell] += (s->value - cells[cell]) / (double)counts[cell];
         }
     }
-    for (uint32_t i = 0; i < CELLS; i++) {
-        a->cells[i] = counts[i] > 0 ? a->cells[i] : NAN;
+    for (uint32_t i = 0; i < API_GRID_CELLS; i++) {
+        cells[i] = counts[i] > 0 ? cells[i] : NAN;
     }
+}
+
+bool api_param_horizon(struct ql_http_request *request, double *ret_s)
+{
+    const ql_str text = ql_http_param(request, "horizon");
+    ql_duration horizon = QL_S(86400);
+    if (text.bytes > 0 && ql_str_to_duration(text, &horizon) != QL_OK) {
+        ql_http_fail(request, 400, "horizon: '%.*s' is not a duration such as 24h",
+                     QL_STR_ARG(text));
+        return false;
+    }
+    *ret_s = ql_duration_s(horizon);
+    if (*ret_s < 1.0 || *ret_s > HORIZON_S_MAX) {
+        ql_http_fail(request, 400, "horizon: '%.*s' is outside 1s to 400d", QL_STR_ARG(text));
+        return false;
+    }
+    return true;
 }
 
 /* ---- the answer --------------------------------------------------------------------- */
@@ -154,12 +154,12 @@ static ql_err ahead_series(struct ahead *a, struct ql_json_out *w,
     struct ql_forecast_about about = { 0 };
     ql_batch_reset(&a->read);
     ql_err err = view->series_read(view->host, info->id,
-                                   (ql_time){ end.ns - (int64_t)CELLS * step_ns }, now, &a->read);
+                                   (ql_time){ end.ns - (int64_t)API_GRID_CELLS * step_ns }, now, &a->read);
     if (err != QL_OK && err != QL_E_NOT_FOUND) {
         return err;
     }
-    ahead_cells(a, end, step_ns);
-    const struct ql_forecast_in in = { a->cells, CELLS, step_s, steps };
+    api_grid_means(&a->read, end, step_ns, a->cells);
+    const struct ql_forecast_in in = { a->cells, API_GRID_CELLS, step_s, steps };
     ql_arena_reset(&a->scratch);
     err = ql_forecast(&in, &a->scratch, a->steps, &about);
     ql_json_out_object(w, NULL);
@@ -197,13 +197,13 @@ void api_forecast_show(struct ql_api *api, struct ql_http_request *request, ql_s
     struct ahead a = { .api = api };
     (void)id;
     if (!api_param_u32(request, "limit", 1, 20, 5, &a.limit) ||
-        !ahead_horizon(request, &a.horizon_s)) {
+        !api_param_horizon(request, &a.horizon_s)) {
         return;
     }
     ql_arena_init(&a.texts, TEXTS_BYTES_MAX);
     ql_arena_init(&a.scratch, QL_FORECAST_SCRATCH);
     ql_batch_init(&a.read, READ_ARENA_BYTES_MAX);
-    a.cells = calloc(CELLS, sizeof(*a.cells));
+    a.cells = calloc(API_GRID_CELLS, sizeof(*a.cells));
     a.steps = calloc(STEPS_MOST + 1, sizeof(*a.steps));
     if (a.cells == NULL || a.steps == NULL) {
         api_fail(request, QL_E_MEMORY, "forecasting");

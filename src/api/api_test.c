@@ -45,6 +45,7 @@ static struct world {
 
 static const char *const series_labels[] = {
     "up{instance=\"a\",job=\"node\"}", "up{instance=\"b\",job=\"node\"}", "rate{job=\"web\"}",
+    "pool_used{job=\"db\"}", "pool_max{job=\"db\"}", "pool_max{job=\"other\"}",
 };
 
 static ql_series_id world_series_id(uint32_t i)
@@ -395,6 +396,12 @@ static const struct { const char *path; int status; const char *has; } get_rows[
     { "/api/v1/forecast?match=up&limit=21", 400, "limit: " },
     { "/api/v1/forecast?match=up&horizon=30s&limit=1", 200, "\"more\":true" },
     { "/api/v1/forecast?match=up&horizon=30s", 200, "\"points\":4096,\"seasons_s\":[" },
+    { "/api/v1/capacity", 200, "{\"horizon_s\":86400,\"limits\":[{" },
+    { "/api/v1/capacity", 200, "\"metric\":\"pool_used\",\"limit_metric\":\"pool_max\"" },
+    { "/api/v1/capacity", 200, "\"why\":\"100 % full\"" },
+    { "/api/v1/capacity?match=up", 200, "\"limits\":[],\"more\":false" },
+    { "/api/v1/capacity?horizon=soon", 400, "horizon: 'soon' is not a duration" },
+    { "/api/v1/capacity?match=up{", 400, "match[]: 'up{' is no selector" },
     { "/api/v1/openapi.json", 200, "\"openapi\": \"3.0.3\"" },
     { "/api/v2/status", 200, "\"cluster\":{\"status\":\"disabled\"" },
     { "/api/v2/receivers", 200, "[{\"name\":\"quell\"}]" },
