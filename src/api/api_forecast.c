@@ -153,8 +153,8 @@ static ql_err ahead_series(struct ahead *a, struct ql_json_out *w,
     const ql_time now = view->now(view->host), end = { now.ns / step_ns * step_ns };
     struct ql_forecast_about about = { 0 };
     ql_batch_reset(&a->read);
-    ql_err err = view->series_read(view->host, info->id,
-                                   (ql_time){ end.ns - (int64_t)API_GRID_CELLS * step_ns }, now, &a->read);
+    const ql_time begin = { end.ns - (int64_t)API_GRID_CELLS * step_ns };
+    ql_err err = view->series_read(view->host, info->id, begin, now, &a->read);
     if (err != QL_OK && err != QL_E_NOT_FOUND) {
         return err;
     }

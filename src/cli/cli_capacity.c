@@ -15,14 +15,15 @@ static const struct ql_table_column capacity_columns[] = {
 static void capacity_row(struct ql_table *table, struct ql_json limited)
 {
     char text[QL_NUMBER_TEXT_BYTES];
-    const double used = ql_client_number(limited, "used"), limit = ql_client_number(limited, "limit");
+    const double used = ql_client_number(limited, "used");
+    const double limit = ql_client_number(limited, "limit");
     const double full = ql_client_number(limited, "full");
     ql_table_str(table, QL_PAINT_NONE, ql_client_str(limited, "entity"));
     ql_table_str(table, QL_PAINT_NONE, ql_client_str(limited, "metric"));
     ql_table_cell(table, QL_PAINT_NONE, "%.0f %%", 100.0 * used / limit);
     ql_table_cell(table, QL_PAINT_NONE, "%s", ql_number_text(limit, text));
-    ql_table_cell(table, full > 0.5 ? QL_PAINT_RED : (full > 0.1 ? QL_PAINT_YELLOW : QL_PAINT_GREEN),
-                  "%.0f %%", 100.0 * full);
+    const enum ql_paint calm = full > 0.1 ? QL_PAINT_YELLOW : QL_PAINT_GREEN;
+    ql_table_cell(table, full > 0.5 ? QL_PAINT_RED : calm, "%.0f %%", 100.0 * full);
     ql_table_str(table, QL_PAINT_NONE, ql_client_str(limited, "rule"));
     ql_table_cell(table, QL_PAINT_NONE, "%.0f/%.0f", ql_client_number(limited, "right"),
                   ql_client_number(limited, "tests"));

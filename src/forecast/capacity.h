@@ -53,7 +53,8 @@ QL_MUST_USE ql_err ql_capacity(const struct ql_capacity_in *in, struct ql_arena 
                                struct ql_capacity *ret);
 
 /* Looks that follow each other: opens when full > 0.5 twice in a row, closes when it is below
- * 0.2 twice, or not above 0.5 once more than 5 % of the limit was freed. All zero is a fresh watch. */
+ * 0.2 twice, or not above 0.5 once more than 5 % of the limit was freed.
+ * All zero is a fresh watch. */
 struct ql_capacity_watch { uint8_t over, under; bool open; double peak_ratio; };
 enum ql_capacity_change { QL_CAPACITY_SAME, QL_CAPACITY_OPENED, QL_CAPACITY_CLOSED };
 enum ql_capacity_change ql_capacity_watch_step(struct ql_capacity_watch *watch, double full,

@@ -47,7 +47,8 @@ static double story_at(enum story s, uint32_t i, struct ql_rng *rng)
     case NOISY: return 80.0 + 2.0 * noise;
     case DAILY_RHYTHM: return 70.0 + 18.0 * rhythm + 0.3 * noise;
     case DAILY_ROTATION: return 30.0 + 55.0 * part + 0.2 * noise;
-    case BACKUP_HOUR: return 45.0 + 0.2 * noise + (part > 0.5 && part < 0.6 ? (part - 0.5) * 400 : 0);
+    case BACKUP_HOUR:
+        return 45.0 + 0.2 * noise + (part > 0.5 && part < 0.6 ? (part - 0.5) * 400.0 : 0.0);
     case WEEKLY_ROTATION: return 20.0 + 60.0 * fmod(day, 7.0) / 7.0 + 0.2 * noise;
     case SLOW_BUT_FAR: return 40.0 + 0.3 * day + 0.2 * noise;
     case LEAK: return 40.0 + 3.0 * rhythm + 0.2 * noise + 2.0 * leak;

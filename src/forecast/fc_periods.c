@@ -48,7 +48,8 @@ static double series_mean(const double *y, uint32_t n)
 }
 
 /* Autocorrelation of values (difference 0) or of changes (difference 1). */
-static double series_acf(const double *y, uint32_t n, double mean, uint32_t lag, uint32_t difference)
+static double series_acf(const double *y, uint32_t n, double mean, uint32_t lag,
+                         uint32_t difference)
 {
     double cross = 0.0, own = 0.0;
     for (uint32_t i = difference; i < n; i++) {

@@ -205,7 +205,8 @@ ql_err ql_fc_theta(const struct ql_fc *fc, double *out)
         simple_deseason(fc, o, rest, season);
         struct simple_state best = { INFINITY, 0.0, 0.0 };
         for (size_t i = 0; i < QL_COUNT_OF(rates); i++) {
-            const struct simple_state s = smooth_run(rest, o, (struct simple_smooth){ rates[i], 0, 0 });
+            const struct simple_smooth smooth = { .alpha = rates[i] };
+            const struct simple_state s = smooth_run(rest, o, smooth);
             best = s.error < best.error ? s : best;
         }
         const double slope = (p > 0 ? 0.15 : 0.5) * slope_of(rest, o);

@@ -273,7 +273,8 @@ static void known_futures(void **state)
                 width += (steps[j].upper95 - steps[j].lower95) / STEPS;
                 inside += truth >= steps[j].lower95 - 1e-9 && truth <= steps[j].upper95 + 1e-9;
                 assert_true(steps[j].lower95 <= steps[j].lower80 &&
-                            steps[j].lower80 <= steps[j].mean && steps[j].mean <= steps[j].upper80 &&
+                            steps[j].lower80 <= steps[j].mean &&
+                            steps[j].mean <= steps[j].upper80 &&
                             steps[j].upper80 <= steps[j].upper95);
             }
             (void)printf("seed %llu, %s: error %.3g, width %.3g, %u of 48 inside\n",
