@@ -2,7 +2,7 @@
  *
  * A series has a limit when another one with the same labels says it (forecast/limits.h). Pairs
  * are found by the hash of their labels without the name; each is judged from four weeks of
- * history on a grid of ten minutes.
+ * history on a grid of ten minutes. The limit is what the last day said last.
  */
 #include "api/api_int.h"
 #include "forecast/capacity.h"
@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SERIES_MAX = 100000, PAIRS_MAX = 200, STEP_S = 600 };
+enum { SERIES_MAX = 100000, PAIRS_MAX = 200, STEP_S = 600, LIMIT_CELLS = 144 };
 #define READ_ARENA_BYTES_MAX ((size_t)1 << 20)
 #define TEXTS_BYTES_MAX ((size_t)64 << 20)
 #define SCRATCH_BYTES_MAX ((size_t)16 << 20)
@@ -116,14 +116,14 @@ static ql_err pairs_find(struct survey *s)
 
 /* ---- judging ------------------------------------------------------------------------ */
 
-static ql_err cells_read(struct survey *s, ql_series_id id)
+/* The newest `count` cells; older ones become missing. */
+static ql_err cells_read(struct survey *s, ql_series_id id, uint32_t count)
 {
     const struct ql_view *view = s->api->env.view;
     const int64_t step_ns = STEP_S * QL_NS_PER_S;
     ql_batch_reset(&s->read);
-    const ql_err err = view->series_read(
-        view->host, id, (ql_time){ s->end.ns - (int64_t)API_GRID_CELLS * step_ns }, s->end,
-        &s->read);
+    const ql_time begin = { s->end.ns - (int64_t)count * step_ns };
+    const ql_err err = view->series_read(view->host, id, begin, s->end, &s->read);
     api_grid_means(&s->read, s->end, step_ns, s->cells);
     return err == QL_E_NOT_FOUND ? QL_OK : err;
 }
@@ -140,12 +140,12 @@ static double cells_last(const double *cells)
 
 static ql_err pair_judge(struct survey *s, struct limited *pair)
 {
-    ql_err err = cells_read(s, pair->limit_series->id);
+    ql_err err = cells_read(s, pair->limit_series->id, LIMIT_CELLS);
     pair->limit = cells_last(s->cells);
     if (err != QL_OK || !(pair->limit > 0.0)) {
         return err; /* 0 and -1 are how exporters say "no limit" */
     }
-    err = cells_read(s, pair->series->id);
+    err = cells_read(s, pair->series->id, API_GRID_CELLS);
     for (uint32_t i = 0; i < API_GRID_CELLS && pair->kind == QL_LIMIT_FREE; i++) {
         s->cells[i] = pair->limit - s->cells[i];
     }

@@ -398,7 +398,7 @@ static const struct { const char *path; int status; const char *has; } get_rows[
     { "/api/v1/forecast?match=up&horizon=30s", 200, "\"points\":4096,\"seasons_s\":[" },
     { "/api/v1/capacity", 200, "{\"horizon_s\":86400,\"limits\":[{" },
     { "/api/v1/capacity", 200, "\"metric\":\"pool_used\",\"limit_metric\":\"pool_max\"" },
-    { "/api/v1/capacity", 200, "\"why\":\"100 % full\"" },
+    { "/api/v1/capacity", 200, "\"rule\":\"full\",\"full\":1," },
     { "/api/v1/capacity?match=up", 200, "\"limits\":[],\"more\":false" },
     { "/api/v1/capacity?horizon=soon", 400, "horizon: 'soon' is not a duration" },
     { "/api/v1/capacity?match=up{", 400, "match[]: 'up{' is no selector" },
