@@ -45,6 +45,7 @@ static struct world {
 
 static const char *const series_labels[] = {
     "up{instance=\"a\",job=\"node\"}", "up{instance=\"b\",job=\"node\"}", "rate{job=\"web\"}",
+    "pool_used{job=\"db\"}", "pool_max{job=\"db\"}", "pool_max{job=\"other\"}",
 };
 
 static ql_series_id world_series_id(uint32_t i)
@@ -388,6 +389,19 @@ static const struct { const char *path; int status; const char *has; } get_rows[
     { "/api/v1/query_range?match=up&match[]=up&limit=1", 200, "\"more\":true" },
     { "/api/v1/query_range?match=up&start=2026-01-05T09:00:00Z&end=2026-01-05T08:00:00Z", 400,
       "start: it lies after end" },
+    { "/api/v1/forecast", 400, "match[]: a selector is required" },
+    { "/api/v1/forecast?match[]=up{", 400, "match[]: 'up{' is no selector: at character 4" },
+    { "/api/v1/forecast?match=up&horizon=soon", 400, "horizon: 'soon' is not a duration" },
+    { "/api/v1/forecast?match=up&horizon=500d", 400, "horizon: '500d' is outside 1s to 400d" },
+    { "/api/v1/forecast?match=up&limit=21", 400, "limit: " },
+    { "/api/v1/forecast?match=up&horizon=30s&limit=1", 200, "\"more\":true" },
+    { "/api/v1/forecast?match=up&horizon=30s", 200, "\"points\":4096,\"seasons_s\":[" },
+    { "/api/v1/capacity", 200, "{\"horizon_s\":86400,\"limits\":[{" },
+    { "/api/v1/capacity", 200, "\"metric\":\"pool_used\",\"limit_metric\":\"pool_max\"" },
+    { "/api/v1/capacity", 200, "\"rule\":\"full\",\"full\":1," },
+    { "/api/v1/capacity?match=up", 200, "\"limits\":[],\"more\":false" },
+    { "/api/v1/capacity?horizon=soon", 400, "horizon: 'soon' is not a duration" },
+    { "/api/v1/capacity?match=up{", 400, "match[]: 'up{' is no selector" },
     { "/api/v1/openapi.json", 200, "\"openapi\": \"3.0.3\"" },
     { "/api/v2/status", 200, "\"cluster\":{\"status\":\"disabled\"" },
     { "/api/v2/receivers", 200, "[{\"name\":\"quell\"}]" },

@@ -1,195 +1,177 @@
-/* offline_forecast - reads all columns, fits each, then writes: intervals need every fit. */
+/* offline_forecast - the batch verb's work: columns in, steps past the end out. */
 #include "engine/offline_forecast.h"
 
 #include "engine/offline_table.h"
 #include "forecast/forecast.h"
+#include "math/order.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 #define ROWS_FIRST 1024u
-#define ARENA_BYTES_MAX ((size_t)1 << 30)
+#define CELLS_MAX ((size_t)256 << 20)
 
-struct offline {
+struct ahead {
     const struct ql_offline_forecast *in;
+    struct ql_buf *out;
     struct ql_offline_table table;
-    double *cells;               /* [row][series] */
-    size_t row_count, row_max;
-    double step_s;
-    struct ql_arena room, kept;  /* of one fit; of all results */
-    struct ql_forecast_fit *fits;
-    struct ql_forecast_spread *spread;
+    struct ql_arena scratch;
+    double *cells;               /* row by row */
+    double *gaps;                /* between rows, in seconds; the first is 0 */
+    size_t row_count, row_room;
+    double *column;
     struct ql_forecast_step *steps;
+    bool any;
 };
 
-static ql_err cells_take(struct offline *o)
+/* ---- reading -------------------------------------------------------------------- */
+
+static ql_err ahead_room(struct ahead *a)
 {
-    if (o->row_count == o->row_max) {
-        const size_t more = o->row_max == 0 ? ROWS_FIRST : 2 * o->row_max;
-        double *cells = realloc(o->cells, more * o->table.series_count * sizeof *cells);
-        if (cells == NULL) {
-            return QL_E_MEMORY;
-        }
-        o->cells = cells;
-        o->row_max = more;
+    if (a->row_count < a->row_room) {
+        return QL_OK;
     }
-    memcpy(o->cells + o->row_count * o->table.series_count, o->table.values,
-           o->table.series_count * sizeof *o->cells);
-    o->row_count++;
+    const size_t room = a->row_room > 0 ? 2 * a->row_room : ROWS_FIRST;
+    if (room > CELLS_MAX / a->table.series_count) {
+        return QL_E_TOO_LARGE;
+    }
+    double *cells = realloc(a->cells, room * a->table.series_count * sizeof(*cells));
+    if (cells == NULL) {
+        return QL_E_MEMORY;
+    }
+    a->cells = cells;
+    double *gaps = realloc(a->gaps, room * sizeof(*gaps));
+    if (gaps == NULL) {
+        return QL_E_MEMORY;
+    }
+    a->gaps = gaps;
+    a->row_room = room;
     return QL_OK;
 }
 
-/* The most common distance of rows is the step; the first hundred say it. */
-static void step_take(struct offline *o, ql_time last)
-{
-    const double gap = ql_duration_s(ql_time_since(o->table.at, last));
-    if (gap > 0.0 && (o->step_s <= 0.0 || gap < o->step_s) && o->row_count < 100) {
-        o->step_s = gap;
-    }
-}
-
-static ql_err cells_read(struct offline *o)
+static ql_err ahead_rows(struct ahead *a)
 {
     ql_time last = { 0 };
     for (;;) {
-        const ql_err err = ql_offline_table_row(&o->table);
+        ql_err err = ql_offline_table_row(&a->table);
         if (err != QL_OK) {
             return err == QL_E_NOT_FOUND ? QL_OK : err;
         }
-        if (o->row_count > 0) {
-            step_take(o, last);
+        err = ahead_room(a);
+        if (err != QL_OK) {
+            return err;
         }
-        last = o->table.at;
-        if (cells_take(o) != QL_OK) {
-            return QL_E_MEMORY;
+        const uint32_t count = a->table.series_count;
+        double *cells = a->cells + a->row_count * count;
+        for (uint32_t i = 0; i < count; i++) { /* squares of more would not be finite */
+            cells[i] = fabs(a->table.values[i]) > 1e100 ? NAN : a->table.values[i];
         }
+        a->gaps[a->row_count] =
+            a->row_count > 0 ? ql_duration_s(ql_time_since(a->table.at, last)) : 0.0;
+        last = a->table.at;
+        a->row_count++;
     }
 }
 
-/* Copies a fit out of the arena that the next one uses. */
-static ql_err fit_keep(struct offline *o, struct ql_forecast_fit *fit)
+/* The usual distance of rows. */
+static double ahead_step_s(struct ahead *a)
 {
-    const size_t bytes = o->in->horizon * sizeof(double);
-    double *mean = ql_arena_take(&o->kept, 2 * bytes);
-    if (mean == NULL) {
-        return QL_E_MEMORY;
+    if (a->row_count < 2) {
+        return 0.0;
     }
-    memcpy(mean, fit->mean, bytes);
-    memcpy(mean + o->in->horizon, fit->miss, bytes);
-    fit->mean = mean;
-    fit->miss = mean + o->in->horizon;
-    return QL_OK;
+    const double step = ql_median(a->gaps + 1, (uint32_t)(a->row_count - 1));
+    return step > 0.0 ? step : 0.0;
 }
 
-static ql_err series_fit(struct offline *o, uint32_t number, double *column)
+/* ---- writing -------------------------------------------------------------------- */
+
+static void write_csv(struct ahead *a, ql_str name, uint32_t step,
+                      const struct ql_forecast_step *s)
 {
-    for (size_t row = 0; row < o->row_count; row++) {
-        column[row] = o->cells[row * o->table.series_count + number];
-    }
-    const struct ql_forecast_input in = { column, (uint32_t)o->row_count, o->step_s,
-                                          o->in->horizon };
-    ql_arena_reset(&o->room);
-    struct ql_forecast_fit *fit = &o->fits[number];
-    ql_err err = ql_forecast_fit(&in, &o->room, fit);
-    if (err == QL_E_RANGE) {
-        fit->mean = NULL; /* a column without any value is left out */
-        return QL_OK;
-    }
-    if (err == QL_OK) {
-        err = fit_keep(o, fit);
-    }
-    if (err == QL_OK) {
-        ql_forecast_spread_add(o->spread, fit);
-    }
-    return err;
+    (void)ql_csv_put(a->out, name);
+    (void)ql_buf_printf(a->out, ",%u,%.10g,%.10g,%.10g,%.10g,%.10g\n", step, s->mean, s->lower80,
+                        s->upper80, s->lower95, s->upper95);
 }
 
-static ql_err all_fit(struct offline *o)
+static void write_json(struct ahead *a, ql_str name, uint32_t step,
+                       const struct ql_forecast_step *s)
 {
-    const uint32_t count = o->table.series_count;
-    double *column = malloc((o->row_count + 1) * sizeof *column);
-    o->fits = calloc(count, sizeof *o->fits);
-    o->steps = malloc(o->in->horizon * sizeof *o->steps);
-    ql_err err = column == NULL || o->fits == NULL || o->steps == NULL
-                     ? QL_E_MEMORY
-                     : ql_forecast_spread_new(o->in->horizon, count, &o->spread);
-    for (uint32_t i = 0; i < count && err == QL_OK; i++) {
-        err = series_fit(o, i, column);
-        if (o->in->progress != NULL) {
-            o->in->progress(i + 1, count);
-        }
-    }
-    if (err == QL_OK) {
-        ql_forecast_spread_close(o->spread);
-    }
-    free(column);
-    return err;
-}
-
-static void step_write(const struct offline *o, struct ql_buf *out, uint32_t series, uint32_t step,
-                       bool first)
-{
-    const struct ql_forecast_step *s = &o->steps[step];
-    if (!o->in->json) {
-        (void)ql_csv_put(out, o->table.names[series]);
-        (void)ql_buf_printf(out, ",%u,%.10g,%.10g,%.10g,%.10g,%.10g\n", step + 1, s->mean,
-                            s->lower80, s->upper80, s->lower95, s->upper95);
-        return;
-    }
-    (void)ql_buf_text(out, first ? "[\n{\"series\":" : ",\n{\"series\":");
-    ql_offline_put_text(out, o->table.names[series]);
-    (void)ql_buf_printf(out,
+    (void)ql_buf_text(a->out, a->any ? ",\n{\"series\":" : "[\n{\"series\":");
+    ql_offline_put_text(a->out, name);
+    (void)ql_buf_printf(a->out,
                         ",\"step\":%u,\"mean\":%.10g,\"lower80\":%.10g,\"upper80\":%.10g,"
                         "\"lower95\":%.10g,\"upper95\":%.10g}",
-                        step + 1, s->mean, s->lower80, s->upper80, s->lower95, s->upper95);
+                        step, s->mean, s->lower80, s->upper80, s->lower95, s->upper95);
 }
 
-static ql_err all_write(struct offline *o, struct ql_buf *out)
+static ql_err ahead_series(struct ahead *a, uint32_t number, double step_s)
 {
-    bool first = true;
-    (void)ql_buf_text(out, o->in->json ? ""
-                                       : "series,step,mean,lower80,upper80,lower95,upper95\n");
-    for (uint32_t i = 0; i < o->table.series_count; i++) {
-        if (o->fits[i].mean == NULL) {
-            continue;
-        }
-        ql_forecast_steps(&o->fits[i], o->spread, o->in->horizon, o->steps);
-        for (uint32_t j = 0; j < o->in->horizon; j++) {
-            step_write(o, out, i, j, first);
-            first = false;
-        }
+    for (size_t row = 0; row < a->row_count; row++) {
+        a->column[row] = a->cells[row * a->table.series_count + number];
     }
-    if (o->in->json) {
-        (void)ql_buf_text(out, first ? "[]\n" : "\n]\n");
+    const struct ql_forecast_in in = { a->column, (uint32_t)a->row_count, step_s, a->in->horizon };
+    ql_arena_reset(&a->scratch);
+    const ql_err err = ql_forecast(&in, &a->scratch, a->steps, NULL);
+    if (err != QL_OK) {
+        return err == QL_E_NOT_FOUND ? QL_OK : err; /* a column without any value is left out */
     }
-    return ql_buf_check(out);
+    for (uint32_t j = 0; j < a->in->horizon; j++) {
+        if (a->in->json) {
+            write_json(a, a->table.names[number], j + 1, &a->steps[j]);
+        } else {
+            write_csv(a, a->table.names[number], j + 1, &a->steps[j]);
+        }
+        a->any = true;
+    }
+    return ql_buf_check(a->out);
 }
+
+static ql_err ahead_all(struct ahead *a)
+{
+    const uint32_t count = a->table.series_count;
+    const double step_s = ahead_step_s(a);
+    a->column = calloc(a->row_count + 1, sizeof(*a->column));
+    a->steps = calloc(a->in->horizon, sizeof(*a->steps));
+    if (a->column == NULL || a->steps == NULL) {
+        return QL_E_MEMORY;
+    }
+    (void)ql_buf_text(a->out, a->in->json ? ""
+                                          : "series,step,mean,lower80,upper80,lower95,upper95\n");
+    for (uint32_t i = 0; i < count; i++) {
+        const ql_err err = ahead_series(a, i, step_s);
+        if (err != QL_OK) {
+            return err;
+        }
+        if (a->in->progress != NULL) {
+            a->in->progress(i + 1, count);
+        }
+    }
+    (void)ql_buf_text(a->out, !a->in->json ? "" : (a->any ? "\n]\n" : "[]\n"));
+    return ql_buf_check(a->out);
+}
+
+/* ---- the whole ------------------------------------------------------------------ */
 
 ql_err ql_offline_forecast(const struct ql_offline_forecast *in, struct ql_buf *out,
                            struct ql_buf *why)
 {
-    struct offline o = { .in = in };
-    if (in->horizon == 0 || in->horizon > QL_FORECAST_HORIZON_MAX) {
+    struct ahead a = { .in = in, .out = out };
+    if (in->horizon == 0 || in->horizon > QL_FORECAST_STEPS_MAX) {
         return QL_E_RANGE;
     }
-    ql_arena_init(&o.room, ARENA_BYTES_MAX);
-    ql_arena_init(&o.kept, (size_t)8 << 30);
-    ql_err err = ql_offline_table_init(&o.table, in->text, in->shown_name, why);
+    ql_arena_init(&a.scratch, QL_FORECAST_SCRATCH);
+    ql_err err = ql_offline_table_init(&a.table, in->text, in->shown_name, why);
     if (err == QL_OK) {
-        err = cells_read(&o);
+        err = ahead_rows(&a);
     }
     if (err == QL_OK) {
-        err = all_fit(&o);
+        err = ahead_all(&a);
     }
-    if (err == QL_OK) {
-        err = all_write(&o, out);
-    }
-    ql_forecast_spread_free(o.spread);
-    ql_offline_table_fini(&o.table);
-    ql_arena_fini(&o.room);
-    ql_arena_fini(&o.kept);
-    free(o.cells);
-    free(o.fits);
-    free(o.steps);
+    ql_offline_table_fini(&a.table);
+    ql_arena_fini(&a.scratch);
+    free(a.cells);
+    free(a.gaps);
+    free(a.column);
+    free(a.steps);
     return err;
 }

@@ -1,354 +1,430 @@
-/* forecast - a pool of simple models, weighted by what each would have been worth.
+/* forecast - the pool: replayed from the past, weighed, and its own errors as bands.
  *
- * Good for     series with seasons of a day and a week, levels that wander, spiky loads.
- * Bad for      a break that the past does not show; horizons longer than the past.
- * Method       every model is continued from origins that lie a horizon and more before the
- *              end; weights are 1 / (mean absolute error)^2 there (^4 without a season), the newer origin counting
- *              more. Pooling beats picking (Makridakis et al. 2020). What the pool misses on
- *              the newest stretch with weights from the older ones is its honest error.
- * Cost         models * (origins + 1).
+ * Weights       1 / (mean absolute error)^4 over the origins, newer ones more.
+ * Bands         conformal: at every origin the pool is weighed by the other origins only, so
+ *               its errors there are honest; quantiles of them by distance, widened for how
+ *               few they are.
  */
 #include "forecast/forecast.h"
 
-#include "forecast/fc_model.h"
+#include "forecast/fc_int.h"
+#include "math/order.h"
 
 #include <math.h>
 
-enum { MODELS_MAX = 16, ORIGINS_MAX = 16, PAST_LEAST = 24 };
-#define DAY_S 86400.0
-#define SEASON_CORRELATION 0.2
-#define ORIGIN_DECAY_SEASON 0.43 /* of the two origins the newer counts .7 */
-#define ORIGIN_DECAY_FLAT 0.95
-#define RESTLESS_POINTS 336u
-#define SCALE_LEAST 1e-9
-
-/* One row a model; which are asked depends on whether there is a season. */
-struct model { bool (*run)(const struct fc_task *task); };
-
-static bool seasonal_day(const struct fc_task *t) { return ql_fc_again(t, t->s->day); }
-static bool seasonal_week(const struct fc_task *t) { return ql_fc_again(t, t->s->week); }
-static bool profile_near(const struct fc_task *t) { return ql_fc_profile(t, 0.9, t->s->day); }
-static bool profile_far(const struct fc_task *t)
-{
-    return ql_fc_profile(t, 0.98, t->s->week > 0 ? t->s->week : t->s->day);
-}
-static bool holt_plain(const struct fc_task *t) { return ql_fc_holt(t, t->s->y, &t->s->holt); }
-static bool ridge_short(const struct fc_task *t) { return ql_fc_ridge(t, t->s->y, FC_LAGS_SHORT); }
-static bool ridge_long(const struct fc_task *t) { return ql_fc_ridge(t, t->s->y, FC_LAGS_LONG); }
-static bool ridge_season(const struct fc_task *t)
-{
-    return ql_fc_ridge(t, t->s->y, FC_LAGS_SEASON);
-}
-static bool theta_season(const struct fc_task *t)
-{
-    return ql_fc_theta(t, t->s->week > 0 ? t->s->week : t->s->day);
-}
-
-static void from_log(const struct fc_task *t)
-{
-    double most = -INFINITY;
-    for (uint32_t i = 0; i < t->n; i++) {
-        most = t->s->log[i] > most ? t->s->log[i] : most;
-    }
-    for (uint32_t j = 0; j < t->h; j++) {
-        t->out[j] = exp(t->out[j] < most + 1.1 ? t->out[j] : most + 1.1);
-    }
-}
-
-static bool holt_log(const struct fc_task *t)
-{
-    if (t->s->log == NULL || !ql_fc_holt(t, t->s->log, &t->s->holt_log)) {
-        return false;
-    }
-    from_log(t);
-    return true;
-}
-
-static bool ridge_log(const struct fc_task *t)
-{
-    if (t->s->log == NULL || !ql_fc_ridge(t, t->s->log, FC_LAGS_LONG)) {
-        return false;
-    }
-    from_log(t);
-    return true;
-}
-
-static const struct model models_season[] = {
-    { seasonal_day }, { seasonal_week }, { profile_near }, { profile_far }, { holt_plain },
-    { holt_log }, { ridge_short }, { ridge_long }, { ridge_season }, { ridge_log },
-    { theta_season },
-};
-
-static bool last(const struct fc_task *t) { return ql_fc_again(t, 1); }
-static bool median_6(const struct fc_task *t) { return ql_fc_median(t, 6); }
-static bool median_12(const struct fc_task *t) { return ql_fc_median(t, 12); }
-static bool median_24(const struct fc_task *t) { return ql_fc_median(t, 24); }
-static bool median_48(const struct fc_task *t) { return ql_fc_median(t, 48); }
-static bool median_36(const struct fc_task *t) { return ql_fc_median(t, 36); }
-static bool median_96(const struct fc_task *t) { return ql_fc_median(t, 96); }
-static bool median_all(const struct fc_task *t) { return ql_fc_median(t, 288); }
-static bool return_near(const struct fc_task *t) { return ql_fc_return(t, 24, 0.5); }
-static bool return_far(const struct fc_task *t) { return ql_fc_return(t, 24, 0.85); }
-static bool theta_flat(const struct fc_task *t) { return ql_fc_theta(t, 1); }
-static bool ridge_flat(const struct fc_task *t) { return ql_fc_ridge(t, t->s->y, FC_LAGS_FLAT); }
-
-static const struct model models_flat[] = {
-    { last }, { median_6 }, { median_12 }, { median_24 }, { median_36 }, { median_48 },
-    { median_96 }, { median_all },
-    { return_near }, { return_far }, { theta_flat }, { ridge_flat }, { ql_fc_trend },
-};
+#define POOL_MAX 24u
+#define ORIGIN_AGE 0.6           /* weight of an origin against the next newer one */
+#define ERROR_POWER 4.0
+#define FLAT_SEASON 24u          /* points of a season that rule a flat forecast out */
+#define LEAST_HISTORY 8u         /* points before the first origin */
+#define GROWTH_BUCKETS 6u
+#define WIDEN_80 1.10            /* quantiles of so few, dependent errors are too small */
+#define WIDEN_95 1.10
+#define GUESS_RATIO 0.25         /* of the value: deviation of a series nothing is known of */
 
 struct pool {
-    struct fc_series s;
-    const struct model *models;
-    uint32_t model_count, origin_count, h;
-    uint32_t origins[ORIGINS_MAX];           /* newest first */
-    double errors[MODELS_MAX][ORIGINS_MAX];  /* NAN: it could not */
-    double *paths;                           /* [model][h] of the origin just run */
-    bool ran[MODELS_MAX];
-    double least, most;
+    const struct ql_forecast_in *in;
+    struct ql_arena *scratch;
+    double *y;                   /* gaps filled, from first to last real value */
+    double *logs;                /* their logarithms; NULL unless all are above 0 */
+    uint32_t missing;            /* steps between the last real value and the end */
+    struct ql_fc fc;
+    uint32_t members;
+    double *told[POOL_MAX];      /* origin_count x steps each */
+    double errors[POOL_MAX][QL_FC_ORIGINS_MAX];
+    double *mean;                /* origin_count x steps: of the pool */
+    double low, high;            /* of y */
+    double *residuals;           /* (origin_count - 1) x steps, signed */
 };
 
-/* ---- the series -------------------------------------------------------------------- */
-
-/* Copies what is used and draws straight lines over holes. */
-static double *series_fill(const struct ql_forecast_input *in, struct ql_arena *arena,
-                           uint32_t *ret_count)
+static void *pool_take(struct pool *p, size_t count)
 {
-    uint32_t first = in->count > QL_FORECAST_POINTS_MAX ? in->count - QL_FORECAST_POINTS_MAX : 0;
-    while (first < in->count && !isfinite(in->values[first])) {
-        first++;
-    }
-    double *y = ql_arena_take(arena, ((size_t)in->count - first + 1) * sizeof *y);
-    if (y == NULL || first == in->count) {
-        *ret_count = 0;
-        return y;
-    }
-    uint32_t known = 0; /* the newest value that is there */
-    for (uint32_t i = 0; i < in->count - first; i++) {
-        const double value = in->values[first + i];
-        if (!isfinite(value)) {
-            y[i] = y[known];
-            continue;
-        }
-        y[i] = value;
-        for (uint32_t k = known + 1; k < i; k++) {
-            y[k] = y[known] + (value - y[known]) * (double)(k - known) / (double)(i - known);
-        }
-        known = i;
-    }
-    *ret_count = in->count - first;
-    return y;
+    return ql_arena_take(p->scratch, (count > 0 ? count : 1) * sizeof(double));
 }
 
-static double correlation_at(const double *y, uint32_t n, uint32_t lag)
-{
-    double mean = 0.0, top = 0.0, bottom = 0.0;
-    for (uint32_t i = 0; i < n; i++) {
-        mean += y[i] / (double)n;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        bottom += (y[i] - mean) * (y[i] - mean);
-        top += i >= lag ? (y[i] - mean) * (y[i - lag] - mean) : 0.0;
-    }
-    return bottom > 0.0 ? top / bottom * (double)n / (double)(n - lag) : 0.0;
-}
+/* ---- the series ------------------------------------------------------------------ */
 
-/* The clock proposes a day (a week of days, a year of weeks), the series confirms it. */
-static void series_seasons(struct fc_series *s, double step_s)
+static ql_err pool_read(struct pool *p)
 {
-    const double fit = step_s < 0.13 * DAY_S ? DAY_S : (step_s < 1.5 * DAY_S ? 7.0 * DAY_S
-                                                                          : 364.0 * DAY_S);
-    const double steps = step_s > 0.0 ? floor(fit / step_s + 0.5) : 0.0;
-    s->day = s->week = 0;
-    if (steps < 4.0 || 3.0 * steps > (double)s->count ||
-        correlation_at(s->y, s->count, (uint32_t)steps) < SEASON_CORRELATION) {
-        return;
+    const struct ql_forecast_in *in = p->in;
+    uint32_t from = in->count > QL_FORECAST_POINTS_MAX ? in->count - QL_FORECAST_POINTS_MAX : 0;
+    uint32_t to = in->count;
+    while (from < to && !isfinite(in->values[from])) {
+        from++;
     }
-    s->day = (uint32_t)steps;
-    if (fit <= DAY_S && 5 * 7 * s->day <= 2 * s->count) {
-        s->week = 7 * s->day;
+    while (to > from && !isfinite(in->values[to - 1])) {
+        to--;
     }
-}
-
-static bool series_logs(struct fc_series *s)
-{
-    double *log_y = ql_arena_take(s->arena, (size_t)s->count * sizeof *log_y);
-    bool positive = true;
-    for (uint32_t i = 0; log_y != NULL && i < s->count && positive; i++) {
-        positive = s->y[i] > 0.0;
-        log_y[i] = positive ? log(s->y[i]) : 0.0;
+    if (from == to) {
+        return QL_E_NOT_FOUND;
     }
-    s->log = positive ? log_y : NULL;
-    return log_y != NULL;
-}
-
-/* ---- the pool ---------------------------------------------------------------------- */
-
-static void pool_origins(struct pool *p)
-{
-    const uint32_t n = p->s.count;
-    const bool season = p->s.day > 0;
-    const uint32_t apart = season ? p->h : (p->h + 1) / 2, most = season ? 2 : ORIGINS_MAX;
-    const uint32_t least = season ? 2 * p->s.day : PAST_LEAST;
-    p->origin_count = 0;
-    for (uint32_t back = p->h; p->origin_count < most && back + least <= n; back += apart) {
-        p->origins[p->origin_count++] = n - back;
+    p->missing = in->count - to;
+    if (p->missing > QL_FORECAST_STEPS_MAX) {
+        p->missing = QL_FORECAST_STEPS_MAX;
     }
-}
-
-static void pool_bounds(struct pool *p)
-{
-    double low = INFINITY, high = -INFINITY;
-    for (uint32_t i = 0; i < p->s.count; i++) {
-        low = p->s.y[i] < low ? p->s.y[i] : low;
-        high = p->s.y[i] > high ? p->s.y[i] : high;
-    }
-    const double range = high - low;
-    p->least = low < 0.0 ? low - 0.3 * range : (low * 0.5 < low - 0.5 * range ? low * 0.5
-                                                : (low - 0.5 * range > 0.0 ? low - 0.5 * range
-                                                                          : 0.0));
-    p->most = high + 0.5 * range;
-}
-
-/* Runs every model from the origin; paths stay inside the bounds. */
-static void pool_run(struct pool *p, uint32_t n)
-{
-    for (uint32_t m = 0; m < p->model_count; m++) {
-        double *path = p->paths + (size_t)m * p->h;
-        const struct fc_task task = { &p->s, n, p->h, path };
-        p->ran[m] = p->models[m].run(&task);
-        for (uint32_t j = 0; p->ran[m] && j < p->h; j++) {
-            p->ran[m] = isfinite(path[j]);
-            path[j] = path[j] < p->least ? p->least : (path[j] > p->most ? p->most : path[j]);
-        }
-    }
-}
-
-static void pool_try(struct pool *p, uint32_t origin)
-{
-    const uint32_t n = p->origins[origin];
-    const uint32_t seen = p->s.count - n < p->h ? p->s.count - n : p->h;
-    pool_run(p, n);
-    for (uint32_t m = 0; m < p->model_count; m++) {
-        double sum = 0.0;
-        for (uint32_t j = 0; j < seen; j++) {
-            sum += fabs(p->s.y[n + j] - p->paths[(size_t)m * p->h + j]);
-        }
-        p->errors[m][origin] = p->ran[m] ? sum / (double)seen : NAN;
-    }
-}
-
-/* Weights from origins [first, origin_count); equal ones when there is none. */
-static void pool_mix(const struct pool *p, uint32_t first, double *ret_path)
-{
-    double sum = 0.0;
-    memset(ret_path, 0, p->h * sizeof *ret_path);
-    for (uint32_t m = 0; m < p->model_count; m++) {
-        double error = 0.0, weights = 0.0, weight = 1.0;
-        for (uint32_t o = first; o < p->origin_count; o++) {
-            if (isfinite(p->errors[m][o])) {
-                error += weight * p->errors[m][o];
-                weights += weight;
-            }
-            weight *= p->s.day > 0 ? ORIGIN_DECAY_SEASON : ORIGIN_DECAY_FLAT;
-        }
-        if (!p->ran[m] || (weights <= 0.0 && first < p->origin_count)) {
-            continue;
-        }
-        error = weights > 0.0 ? error / weights + SCALE_LEAST : 1.0;
-        const double square = 1.0 / (error * error);
-        const double share = p->s.day > 0 ? square : square * square; /* more origins tell */
-        for (uint32_t j = 0; j < p->h; j++) {
-            ret_path[j] += share * p->paths[(size_t)m * p->h + j];
-        }
-        sum += share;
-    }
-    for (uint32_t j = 0; j < p->h; j++) {
-        ret_path[j] = sum > 0.0 ? ret_path[j] / sum : p->s.y[p->s.count - 1];
-    }
-}
-
-/* What the pool missed on the newest stretch, weighted as it would have been then. */
-static void pool_miss(struct pool *p, double *ret_miss)
-{
-    const uint32_t n = p->origins[0];
-    for (uint32_t o = p->origin_count; o-- > 1;) {
-        pool_try(p, o);
-    }
-    pool_try(p, 0);
-    pool_mix(p, p->origin_count > 1 ? 1 : p->origin_count, ret_miss);
-    for (uint32_t j = 0; j < p->h; j++) {
-        ret_miss[j] = n + j < p->s.count ? fabs(p->s.y[n + j] - ret_miss[j]) : NAN;
-    }
-}
-
-static double restlessness(const struct fc_series *s, const double *miss, uint32_t h)
-{
-    const uint32_t count = s->count - 1 < RESTLESS_POINTS ? s->count - 1 : RESTLESS_POINTS;
-    double moves = 0.0, missed = 0.0, level = fabs(s->y[s->count - 1]);
-    uint32_t known = 0;
-    for (uint32_t i = s->count - count; i < s->count; i++) {
-        moves += fabs(s->y[i] - s->y[i - 1]) / (double)count;
-    }
-    for (uint32_t j = 0; j < h; j++) {
-        missed += isfinite(miss[j]) ? miss[j] : 0.0;
-        known += isfinite(miss[j]);
-    }
-    const double scale = known > 0 ? 0.5 * missed / (double)known + 0.5 * moves : moves;
-    return scale > SCALE_LEAST * level ? scale : SCALE_LEAST * (level > 1.0 ? level : 1.0);
-}
-
-static bool pool_open(struct pool *p, const struct ql_forecast_input *in, struct ql_arena *arena)
-{
-    *p = (struct pool){ .s.arena = arena, .h = in->horizon };
-    double *y = series_fill(in, arena, &p->s.count);
-    p->s.y = y;
-    if (y == NULL || p->s.count == 0) {
-        return y != NULL;
-    }
-    series_seasons(&p->s, in->step_s);
-    const bool season = p->s.day > 0;
-    p->models = season ? models_season : models_flat;
-    p->model_count = season ? QL_COUNT_OF(models_season) : QL_COUNT_OF(models_flat);
-    p->paths = ql_arena_take(arena, (size_t)MODELS_MAX * in->horizon * sizeof *p->paths);
-    pool_origins(p);
-    pool_bounds(p);
-    const bool logs = series_logs(&p->s);
-    if (season && logs) {
-        const uint32_t n = p->origin_count > 0 ? p->origins[p->origin_count - 1] : p->s.count;
-        ql_fc_holt_fit(&p->s, p->s.y, n, &p->s.holt);
-        if (p->s.log != NULL) {
-            ql_fc_holt_fit(&p->s, p->s.log, n, &p->s.holt_log);
-        }
-    }
-    return logs && p->paths != NULL;
-}
-
-ql_err ql_forecast_fit(const struct ql_forecast_input *in, struct ql_arena *arena,
-                       struct ql_forecast_fit *ret_fit)
-{
-    struct pool p;
-    if (in->horizon == 0 || in->horizon > QL_FORECAST_HORIZON_MAX) {
-        return QL_E_RANGE;
-    }
-    double *mean = ql_arena_take(arena, 2 * (size_t)in->horizon * sizeof *mean);
-    if (mean == NULL || !pool_open(&p, in, arena)) {
+    const uint32_t n = to - from;
+    p->y = pool_take(p, n);
+    if (p->y == NULL) {
         return QL_E_MEMORY;
     }
-    if (p.s.count == 0) {
+    memcpy(p->y, in->values + from, n * sizeof(*p->y));
+    const double day = in->step_s > 0.0 ? 86400.0 / in->step_s : 0.0;
+    ql_fc_fill(p->y, n, day >= 2.0 && day < (double)n ? (uint32_t)(day + 0.5) : 0);
+    p->low = p->high = p->y[0];
+    for (uint32_t i = 1; i < n; i++) {
+        p->low = p->y[i] < p->low ? p->y[i] : p->low;
+        p->high = p->y[i] > p->high ? p->y[i] : p->high;
+    }
+    uint32_t periods[2];
+    ql_fc_periods(p->y, n, in->step_s, periods);
+    p->fc = (struct ql_fc){ .y = p->y, .n = n, .p1 = periods[0], .p2 = periods[1],
+                            .steps = in->horizon + p->missing, .scratch = p->scratch };
+    return QL_OK;
+}
+
+static ql_err pool_logs(struct pool *p)
+{
+    /* Zeros are common in rates and loads: a small share of the range keeps them finite. */
+    const double shift = p->low > 0.0 ? 0.0 : 0.02 * (p->high - p->low);
+    if (p->low < 0.0 || !(p->high > p->low)) {
+        return QL_OK;
+    }
+    p->logs = pool_take(p, p->fc.n);
+    if (p->logs == NULL) {
+        return QL_E_MEMORY;
+    }
+    for (uint32_t i = 0; i < p->fc.n; i++) {
+        p->logs[i] = log(p->y[i] + shift);
+    }
+    return QL_OK;
+}
+
+/* Moments of the past, newest first at a horizon's distance, as long as enough lies before. */
+static void pool_origins(struct pool *p)
+{
+    struct ql_fc *fc = &p->fc;
+    uint32_t least = ql_fc_longest(fc) * 2 + 50;
+    if (ql_fc_longest(fc) == 0 || least > fc->n) {
+        least = fc->n / 3 > LEAST_HISTORY ? fc->n / 3 : LEAST_HISTORY;
+    }
+    const uint32_t span = fc->n > least ? fc->n - least : 0;
+    uint32_t apart = fc->steps;
+    if (span < 2 * apart) {
+        apart = span / 2 > 0 ? span / 2 : 1;
+    }
+    uint32_t past = span / apart;
+    past = past > QL_FC_ORIGINS_MAX - 1 ? QL_FC_ORIGINS_MAX - 1 : past;
+    for (uint32_t k = 0; k <= past; k++) {
+        fc->origins[k] = fc->n - (past - k) * apart;
+    }
+    fc->origin_count = past + 1;
+}
+
+/* ---- members --------------------------------------------------------------------- */
+
+static double pool_clip(const struct pool *p, double x)
+{
+    const double range = p->high - p->low;
+    const double low = p->low < 0.0 ? p->low - 0.5 * range : 0.5 * p->low;
+    const double high = p->high + 0.5 * range;
+    return isfinite(x) ? (x < low ? low : (x > high ? high : x)) : p->y[p->fc.n - 1];
+}
+
+static ql_err pool_member(struct pool *p, ql_fc_member *member, bool logs)
+{
+    const size_t cells = (size_t)p->fc.origin_count * p->fc.steps;
+    struct ql_fc fc = p->fc;
+    if (logs && p->logs == NULL) {
+        return QL_OK;
+    }
+    double *out = pool_take(p, cells);
+    if (out == NULL) {
+        return QL_E_MEMORY;
+    }
+    fc.y = logs ? p->logs : p->y;
+    const double shift = p->low > 0.0 ? 0.0 : 0.02 * (p->high - p->low);
+    const ql_err err = member(&fc, out);
+    if (err != QL_OK) {
+        return err == QL_E_UNSUPPORTED ? QL_OK : err;
+    }
+    for (size_t i = 0; i < cells; i++) {
+        out[i] = pool_clip(p, logs ? exp(out[i]) - shift : out[i]);
+    }
+    QL_ASSERT(p->members < POOL_MAX);
+    p->told[p->members++] = out;
+    return QL_OK;
+}
+
+static ql_err pool_members(struct pool *p)
+{
+    static const struct { ql_fc_member *member; bool logs, flat_only; } all[] = {
+        { ql_fc_last, false, false },         { ql_fc_middle_short, false, true },
+        { ql_fc_middle, false, true },        { ql_fc_middle_long, false, true },
+        { ql_fc_naive_short, false, false },  { ql_fc_naive_long, false, false },
+        { ql_fc_profile_fast, false, false }, { ql_fc_profile_slow, false, false },
+        { ql_fc_theta, false, false },        { ql_fc_theta, true, false },
+        { ql_fc_damped, false, false },       { ql_fc_winters, false, false },
+        { ql_fc_winters, true, false },       { ql_fc_ar_few, false, false },
+        { ql_fc_ar_few, true, false },        { ql_fc_ar_many, false, false },
+        { ql_fc_ar_many, true, false },       { ql_fc_ar_seasonal, false, false },
+    };
+    for (size_t i = 0; i < QL_COUNT_OF(all); i++) {
+        if (all[i].flat_only && ql_fc_longest(&p->fc) >= FLAT_SEASON) {
+            continue; /* the middle of a day says nothing about an hour of it */
+        }
+        const ql_err err = pool_member(p, all[i].member, all[i].logs);
+        if (err != QL_OK) {
+            return err;
+        }
+    }
+    return QL_OK;
+}
+
+/* ---- weights --------------------------------------------------------------------- */
+
+/* Steps after origin k that are known by now. */
+static uint32_t pool_known(const struct pool *p, uint32_t k)
+{
+    const uint32_t left = p->fc.n - p->fc.origins[k];
+    return left < p->fc.steps ? left : p->fc.steps;
+}
+
+static void pool_errors(struct pool *p)
+{
+    for (uint32_t m = 0; m < p->members; m++) {
+        for (uint32_t k = 0; k + 1 < p->fc.origin_count; k++) {
+            const double *told = p->told[m] + (size_t)k * p->fc.steps;
+            const double *real = p->y + p->fc.origins[k];
+            const uint32_t known = pool_known(p, k);
+            double sum = 0.0;
+            for (uint32_t j = 0; j < known; j++) {
+                sum += fabs(told[j] - real[j]);
+            }
+            p->errors[m][k] = sum / (double)known;
+        }
+    }
+}
+
+/* Weights from every origin but `without`; they sum to 1. */
+static void pool_weigh(const struct pool *p, uint32_t without, double weights[POOL_MAX])
+{
+    double all = 0.0;
+    const double floor = 1e-9 * (1.0 + fabs(p->high) + fabs(p->low));
+    for (uint32_t m = 0; m < p->members; m++) {
+        double sum = 0.0, share = 0.0, age = 1.0;
+        for (uint32_t k = p->fc.origin_count - 1; k-- > 0;) {
+            if (k != without) {
+                sum += age * p->errors[m][k];
+                share += age;
+            }
+            age *= ORIGIN_AGE;
+        }
+        weights[m] = share > 0.0 ? pow(sum / share + floor, -ERROR_POWER) : 1.0;
+        all += weights[m];
+    }
+    for (uint32_t m = 0; m < p->members; m++) {
+        weights[m] /= all;
+    }
+}
+
+static ql_err pool_mean(struct pool *p)
+{
+    const uint32_t steps = p->fc.steps;
+    p->mean = pool_take(p, (size_t)p->fc.origin_count * steps);
+    p->residuals = pool_take(p, (size_t)p->fc.origin_count * steps);
+    if (p->mean == NULL || p->residuals == NULL) {
+        return QL_E_MEMORY;
+    }
+    for (uint32_t k = 0; k < p->fc.origin_count; k++) {
+        double weights[POOL_MAX];
+        pool_weigh(p, k, weights);
+        for (uint32_t j = 0; j < steps; j++) {
+            double sum = 0.0;
+            for (uint32_t m = 0; m < p->members; m++) {
+                sum += weights[m] * p->told[m][(size_t)k * steps + j];
+            }
+            p->mean[(size_t)k * steps + j] = sum;
+        }
+        for (uint32_t j = 0; j < pool_known(p, k) && k + 1 < p->fc.origin_count; j++) {
+            const size_t at = (size_t)k * steps + j;
+            p->residuals[at] = p->y[p->fc.origins[k] + j] - p->mean[at];
+        }
+    }
+    return QL_OK;
+}
+
+/* ---- bands ----------------------------------------------------------------------- */
+
+struct band_growth { double at[GROWTH_BUCKETS]; uint32_t steps, known; };
+
+/* Mean error by distance: rising, and beyond what was tried by the root of the distance. */
+static void band_grow(const struct pool *p, struct band_growth *g)
+{
+    double sums[GROWTH_BUCKETS] = { 0 }, counts[GROWTH_BUCKETS] = { 0 }, all = 0.0, count = 0.0;
+    g->steps = p->fc.steps;
+    g->known = p->fc.origin_count > 1 ? pool_known(p, 0) : 0;
+    for (uint32_t k = 0; k + 1 < p->fc.origin_count; k++) {
+        for (uint32_t j = 0; j < pool_known(p, k); j++) {
+            const double r = fabs(p->residuals[(size_t)k * p->fc.steps + j]);
+            const uint32_t bucket = j * GROWTH_BUCKETS / g->known;
+            sums[bucket < GROWTH_BUCKETS ? bucket : GROWTH_BUCKETS - 1] += r;
+            counts[bucket < GROWTH_BUCKETS ? bucket : GROWTH_BUCKETS - 1] += 1.0;
+            all += r;
+            count += 1.0;
+        }
+    }
+    double before = 0.0;
+    for (uint32_t b = 0; b < GROWTH_BUCKETS; b++) {
+        /* Half of the errors of its own distance, half of all: few origins say little. */
+        const double overall = count > 0.0 ? all / count : 0.0;
+        const double own = counts[b] > 0.0 ? sums[b] / counts[b] : overall;
+        const double now = 0.5 * own + 0.5 * overall;
+        g->at[b] = before = now > before ? now : before;
+    }
+}
+
+static double band_growth_at(const struct band_growth *g, uint32_t step)
+{
+    if (g->known == 0) {
+        return sqrt((double)(step + 1));
+    }
+    if (step >= g->known) {
+        return g->at[GROWTH_BUCKETS - 1] * sqrt((double)(step + 1) / (double)g->known);
+    }
+    return g->at[step * GROWTH_BUCKETS / g->known];
+}
+
+/* Deviation for a series with nothing to test on: its own changes, or a share of its size. */
+static double band_guess(const struct pool *p)
+{
+    double sum = 0.0;
+    for (uint32_t i = 1; i < p->fc.n; i++) {
+        sum += fabs(p->y[i] - p->y[i - 1]);
+    }
+    const double moves = p->fc.n > 1 ? 1.25 * sum / (double)(p->fc.n - 1) : 0.0;
+    const double size = GUESS_RATIO * fabs(p->y[p->fc.n - 1]);
+    return moves > 0.0 || p->fc.n >= 20 ? moves : size;
+}
+
+struct band { double low80, high80, low95, high95; };
+
+static double band_end(double *at, uint32_t count, double ratio, double both, double widen)
+{
+    /* Half from the signed tail, half from the size of errors on either side. */
+    const double signed_end = ql_quantile(at, count, ratio);
+    return widen * (ratio < 0.5 ? 0.5 * (signed_end < 0.0 ? signed_end : 0.0) - 0.5 * both
+                                : 0.5 * (signed_end > 0.0 ? signed_end : 0.0) + 0.5 * both);
+}
+
+/* Ends of the bands in units of the growth. */
+static ql_err band_units(struct pool *p, const struct band_growth *g, struct band *ret)
+{
+    const uint32_t most = p->fc.origin_count * p->fc.steps;
+    double *signed_errors = pool_take(p, most), *sizes = pool_take(p, most);
+    uint32_t count = 0;
+    if (signed_errors == NULL || sizes == NULL) {
+        return QL_E_MEMORY;
+    }
+    for (uint32_t k = 0; k + 1 < p->fc.origin_count; k++) {
+        for (uint32_t j = 0; j < pool_known(p, k); j++) {
+            const double unit = band_growth_at(g, j);
+            const double r = p->residuals[(size_t)k * p->fc.steps + j];
+            signed_errors[count] = unit > 0.0 ? r / unit : 0.0;
+            sizes[count] = fabs(signed_errors[count]);
+            count++;
+        }
+    }
+    if (count < 4) {
+        const double s = band_guess(p);
+        *ret = (struct band){ -1.28 * s, 1.28 * s, -1.96 * s, 1.96 * s };
+        return QL_OK;
+    }
+    const double few = 1.0 + 4.0 / (double)count;
+    const double q80 = ql_quantile(sizes, count, 0.80), q95 = ql_quantile(sizes, count, 0.95);
+    ret->low80 = band_end(signed_errors, count, 0.10, q80, few * WIDEN_80);
+    ret->high80 = band_end(signed_errors, count, 0.90, q80, few * WIDEN_80);
+    ret->low95 = band_end(signed_errors, count, 0.025, q95, few * WIDEN_95);
+    ret->high95 = band_end(signed_errors, count, 0.975, q95, few * WIDEN_95);
+    return QL_OK;
+}
+
+static double band_floor(const struct pool *p, double x)
+{
+    return p->low >= 0.0 && x < 0.0 ? 0.0 : x; /* what was never negative will not be */
+}
+
+static struct ql_forecast_step band_step(const struct pool *p, double mean, double unit,
+                                         const struct band *band)
+{
+    return (struct ql_forecast_step){
+        .mean = mean,
+        .lower80 = band_floor(p, mean + unit * band->low80),
+        .upper80 = mean + unit * band->high80,
+        .lower95 = band_floor(p, mean + unit * band->low95),
+        .upper95 = mean + unit * band->high95,
+    };
+}
+
+static void pool_about(const struct pool *p, const struct band_growth *g, const struct band *band,
+                       struct ql_forecast_about *ret)
+{
+    *ret = (struct ql_forecast_about){ .points = p->fc.n, .period = { p->fc.p1, p->fc.p2 },
+                                       .tests = p->fc.origin_count - 1 };
+    for (uint32_t k = 0; k + 1 < p->fc.origin_count; k++) {
+        for (uint32_t j = 0; j < pool_known(p, k); j++) {
+            const double r = p->residuals[(size_t)k * p->fc.steps + j];
+            const double unit = band_growth_at(g, j);
+            ret->error += fabs(r);
+            ret->judged++;
+            ret->in80 += r >= unit * band->low80 && r <= unit * band->high80;
+            ret->in95 += r >= unit * band->low95 && r <= unit * band->high95;
+        }
+    }
+    ret->error /= ret->judged > 0 ? (double)ret->judged : 1.0;
+}
+
+/* ---- the whole ------------------------------------------------------------------- */
+
+static ql_err pool_run(struct pool *p)
+{
+    ql_err err = pool_read(p);
+    if (err == QL_OK) {
+        err = pool_logs(p);
+    }
+    if (err == QL_OK) {
+        pool_origins(p);
+        err = pool_members(p);
+    }
+    if (err == QL_OK) {
+        pool_errors(p);
+        err = pool_mean(p);
+    }
+    return err;
+}
+
+ql_err ql_forecast(const struct ql_forecast_in *in, struct ql_arena *scratch,
+                   struct ql_forecast_step *ret_steps, struct ql_forecast_about *ret_about)
+{
+    struct pool p = { .in = in, .scratch = scratch };
+    struct band_growth growth;
+    struct band band;
+    if (in->horizon == 0 || in->horizon > QL_FORECAST_STEPS_MAX) {
         return QL_E_RANGE;
     }
-    double *miss = mean + in->horizon;
+    ql_err err = pool_run(&p);
+    if (err == QL_OK) {
+        band_grow(&p, &growth);
+        err = band_units(&p, &growth, &band);
+    }
+    if (err != QL_OK) {
+        return err;
+    }
+    const double *now = p.mean + (size_t)(p.fc.origin_count - 1) * p.fc.steps + p.missing;
     for (uint32_t j = 0; j < in->horizon; j++) {
-        miss[j] = NAN;
+        ret_steps[j] = band_step(&p, now[j], band_growth_at(&growth, p.missing + j), &band);
     }
-    if (p.origin_count > 0) {
-        pool_miss(&p, miss);
+    if (ret_about != NULL) {
+        pool_about(&p, &growth, &band, ret_about);
     }
-    pool_run(&p, p.s.count);
-    pool_mix(&p, 0, mean);
-    *ret_fit = (struct ql_forecast_fit){ mean, miss, restlessness(&p.s, miss, in->horizon),
-                                         p.least, p.most };
     return QL_OK;
 }

@@ -1,20 +1,17 @@
-/* forecast.h - where a series goes next, with intervals that have been checked on its past.
+/* forecast.h - what a series will do next, and how sure that is.
  *
- * A pool of simple models is fitted to the series and weighted by what each would have
- * been worth on stretches that were held back; nothing is selected. The width of the
- * intervals is taken from what the pool itself would have missed on the newest stretch, in
- * units of the series' own restlessness, and is pooled over all series that are forecast
- * together (conformal prediction across series).
+ * A pool of simple forecasters (fc_int.h names them) is replayed from several moments of
+ * the past of the series; each weighs by how near it came there, and the errors that the
+ * pool as a whole made there give the bands. One fixed configuration for every series.
  *
- * Units         values in the series' own unit; step in seconds; NaN is a missing value.
- * Ownership     input is borrowed; results belong to the caller; all else lives in the arena
- *               until the caller resets it.
- * Threads       pure functions; one arena a thread.
- * Errors        QL_E_MEMORY (arena full), QL_E_RANGE (no value at all, or a horizon of 0 or
- *               over QL_FORECAST_HORIZON_MAX); results are then untouched.
- * Bounds        the newest QL_FORECAST_POINTS_MAX points are used. About 10 ms for 700 hourly
- *               points and 48 steps.
- * Determinism   + - * /, sqrt, exp and log of libm, in a fixed order.
+ * Units         values in the series' own unit; steps of `step_s` seconds; step 1 is the
+ *               first one after the last value given.
+ * Ownership     everything is the caller's; scratch is the caller's arena, which is not
+ *               reset here: reset it between series.
+ * Errors        QL_E_NOT_FOUND: not one finite value; QL_E_RANGE: a horizon of 0 or above
+ *               the maximum; QL_E_MEMORY: the arena is full (QL_FORECAST_SCRATCH holds).
+ * Bounds        the newest QL_FORECAST_POINTS_MAX values are read; O(points * pool).
+ * Determinism   the same values give the same steps; no clock, no randomness.
  */
 #ifndef QL_FORECAST_FORECAST_H
 #define QL_FORECAST_FORECAST_H
@@ -22,36 +19,30 @@
 #include "base/arena.h"
 #include "base/base.h"
 
-#define QL_FORECAST_HORIZON_MAX 10000u
-#define QL_FORECAST_POINTS_MAX 8192u
+#define QL_FORECAST_POINTS_MAX 32768u
+#define QL_FORECAST_STEPS_MAX 10000u
+#define QL_FORECAST_SCRATCH ((size_t)64 << 20)
 
-struct ql_forecast_input {
-    const double *values;
+struct ql_forecast_in {
+    const double *values; /* oldest first; one that is not finite is missing */
     uint32_t count;
-    double step_s;
-    uint32_t horizon;
+    double step_s;        /* between two values; 0 = unknown, then no season is looked for */
+    uint32_t horizon;     /* steps wanted */
+};
+struct ql_forecast_step {
+    double mean, lower80, upper80, lower95, upper95; /* lower95 <= lower80 <= mean <= ... */
+};
+struct ql_forecast_about {
+    uint32_t points;      /* values used, first to last real one */
+    uint32_t period[2];   /* seasons confirmed, in steps, shorter first; 0 = none */
+    uint32_t tests;       /* moments of the past that it was tried from */
+    double error;         /* mean absolute error there */
+    uint32_t judged, in80, in95; /* steps there, and how many its own bands held */
 };
 
-struct ql_forecast_fit {
-    double *mean;        /* [horizon] */
-    double *miss;        /* [horizon] what was missed on the newest stretch; NaN: not known */
-    double scale;        /* restlessness of the series, > 0 */
-    double least, most;  /* bounds that no value of the series suggests leaving */
-};
-QL_MUST_USE ql_err ql_forecast_fit(const struct ql_forecast_input *in, struct ql_arena *arena,
-                                   struct ql_forecast_fit *ret_fit);
-
-/* Misses of many series in units of their scales, by how far ahead. */
-struct ql_forecast_spread;
-QL_MUST_USE ql_err ql_forecast_spread_new(uint32_t horizon, uint32_t series_max,
-                                          struct ql_forecast_spread **ret_spread);
-void ql_forecast_spread_free(struct ql_forecast_spread *spread);
-void ql_forecast_spread_add(struct ql_forecast_spread *spread, const struct ql_forecast_fit *fit);
-/* Call once after the last add. */
-void ql_forecast_spread_close(struct ql_forecast_spread *spread);
-
-struct ql_forecast_step { double mean, lower80, upper80, lower95, upper95; };
-void ql_forecast_steps(const struct ql_forecast_fit *fit, const struct ql_forecast_spread *spread,
-                       uint32_t horizon, struct ql_forecast_step *ret_steps);
+/* ret_steps has room for in->horizon; ret_about may be NULL. */
+QL_MUST_USE ql_err ql_forecast(const struct ql_forecast_in *in, struct ql_arena *scratch,
+                               struct ql_forecast_step *ret_steps,
+                               struct ql_forecast_about *ret_about);
 
 #endif
