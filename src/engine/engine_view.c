@@ -193,6 +193,10 @@ static void view_judge(const struct ql_batch *raw, enum ql_metric_type type, ql_
         if (previous != NULL && previous->at.ns == sample->at.ns) {
             continue;
         }
+        if (ql_is_stale_marker(sample->value)) {
+            previous = NULL; /* what comes behind it starts anew */
+            continue;
+        }
         const struct ql_point point = ql_counter_judge(type, previous, *sample);
         previous = sample;
         if (point.kind != QL_POINT_VALUE || point.at.ns < from.ns || point.at.ns > to.ns) {

@@ -15,6 +15,12 @@ static bool op_is_comparison(enum pq_op op)
     return op >= PQ_EQ && op <= PQ_LE;
 }
 
+/* Does a result lose the metric's name? Prometheus keeps it for atan2, and so do we. */
+static bool op_drops_name(const struct pq_node *node)
+{
+    return node->op < PQ_ATAN2 || node->returns_bool;
+}
+
 static bool numbers_equal(double a, double b)
 {
     return !(a < b || a > b || isnan(a) || isnan(b));
@@ -76,7 +82,7 @@ static bool binary_mixed(struct pq_eval *e, const struct pq_node *node, struct p
                          const double *scalar, bool scalar_left, struct pq_value *ret_value)
 {
     const double absent = ql_promql_absent();
-    const bool drop = !op_is_comparison(node->op) || node->returns_bool;
+    const bool drop = op_drops_name(node);
     for (uint32_t i = 0; i < vector->count; i++) {
         struct ql_promql_row *row = &vector->rows[i];
         row->labels = drop ? pq_labels_drop(e->arena, row->labels, NULL, true) : row->labels;
@@ -185,8 +191,7 @@ static bool binary_set(struct pq_eval *e, const struct pq_node *node, struct sid
 static bool match_labels(struct pq_eval *e, const struct pq_node *node, ql_str many, ql_str one,
                          ql_str *ret_labels)
 {
-    const bool drop_name = !op_is_comparison(node->op) || node->returns_bool;
-    ql_str labels = drop_name ? pq_labels_drop(e->arena, many, NULL, true) : many;
+    ql_str labels = op_drops_name(node) ? pq_labels_drop(e->arena, many, NULL, true) : many;
     if (node->card == PQ_ONE_TO_ONE && labels.at != NULL) {
         labels = node->on ? pq_labels_keep(e->arena, labels, &node->matching)
                           : pq_labels_drop(e->arena, labels, &node->matching, false);

@@ -6,22 +6,6 @@
 #include <stdlib.h>
 
 #define TIME_MS_MAX INT64_C(9000000000000) /* well inside of what nanoseconds can say */
-#define ABSENT_BITS UINT64_C(0x7ff0000000000002) /* Prometheus' stale marker */
-
-double ql_promql_absent(void)
-{
-    const uint64_t bits = ABSENT_BITS;
-    double value;
-    memcpy(&value, &bits, sizeof(value));
-    return value;
-}
-
-bool ql_promql_is_absent(double value)
-{
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof(bits));
-    return bits == ABSENT_BITS;
-}
 
 /* ---- errors and memory --------------------------------------------------------------- */
 

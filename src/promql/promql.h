@@ -86,8 +86,8 @@ struct ql_promql_grid { int64_t start_ms, end_ms, step_ms; };
 /* ---- the answer ---------------------------------------------------------------------- */
 
 /* "Nothing here": the bits of the stale marker, which no computed value has. */
-double ql_promql_absent(void);
-bool ql_promql_is_absent(double value);
+static inline double ql_promql_absent(void) { return ql_stale_marker(); }
+static inline bool ql_promql_is_absent(double value) { return ql_is_stale_marker(value); }
 
 struct ql_promql_row {
     ql_str labels;
