@@ -342,9 +342,10 @@ class Tally:
     def __init__(self):
         self.numbers = self.exact = 0
         self.worst = 0.0
+        self.library = False  # a function of the mathematics library, which rounds by itself
 
     def same(self, a, b):
-        """Both are texts of numbers; equal but for the last bits of rounding."""
+        """Both are texts of numbers."""
         self.numbers += 1
         x, y = float(a), float(b)
         if a == b or (math.isnan(x) and math.isnan(y)) or x == y:
@@ -353,7 +354,7 @@ class Tally:
         scale = max(abs(x), abs(y))
         off = abs(x - y) / scale
         self.worst = max(self.worst, off)
-        return off <= 1e-12 or abs(x - y) < 1e-18
+        return self.library and off <= 1e-13
 
 
 def keyed(result):
@@ -361,6 +362,7 @@ def keyed(result):
 
 
 def compare(query, theirs, ours, tally):
+    tally.library = any(word in query for word in ("exp(", "ln(", "log2(", "log10(", "atan2", "^ load"))
     check(ours["data"]["resultType"] == theirs["data"]["resultType"],
           f"{query}: {ours['data']['resultType']}, not {theirs['data']['resultType']}")
     a, b = theirs["data"]["result"], ours["data"]["result"]
