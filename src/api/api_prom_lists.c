@@ -222,7 +222,7 @@ static void texts_answer(struct ql_api *api, struct ql_http_request *request, ql
     bool good = texts_collect(&l, name, &t);
     /* Whoever looks for a metric to draw should find the made ones. */
     const bool every = !ql_http_param_n(request, "match[]", 0, &(ql_str){ NULL, 0 });
-    for (enum prom_kind kind = PROM_SCORE; every && l.count > 0 && kind <= PROM_ALERTS; kind++) {
+    for (uint32_t kind = PROM_BANDS; every && l.count > 0 && kind <= PROM_ALERTS; kind++) {
         good = good && (!ql_str_eq(name, QL_STR("__name__")) ||
                         texts_add(&t, ql_str_of(prom_kind_name(kind))));
     }

@@ -4,7 +4,6 @@
 #include "model/labels.h"
 #include "model/selector.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 enum {
@@ -22,18 +21,18 @@ struct prom_source {
     uint32_t made_max;
 };
 
-const char *prom_kind_name(enum prom_kind kind)
+const char *prom_kind_name(uint32_t kind)
 {
-    static const char *const names[] = { "", "anomaly_score", "yhat", "yhat_lower", "yhat_upper",
-                                         "ALERTS" };
-    return names[(size_t)kind % QL_COUNT_OF(names)];
+    QL_ASSERT(kind > PROM_RAW && kind <= PROM_ALERTS);
+    return kind == PROM_ALERTS ? "ALERTS"
+                               : ql_band_series_name((enum ql_band_series)(kind - PROM_BANDS));
 }
 
 /* ---- what a selector asks for ----------------------------------------------------------- */
 
 /* Does the selector name this made series? One that names none means what came in only. */
 static ql_err selector_wants(const struct ql_matcher *matchers, uint32_t count,
-                             enum prom_kind kind, bool *ret_wants)
+                             uint32_t kind, bool *ret_wants)
 {
     struct ql_label name = { QL_STR("__name__"), ql_str_of(prom_kind_name(kind)) };
     struct ql_matcher names[QL_MATCHERS_MAX];
@@ -64,33 +63,7 @@ static ql_err selector_wants(const struct ql_matcher *matchers, uint32_t count,
     return err;
 }
 
-/* ---- bands as series ---------------------------------------------------------------------- */
-
-/* The labels of a made series: its series' own, `for` its name. */
-static ql_str band_labels(struct ql_arena *arena, ql_str labels, enum prom_kind kind)
-{
-    struct ql_label list[QL_LABELS_COUNT_MAX + 2], label;
-    struct ql_buf block;
-    uint32_t count = 0;
-    size_t at = 0;
-    list[count++] = (struct ql_label){ QL_STR("__name__"), ql_str_of(prom_kind_name(kind)) };
-    list[count++] = (struct ql_label){ QL_STR("for"), ql_labels_get(labels, QL_STR("__name__")) };
-    while (count < QL_COUNT_OF(list) && ql_labels_next(labels, &at, &label)) {
-        if (ql_str_eq(label.name, QL_STR("__name__"))) {
-            continue;
-        }
-        if (ql_str_eq(label.name, QL_STR("for"))) {
-            label.name = QL_STR("exported_for");
-        }
-        list[count++] = label;
-    }
-    ql_buf_init(&block, (size_t)QL_LABELS_BYTES_MAX * 2);
-    const ql_err err = ql_labels_build(list, count, &block);
-    const ql_str built = err == QL_OK ? ql_arena_str(arena, ql_buf_view(&block))
-                                      : (ql_str){ NULL, 0 };
-    ql_buf_fini(&block);
-    return built;
-}
+/* ---- what that means for their series ---------------------------------------------------------------------- */
 
 /* The matchers that the underlying series must satisfy: `for` is about their name, what was
  * made on the way is looked at afterwards. */
@@ -112,41 +85,6 @@ static uint32_t band_matchers(const struct ql_matcher *matchers, uint32_t count,
     return kept;
 }
 
-double prom_score(double value, const struct ql_band *band)
-{
-    const double off = value - (double)band->expected;
-    const double room = off >= 0.0 ? (double)band->upper - (double)band->expected
-                                   : (double)band->expected - (double)band->lower;
-    if (!(fabs(off) > 0.0)) {
-        return isnan(off) ? off : 0.0;
-    }
-    const double score = room > 0.0 ? fabs(off) / room : PROM_SCORE_MAX;
-    return score < PROM_SCORE_MAX ? score : PROM_SCORE_MAX;
-}
-
-uint32_t prom_band_samples(enum prom_kind kind, const struct ql_sample *judged,
-                           uint32_t sample_count, const struct ql_band *bands,
-                           uint32_t band_count, struct ql_sample *ret_samples)
-{
-    uint32_t made = 0, next = 0;
-    for (uint32_t i = 0; i < sample_count; i++) {
-        while (next < band_count && bands[next].at.ns <= judged[i].at.ns) {
-            next++;
-        }
-        if (next == 0 || ql_time_to_ms(judged[i].at) - ql_time_to_ms(bands[next - 1].at) >
-                             PROM_BAND_HOLD_MS) {
-            continue;
-        }
-        const struct ql_band *band = &bands[next - 1];
-        const double value = kind == PROM_SCORE   ? prom_score(judged[i].value, band)
-                             : kind == PROM_YHAT  ? (double)band->expected
-                             : kind == PROM_LOWER ? (double)band->lower
-                                                  : (double)band->upper;
-        ret_samples[made++] = (struct ql_sample){ judged[i].at, value };
-    }
-    return made;
-}
-
 /* ---- finding ------------------------------------------------------------------------------- */
 
 struct finding {
@@ -160,11 +98,11 @@ struct finding {
 };
 
 static void finding_add(struct finding *f, ql_str labels, uint64_t high, uint64_t low,
-                        enum prom_kind kind)
+                        uint32_t kind)
 {
     if (f->count <= f->count_max) {
         f->series[f->count++] =
-            (struct ql_promql_series){ labels, { high, low, (uint64_t)kind } };
+            (struct ql_promql_series){ labels, { high, low, kind } };
     }
 }
 
@@ -186,9 +124,11 @@ static ql_err find_in_view(struct finding *f, const struct ql_matcher *matchers,
         if (raw) {
             finding_add(f, infos[i].labels, infos[i].id.h.high, infos[i].id.h.low, PROM_RAW);
         }
-        for (enum prom_kind kind = PROM_SCORE; !raw && kind < PROM_ALERTS; kind++) {
-            const ql_str labels = wants[kind] ? band_labels(f->arena, infos[i].labels, kind)
-                                              : QL_STR("");
+        for (uint32_t kind = PROM_BANDS; !raw && kind < PROM_ALERTS; kind++) {
+            const ql_str labels =
+                wants[kind] ? ql_band_series_labels(f->arena, infos[i].labels,
+                                                    (enum ql_band_series)(kind - PROM_BANDS))
+                            : QL_STR("");
             err = labels.at == NULL ? QL_E_FULL : err;
             if (err == QL_OK && wants[kind] && ql_selector_matches(&f->selector, labels)) {
                 finding_add(f, labels, infos[i].id.h.high, infos[i].id.h.low, kind);
@@ -203,7 +143,7 @@ static ql_err find_bands(struct finding *f)
 {
     struct ql_matcher matchers[QL_MATCHERS_MAX];
     bool wants[PROM_ALERTS] = { false }, any = false;
-    for (enum prom_kind kind = PROM_SCORE; kind < PROM_ALERTS; kind++) {
+    for (uint32_t kind = PROM_BANDS; kind < PROM_ALERTS; kind++) {
         const ql_err err = selector_wants(f->matchers, f->matcher_count, kind, &wants[kind]);
         if (err != QL_OK) {
             return err;
@@ -301,13 +241,13 @@ static ql_err read_raw(struct prom_source *source, ql_series_id id, ql_time from
     return err == QL_E_NOT_FOUND ? QL_OK : err;
 }
 
-static ql_err read_band(struct prom_source *source, ql_series_id id, enum prom_kind kind,
+static ql_err read_band(struct prom_source *source, ql_series_id id, enum ql_band_series which,
                         ql_time from, ql_time to, const struct ql_sample **ret_samples,
                         uint32_t *ret_count)
 {
     const struct ql_view *view = source->view;
     struct ql_batch *read = &source->read;
-    const ql_time earlier = ql_time_add(from, QL_MS(-PROM_BAND_HOLD_MS));
+    const ql_time earlier = ql_time_add(from, (ql_duration){ -QL_BAND_HOLD.ns });
     ql_err err = view->series_read(view->host, id, earlier, to, read);
     err = err == QL_E_NOT_FOUND ? QL_OK : err;
     err = err == QL_OK ? made_room(source, read->samples.count) : err;
@@ -318,8 +258,9 @@ static ql_err read_band(struct prom_source *source, ql_series_id id, enum prom_k
     while (first < read->samples.count && ql_time_before(read->samples.at[first].at, from)) {
         first++;
     }
-    *ret_count = prom_band_samples(kind, read->samples.at + first, read->samples.count - first,
-                                   read->bands.at, read->bands.count, source->made);
+    *ret_count = ql_band_series_samples(which, read->samples.at + first,
+                                        read->samples.count - first, read->bands.at,
+                                        read->bands.count, source->made);
     *ret_samples = source->made;
     return QL_OK;
 }
@@ -364,7 +305,7 @@ static ql_err source_read(void *host, const struct ql_promql_series *series, int
     struct prom_source *source = host;
     const ql_series_id id = { { series->handle[0], series->handle[1] } };
     const ql_time from = ql_time_from_ms(from_ms), to = ql_time_from_ms(to_ms);
-    const enum prom_kind kind = (enum prom_kind)series->handle[2];
+    const uint64_t kind = series->handle[2];
     *ret_samples = NULL;
     *ret_count = 0;
     ql_batch_reset(&source->read);
@@ -372,7 +313,7 @@ static ql_err source_read(void *host, const struct ql_promql_series *series, int
         return read_raw(source, id, from, to, ret_samples, ret_count);
     }
     if (kind != PROM_ALERTS) {
-        return read_band(source, id, kind, from, to, ret_samples, ret_count);
+        return read_band(source, id, (enum ql_band_series)(kind - PROM_BANDS), from, to, ret_samples, ret_count);
     }
     return read_periods(source, series->handle[0], series->handle[1], from_ms, to_ms, ret_samples,
                         ret_count);
