@@ -36,6 +36,7 @@ struct ql_api {
 typedef void ql_api_handler(struct ql_api *api, struct ql_http_request *request, ql_str id);
 #define QL_API_ROW(method, path, handler, body_bytes_max) ql_api_handler handler;
 #include "api/api_rows.def"
+ql_api_handler api_prom_prefixed; /* everything below /prometheus/ (api_prom_status.c) */
 ql_api_handler api_page; /* the page's addresses (api_ui.c) */
 
 struct ql_api_row {

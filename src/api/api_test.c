@@ -371,23 +371,23 @@ static const struct { const char *path; int status; const char *has; } get_rows[
     { "/api/v1/stats", 200, "\"mttd_s\":20,\"mtta_s\":20,\"mttr_s\":100" },
     { "/api/v1/stats?window=1s", 200, "\"noise_reduction\":null" },
     { "/api/v1/stats?window=week", 400, "window: 'week' is not a duration" },
-    { "/api/v1/series", 400, "match[]: a selector is required" },
-    { "/api/v1/series?match[]=up", 200, "\"labels\":{\"instance\":\"a\",\"job\":\"node\"}" },
-    { "/api/v1/series?match[]=up&limit=1", 200, "\"more\":true" },
-    { "/api/v1/series?match=up&limit=2", 200, "\"more\":false" },
-    { "/api/v1/series?match[]={job%3D~%22w.*%22}", 200, "{\"series\":[{\"id\":\"abcdef000" },
-    { "/api/v1/series?match[]=up{", 400, "match[]: 'up{' is no selector: at character 4" },
-    { "/api/v1/query_range", 400, "series or match[]: one of them is required" },
-    { "/api/v1/query_range?series=12", 400, "series: '12' is not an id of 32" },
-    { "/api/v1/query_range?match=rate&start=1767603600&end=1767603605", 200,
+    { "/api/v1/known-series", 400, "match[]: a selector is required" },
+    { "/api/v1/known-series?match[]=up", 200, "\"labels\":{\"instance\":\"a\",\"job\":\"node\"}" },
+    { "/api/v1/known-series?match[]=up&limit=1", 200, "\"more\":true" },
+    { "/api/v1/known-series?match=up&limit=2", 200, "\"more\":false" },
+    { "/api/v1/known-series?match[]={job%3D~%22w.*%22}", 200, "{\"series\":[{\"id\":\"abcdef000" },
+    { "/api/v1/known-series?match[]=up{", 400, "match[]: 'up{' is no selector: at character 4" },
+    { "/api/v1/bands", 400, "series or match[]: one of them is required" },
+    { "/api/v1/bands?series=12", 400, "series: '12' is not an id of 32" },
+    { "/api/v1/bands?match=rate&start=1767603600&end=1767603605", 200,
       "\"points\":[[1767603600,0],[1767603601,1],[1767603602,2],[1767603603,null],[1767603604,4]" },
-    { "/api/v1/query_range?match=rate&start=1767603600&end=1767603605", 200,
+    { "/api/v1/bands?match=rate&start=1767603600&end=1767603605", 200,
       "\"bands\":[[1767603600,2,1,3]]" },
-    { "/api/v1/query_range?series=abcdef00000000000000000000000002&start=5m", 200,
+    { "/api/v1/bands?series=abcdef00000000000000000000000002&start=5m", 200,
       "\"labels\":{\"instance\":\"b\",\"job\":\"node\"}" },
-    { "/api/v1/query_range?series=ffffffffffffffffffffffffffffffff", 200, "\"series\":[]" },
-    { "/api/v1/query_range?match=up&match[]=up&limit=1", 200, "\"more\":true" },
-    { "/api/v1/query_range?match=up&start=2026-01-05T09:00:00Z&end=2026-01-05T08:00:00Z", 400,
+    { "/api/v1/bands?series=ffffffffffffffffffffffffffffffff", 200, "\"series\":[]" },
+    { "/api/v1/bands?match=up&match[]=up&limit=1", 200, "\"more\":true" },
+    { "/api/v1/bands?match=up&start=2026-01-05T09:00:00Z&end=2026-01-05T08:00:00Z", 400,
       "start: it lies after end" },
     { "/api/v1/forecast", 400, "match[]: a selector is required" },
     { "/api/v1/forecast?match[]=up{", 400, "match[]: 'up{' is no selector: at character 4" },
@@ -619,7 +619,7 @@ static void alertmanager_clients_see_what_fires(void **state)
 static void long_ranges_keep_their_peaks(void **state)
 {
     (void)state;
-    assert_int_equal(get("/api/v1/query_range?match=rate&start=1767500000&end=1767603600"
+    assert_int_equal(get("/api/v1/bands?match=rate&start=1767500000&end=1767603600"
                          "&max_points=100"), 200);
     assert_body_has("[1767500777,1000000]");
     uint32_t points = 0;

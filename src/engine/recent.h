@@ -41,7 +41,7 @@ void ql_recent_free(struct ql_recent *recent);
 void ql_recent_on_seal(struct ql_recent *recent,
                        void (*seal)(void *context, const struct ql_history_row *row),
                        void *context);
-/* Records the points (VALUE and RESET carry a sample) and bands of a bus. */
+/* Records the points (all but a HOLE that no stale marker made) and bands of a bus. */
 void ql_recent_record(struct ql_recent *recent, const struct ql_series_table *table,
                       const struct ql_batch *bus);
 /* Appends the raw samples in [from, to] to out->samples; returns how many. */

@@ -44,6 +44,10 @@ struct ql_view {
      * the recorded bands to out->bands, oldest first. From memory and from history. */
     QL_MUST_USE ql_err (*series_read)(void *host, ql_series_id id, ql_time from, ql_time to,
                                       struct ql_batch *out);
+    /* Appends the samples in [from, to] as they came, stale markers too, oldest first and no
+     * two at one time. From memory and from history. */
+    QL_MUST_USE ql_err (*series_raw)(void *host, ql_series_id id, ql_time from, ql_time to,
+                                     struct ql_batch *out);
     /* Journals a command, waits until it is durable and applied. */
     QL_MUST_USE ql_err (*command)(void *host, const struct ql_command *command);
     /* A JSON object: uptime, version, series, bytes per series, rates, lag, stages. */
