@@ -161,9 +161,13 @@ def ask_all(live):
     live.get("/api/v1/forecast", "?match[]=%7B%7D&horizon=1h")
     for one in series["series"][:5]:
         live.get("/api/v1/bands", f"?series={one['id']}&start=24h")
+    live.get("/api/v1/query", "?query=up")
+    live.get("/api/v1/query_range", "?query=up&start=0&end=60&step=15")
+    live.get("/api/v1/series", "?match[]=up")
     for pattern, operations in live.document["paths"].items():
         if "get" in operations and "{" not in pattern and pattern not in (
-                "/api/v1/known-series", "/api/v1/bands", "/api/v1/forecast"):
+                "/api/v1/known-series", "/api/v1/bands", "/api/v1/forecast", "/api/v1/query",
+                "/api/v1/query_range", "/api/v1/series"):
             live.get(pattern)
     for method, pattern, path, body, status in WRONG:
         live.ask(method, pattern, path, body, status)
