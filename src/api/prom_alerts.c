@@ -94,13 +94,33 @@ static int period_order(const void *a, const void *b)
     return order != 0 ? order : x->from_ms < y->from_ms ? -1 : x->from_ms > y->from_ms;
 }
 
+/* What lasts may have been heard of last long ago; what is over is asked for by its end. */
+static ql_err periods_read(struct periods *p, struct ql_store_reader *reader)
+{
+    const struct ql_life_filter filters[] = {
+        { .life = QL_LIFE_ON, .since = QL_TIME_NONE, .limit = QL_API_ALERT_ROWS_MAX + 1 },
+        { .life = QL_LIFE_OVER, .since = ql_time_from_ms(p->from_ms),
+          .limit = QL_API_ALERT_ROWS_MAX + 1 },
+    };
+    ql_err err = ql_store_reader_begin(reader);
+    if (err != QL_OK) {
+        return err;
+    }
+    for (size_t i = 0; i < QL_COUNT_OF(filters) && err == QL_OK; i++) {
+        p->seen = 0;
+        err = ql_query_alerts(reader, &filters[i], period_of_alert, p);
+        p->seen = 0;
+        err = err == QL_OK ? ql_query_signals(reader, &filters[i], period_of_signal, p) : err;
+    }
+    ql_store_reader_end(reader);
+    return err;
+}
+
 ql_err prom_alert_periods(const char *data_dir, int64_t from_ms, int64_t to_ms,
                           struct ql_arena *arena, struct prom_period **ret_periods,
                           uint32_t *ret_count)
 {
     struct periods p = { .arena = arena, .from_ms = from_ms, .to_ms = to_ms };
-    const struct ql_life_filter filter = { .since = ql_time_from_ms(from_ms),
-                                           .limit = QL_API_ALERT_ROWS_MAX + 1 };
     struct ql_store_reader *reader;
     p.at = ql_arena_take(arena, sizeof(*p.at) * QL_API_ALERT_ROWS_MAX * 2);
     if (p.at == NULL) {
@@ -110,13 +130,7 @@ ql_err prom_alert_periods(const char *data_dir, int64_t from_ms, int64_t to_ms,
     if (err != QL_OK) {
         return err;
     }
-    err = ql_store_reader_begin(reader);
-    if (err == QL_OK) {
-        err = ql_query_alerts(reader, &filter, period_of_alert, &p);
-        p.seen = 0;
-        err = err == QL_OK ? ql_query_signals(reader, &filter, period_of_signal, &p) : err;
-        ql_store_reader_end(reader);
-    }
+    err = periods_read(&p, reader);
     ql_store_reader_close(reader);
     if (err == QL_OK && p.full) {
         return QL_E_FULL;

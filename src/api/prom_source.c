@@ -313,7 +313,8 @@ static ql_err source_read(void *host, const struct ql_promql_series *series, int
         return read_raw(source, id, from, to, ret_samples, ret_count);
     }
     if (kind != PROM_ALERTS) {
-        return read_band(source, id, (enum ql_band_series)(kind - PROM_BANDS), from, to, ret_samples, ret_count);
+        return read_band(source, id, (enum ql_band_series)(kind - PROM_BANDS), from, to,
+                         ret_samples, ret_count);
     }
     return read_periods(source, series->handle[0], series->handle[1], from_ms, to_ms, ret_samples,
                         ret_count);

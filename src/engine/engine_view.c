@@ -288,6 +288,28 @@ static ql_err view_series_raw(void *host, ql_series_id id, ql_time from, ql_time
     return QL_OK;
 }
 
+/* ---- the newest of many ----------------------------------------------------------------- */
+
+struct view_tails { struct ql_tail *tails; uint32_t count; struct ql_batch *out; };
+
+static void view_tails_answer(struct ql_shard *shard, struct engine_question *question)
+{
+    struct view_tails *ask = question->context;
+    ql_shard_tails(shard, ask->tails, ask->count, ask->out);
+}
+
+static ql_err view_series_tails(void *host, struct ql_tail *tails, uint32_t count,
+                                struct ql_batch *out)
+{
+    struct ql_engine *engine = host;
+    struct view_tails ask = { tails, count, out };
+    ql_err err = QL_OK;
+    for (uint32_t i = 0; i < engine->machine.shard_count && err == QL_OK; i++) {
+        err = view_ask(engine, i, view_tails_answer, &ask);
+    }
+    return err;
+}
+
 /* ---- commands -------------------------------------------------------------------------- */
 
 static ql_err view_command_submit(struct ql_engine *engine, const struct ql_command *command,
@@ -404,6 +426,7 @@ void engine_view_init(struct ql_engine *engine)
     engine->view = (struct ql_view){
         .host = engine, .series_find = view_series_find,
         .series_get = view_series_get, .series_read = view_series_read, .series_raw = view_series_raw,
+        .series_tails = view_series_tails,
         .command = view_command, .status = view_status, .now = view_now,
         .events = view_events, .ready = view_ready,
     };

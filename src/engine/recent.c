@@ -199,6 +199,14 @@ uint32_t ql_recent_samples(const struct ql_recent *recent, uint32_t series, ql_t
     return older + recent_chunk_samples(&row->open, from, to, out);
 }
 
+ql_time ql_recent_oldest(const struct ql_recent *recent, uint32_t series)
+{
+    QL_ASSERT(series < recent->series_max);
+    const struct ql_recent_row *row = &recent->rows[series];
+    const struct ql_chunk *oldest = row->sealed.count > 0 ? &row->sealed : &row->open;
+    return oldest->count > 0 ? ql_time_from_ms(oldest->first_ms) : QL_TIME_NONE;
+}
+
 /* Slots in [from, before). */
 static void recent_slot_samples(const struct ql_recent_row *row, ql_time from, ql_time before,
                                 struct ql_batch *out)

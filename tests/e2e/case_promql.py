@@ -497,4 +497,105 @@ def promql_lists(place):
     return f"{len(names)} names"
 
 
-CASES = [promql_as_prometheus, promql_refuses, promql_lists]
+# ---- what quell concluded, as series -------------------------------------------------------------
+
+def gauge(start_ms, count, shape, step_ms=STEP_S * 1000, **labels):
+    return ({"__name__": "queue_depth", **labels},
+            [(start_ms + i * step_ms, shape(i)) for i in range(count)])
+
+
+def values(quell, query, **more):
+    return quell.get("/api/v1/query", query=query, **more)["data"]["result"]
+
+
+def promql_bands(place):
+    """Bands, scores and alerts are series: they fit their samples, and a spike stands out."""
+    quell = place.quell("limits:\n  sample_behind_max: 1d\n")
+    rng = random.Random(SEED)
+    count, odd = 960, 60
+    start_ms = int(time.time() - (count + odd) * STEP_S) * 1000
+    calm = gauge(start_ms, count, lambda i: 50 + rng.gauss(0, 2), host="a", **{"for": "own"})
+    storm = gauge(start_ms + count * STEP_S * 1000, odd, lambda i: 400 + rng.gauss(0, 2), host="a", **{"for": "own"})
+    for labels, samples in (calm, storm):
+        for at in range(0, len(samples), 40):
+            send(quell.url + "/api/v1/write", [(labels, samples[at:at + 40])])
+    wait_until("all is in", lambda: quell.accepted("remote_write") == count + odd)
+    wait_until("a signal is open", lambda: quell.get("/api/v1/signals", state="open")["signals"])
+    end, mid = start_ms / 1000 + (count + odd) * STEP_S, start_ms / 1000 + (count - 50) * STEP_S
+    grid = {"start": mid, "end": end, "step": STEP_S}
+
+    def row(query):
+        result = quell.get("/api/v1/query_range", query=query, **grid)["data"]["result"]
+        check(len(result) == 1, f"{query}: {result}")
+        return result[0]["metric"], {t: float(v) for t, v in result[0]["values"]}
+    labels, yhat = row('yhat{for="queue_depth"}')
+    check(labels == {"__name__": "yhat", "for": "queue_depth", "exported_for": "own", "host": "a"}, f"{labels}")
+    low, high = row('yhat_lower{host="a"}')[1], row('yhat_upper{exported_for="own"}')[1]
+    score, seen = row("anomaly_score")[1], row("queue_depth")[1]
+    check(seen.keys() == yhat.keys() == low.keys() == high.keys() == score.keys(), "not at the same times")
+    for t in seen:
+        check(low[t] <= yhat[t] <= high[t], f"{t}: {low[t]} {yhat[t]} {high[t]}")
+        side = high[t] - yhat[t] if seen[t] >= yhat[t] else yhat[t] - low[t]
+        check(abs(score[t] - min(1000, abs(seen[t] - yhat[t]) / side)) < 1e-6 * max(1, score[t]), f"{t}: {score[t]}")
+    first_odd = [t for t in sorted(seen) if seen[t] > 200][0]
+    check(score[first_odd] > 10, f"the spike scores {score[first_odd]}")
+    inside = sum(score[t] <= 1 for t in seen if t < first_odd)
+    check(inside >= 40, f"only {inside} of 50 calm samples lie in their band")
+    # Only who asks for a name gets what was made.
+    names = {r["metric"]["__name__"] for r in values(quell, '{host="a"}', time=end)}
+    check(names == {"queue_depth"}, f"{names}")
+    names = {r["metric"]["__name__"] for r in values(quell, '{__name__=~"yhat.*|queue.*"}', time=end)}
+    check(names == {"queue_depth", "yhat", "yhat_lower", "yhat_upper"}, f"{names}")
+    # Alerts: one that came in, one of our own.
+    now = time.time()
+    alert = [{"labels": {"alertname": "DiskFull", "severity": "page", "host": "a"},
+              "startsAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now - 600))}]
+    check(quell.post("/api/v2/alerts", json.dumps(alert).encode())[0] == 200, "the alert")
+    found = wait_until("it is a series", lambda: values(quell, 'ALERTS{alertname="DiskFull"}'))
+    check(found[0]["metric"] == {"__name__": "ALERTS", "alertname": "DiskFull", "alertstate": "firing",
+                                 "severity": "page", "host": "a"} and found[0]["value"][1] == "1", f"{found}")
+    check(not values(quell, 'ALERTS{alertname="DiskFull"}', time=now - 660), "it fired before it began")
+    over = quell.get("/api/v1/query_range", query='ALERTS{alertname="DiskFull"}', start=now - 900, end=now,
+                     step=30)["data"]["result"][0]["values"]
+    check(18 <= len(over) <= 21, f"{len(over)} points in ten minutes of 30 s")
+    ours = values(quell, 'sum by (alertname, kind) (ALERTS{for="queue_depth"})')
+    check(len(ours) == 1 and ours[0]["metric"]["alertname"] == "QuellSignal", f"{ours}")
+    listed = quell.get("/prometheus/api/v1/alerts")["data"]["alerts"]
+    check({a["labels"]["alertname"] for a in listed} == {"DiskFull", "QuellSignal"}, f"{listed}")
+    alert[0]["endsAt"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now - 1))
+    check(quell.post("/api/v2/alerts", json.dumps(alert).encode())[0] == 200, "its end")
+    wait_until("it is over", lambda: not values(quell, 'ALERTS{alertname="DiskFull"}'))
+    return f"{len(seen)} samples with their bands, {ours[0]['metric']['kind']} scores {score[first_odd]:.0f}"
+
+
+def promql_day_cpu(place):
+    """A range query of one series over a day costs under 5 ms of the daemon's CPU, storage and all."""
+    quell = place.quell("limits:\n  sample_behind_max: 2d\n")
+    rng = random.Random(SEED)
+    count = 86400 // STEP_S
+    start_ms = int(time.time() - 86400) * 1000
+    labels, samples = gauge(start_ms, count, lambda i: round(50 + rng.gauss(0, 2), 1), host="a")
+    for at in range(0, count, 500):
+        send(quell.url + "/api/v1/write", [(labels, samples[at:at + 500])])
+    wait_until("all is in", lambda: quell.accepted("remote_write") == count)
+
+    def cpu_ms():
+        with open(f"/proc/{quell.program.child.pid}/stat") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+    told = []
+    for query in ("queue_depth", "rate(queue_depth[5m])", "yhat"):
+        parameters = {"query": query, "start": start_ms / 1000, "end": start_ms / 1000 + 86400, "step": 60}
+        ask(quell.url, "/api/v1/query_range", parameters)
+        began = cpu_ms()
+        for _ in range(100):
+            status, body = ask(quell.url, "/api/v1/query_range", parameters)
+        each = (cpu_ms() - began) / 100
+        points = len(body["data"]["result"][0]["values"])
+        check(status == 200 and points > 1000, f"{query}: {points} points")
+        told.append(f"{query} {each:.1f} ms")
+        check(each < 5, f"{query}: {each:.2f} ms of CPU")
+    return ", ".join(told)
+
+
+CASES = [promql_as_prometheus, promql_refuses, promql_lists, promql_bands, promql_day_cpu]
