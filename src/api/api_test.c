@@ -114,6 +114,22 @@ static ql_err world_series_read(void *host, ql_series_id id, ql_time from, ql_ti
     return QL_OK;
 }
 
+/* As it came: a sample a minute, its minute since the start of the story. */
+static ql_err world_series_raw(void *host, ql_series_id id, ql_time from, ql_time to,
+                               struct ql_batch *out)
+{
+    const int64_t minute_ns = 60 * QL_NS_PER_S;
+    (void)host;
+    (void)id;
+    for (int64_t minute = 0; minute < 100; minute++) {
+        const ql_time at = { story_at(0).ns + minute * minute_ns };
+        if (at.ns >= from.ns && at.ns <= to.ns) {
+            *ql_batch_add_sample(out) = (struct ql_sample){ at, (double)minute };
+        }
+    }
+    return QL_OK;
+}
+
 static ql_str world_keep(int slot, ql_str text)
 {
     (void)snprintf(w.texts[slot], sizeof(w.texts[slot]), "%.*s", QL_STR_ARG(text));
@@ -192,7 +208,8 @@ static int world_setup(void **state)
     assert_int_equal(ql_config_default(&w.config), QL_OK);
     assert_int_equal(ql_store_open(w.dir, w.stats, &w.store), QL_OK);
     w.view = (struct ql_view){ .series_find = world_series_find, .series_get = world_series_get,
-                               .series_read = world_series_read, .command = world_command,
+                               .series_read = world_series_read,
+                               .series_raw = world_series_raw, .command = world_command,
                                .status = world_status, .now = world_now, .events = world_events,
                                .ready = world_ready };
     const struct ql_api_env env = { .data_dir = w.dir, .view = &w.view, .stats = w.stats,
@@ -402,6 +419,24 @@ static const struct { const char *path; int status; const char *has; } get_rows[
     { "/api/v1/capacity?match=up", 200, "\"limits\":[],\"more\":false" },
     { "/api/v1/capacity?horizon=soon", 400, "horizon: 'soon' is not a duration" },
     { "/api/v1/capacity?match=up{", 400, "match[]: 'up{' is no selector" },
+    { "/api/v1/query?query=1%2B1&time=1767603600.5", 200,
+      "{\"status\":\"success\",\"data\":{\"resultType\":\"scalar\",\"result\":[1767603600.5,\"2\"]}}" },
+    { "/api/v1/query?query=up%7Binstance%3D%22a%22%7D&time=1767603720", 200,
+      "\"result\":[{\"metric\":{\"__name__\":\"up\",\"instance\":\"a\",\"job\":\"node\"},\"value\":[1767603720,\"" },
+    { "/prometheus/api/v1/query?query=vector(NaN)&time=1", 200, "\"value\":[1,\"NaN\"]" },
+    { "/api/v1/query", 400, "\"errorType\":\"bad_data\",\"error\":\"invalid parameter \\\"query\\\": 1:1: " },
+    { "/api/v1/query?query=up%5B5m:1m%5D", 422, "\"errorType\":\"execution\",\"error\":\"1:3: subqueries" },
+    { "/api/v1/query?query=1&time=noon", 400, "invalid parameter \\\"time\\\": cannot parse \\\"noon" },
+    { "/api/v1/query_range?query=1&start=1&end=3&step=1", 200,
+      "\"result\":[{\"metric\":{},\"values\":[[1,\"1\"],[2,\"1\"],[3,\"1\"]]}]" },
+    { "/api/v1/query_range?query=1&start=0&end=11001&step=1", 400, "maximum resolution of 11,000" },
+    { "/api/v1/series", 400, "no match[] parameter provided" },
+    { "/api/v1/labels", 200, "\"data\":[\"__name__\",\"instance\",\"job\"]" },
+    { "/api/v1/label/job/values", 200, "\"data\":[\"db\",\"node\",\"other\",\"web\"]" },
+    { "/api/v1/label/__name__/values", 200, "\"data\":[\"ALERTS\",\"anomaly_score\"," },
+    { "/api/v1/label/1x/values", 400, "invalid label name" },
+    { "/api/v1/metadata?metric=up", 200, "\"data\":{\"up\":[{\"type\":\"gauge\",\"help\":\"\"," },
+    { "/prometheus/api/v1/nothing", 404, "\"errorType\":\"not_found\"" },
     { "/api/v1/openapi.json", 200, "\"openapi\": \"3.0.3\"" },
     { "/api/v2/status", 200, "\"cluster\":{\"status\":\"disabled\"" },
     { "/api/v2/receivers", 200, "[{\"name\":\"quell\"}]" },
