@@ -192,6 +192,10 @@ static void a_question_at_one_time(void **state)
         { "count_over_time(g{a=\"1\"}[2m])", 600, "{a=\"1\",j=\"x\"} 3" },
         { "rate(c{a=\"1\"}[5m])", 600, "{a=\"1\",j=\"x\"} 0.16666666666666669" },
         { "increase(c{a=\"2\"}[5m])", 300, "{a=\"2\",j=\"x\"} 20" },
+        /* 70 s to the end are more than 1.1 steps: half a step is added, not 70 s. */
+        { "increase(c{a=\"1\"}[5m])", 670, "{a=\"1\",j=\"x\"} 43.333333333333336" },
+        { "timestamp(ends)", 150, "{a=\"1\"} 120" },
+        { "timestamp(ends)", 181, "" },
         { "rate(hole[5m])", 300, "" },
         { "sum(g)", 600, "{} 5" },
         { "sum by (j) (g)", 600, "{j=\"x\"} 11; {j=\"y\"} -6" },
