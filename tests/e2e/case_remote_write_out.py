@@ -1,6 +1,7 @@
 """Bands, scores and samples sent on to a real Prometheus, through its absence too."""
 import http.server
 import random
+import signal
 import threading
 import time
 
@@ -56,8 +57,9 @@ def remote_write_out(place):
     port = free_port()
     theirs = f"http://127.0.0.1:{port}"
     program = receiver(place, port, "out-1")
-    quell = place.quell("limits:\n  sample_behind_max: 1d\n" f"remote_write:\n  - url: {theirs}/api/v1/write\n"
-                        "    match: '{host=\"a\"}'\n    samples: true\n    interval: 1s\n    labels: {sender: quell}\n")
+    config = ("limits:\n  sample_behind_max: 1d\n" f"remote_write:\n  - url: {theirs}/api/v1/write\n"
+              "    match: '{host=\"a\"}'\n    samples: true\n    interval: 1s\n    labels: {sender: quell}\n")
+    quell = place.quell(config)
     feed = Feed(quell)
     feed.live(5)
     wait_until("bands arrive", lambda: ask(theirs, "/api/v1/query", {"query": "yhat"})[1]["data"]["result"], 30)
@@ -86,6 +88,17 @@ def remote_write_out(place):
     check(dropped == 0, f"{dropped} dropped")
     count = quell.metric("ql_remote_write_samples_total")
     check(count == 5 * len(got), f"{count} samples sent for {len(got)} in five series")
+    # A reload changes what is sent from there on, and loses nothing on the way.
+    before = set(feed.sent)
+    place.write("quell.yaml", config.replace("sender: quell", "sender: again"))
+    quell.program.send(signal.SIGHUP)
+    wait_until("it is reloaded", lambda: "configuration reloaded" in quell.program.log(50))
+    feed.live(3)
+    wait_until("the new label", lambda: samples_of(theirs, 'queue_depth{sender="again"}[1h]'), 20)
+    both = lambda: [set(points) for _, points in samples_of(theirs, "queue_depth[1h]")]
+    wait_until("all under one of them", lambda: set().union(*both()) >= set(feed.sent), 20)
+    check(len(both()) == 2 and not set.intersection(*both()), f"sent twice: {set.intersection(*both())}")
+    check(before <= set(samples_of(theirs, 'queue_depth{sender="quell"}[1h]')[0][1]), "the old ones are gone")
     return f"{len(feed.sent)} samples and their bands; at worst {worst * 1000:.0f} ms a sample meanwhile"
 
 
