@@ -6,6 +6,10 @@ from harness import check, fetch, free_port, need, wait_until
 CALM_S, LOAD_S, OVER_S = 100, 30, 400
 LOAD_METRICS = ("node_cpu", "node_load", "node_procs", "node_pressure_cpu", "node_context")
 
+# A budget of a day over a life of minutes: what the default would be at a step of a minute or more.
+LIVELY = """
+detect: {signals_per_day: 1000}
+"""
 CONFIG = """
 scrapes:
   - job: node
@@ -57,10 +61,12 @@ def load_on_and_off(place):
                                 "--collector.cpu", "--collector.loadavg", "--collector.stat",
                                 "--collector.pressure"])
     wait_until("the exporter is up", lambda: fetch(f"http://127.0.0.1:{port}/metrics")[0] == 200)
-    quell = place.quell(CONFIG.format(port=port))
+    quell = place.quell(LIVELY + CONFIG.format(port=port))
     wait_until("a hundred seconds of normal life",
                lambda: quell.metric("ql_scrapes_total", result="up") >= CALM_S, CALM_S + 60, 1)
-    before = {signal["id"] for signal in open_signals(quell)}
+    early = open_signals(quell)
+    before = {signal["id"] for signal in early}
+    print(f"  {len(early)} signals in the calm, of {sorted({s['metric'] for s in early})}")
     began = time.time()
     place.run("stress-ng", [stress, "--cpu", "0", "--timeout", str(LOAD_S), "--quiet"])
 
