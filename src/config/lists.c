@@ -1,5 +1,6 @@
 /* lists.c - the tables behind scrapes, runbooks and edges. */
 #include "config/config.h"
+#include "config/policy_lists.h"
 #include "config/row.h"
 #include "config/yaml.h"
 
@@ -226,5 +227,7 @@ const struct cf_row cf_lists[] = {
                "What may be done about a cause; see runbooks.md."),
     LIST_ITEMS(edges, edges, edge_count, list_edges, QL_CONFIG_EDGES_MAX,
                "Calls between entities that no span tells about."),
+    LIST_ITEMS(policies, policies, policy_count, cf_policies, QL_CONFIG_POLICIES_MAX,
+               "What is to be expected of chosen series; see policies.md."),
 };
 const uint32_t cf_list_count = QL_COUNT_OF(cf_lists);
