@@ -118,7 +118,7 @@ static const struct { const char *yaml, *why; } bad_rows[] = {
       "      - b\n"
       "        ^\n" },
     { "policies:\n  - {name: a, match: up, directon: up}\n",
-      "quell.yaml:2:27: unknown key 'directon' in a policy; did you mean 'direction'?\n"
+      "quell.yaml:2:26: unknown key 'directon' in a policy; did you mean 'direction'?\n"
       "      - {name: a, match: up, directon: up}\n"
       "                             ^\n" },
     { "policies:\n  - name: a\n    match: 'up{a=\"b\"'\n",
@@ -126,24 +126,24 @@ static const struct { const char *yaml, *why; } bad_rows[] = {
       "        match: 'up{a=\"b\"'\n"
       "               ^\n" },
     { "policies:\n  - {name: a, match: up, valid_range: [3, 1]}\n",
-      "quell.yaml:2:40: the range is empty: 3 is above 1; allowed: [LOWEST, HIGHEST]\n"
+      "quell.yaml:2:39: the range is empty: 3 is above 1; allowed: [LOWEST, HIGHEST]\n"
       "      - {name: a, match: up, valid_range: [3, 1]}\n"
       "                                          ^\n" },
     { "policies:\n  - {name: a, match: up, valid_range: [1]}\n",
-      "quell.yaml:2:40: a range has two ends; allowed: [LOWEST, HIGHEST]\n"
+      "quell.yaml:2:39: a range has two ends; allowed: [LOWEST, HIGHEST]\n"
       "      - {name: a, match: up, valid_range: [1]}\n"
       "                                          ^\n" },
     { "policies:\n  - {name: a, match: up, valid_range: [0, much]}\n",
-      "quell.yaml:2:44: 'much' is not a number; allowed: a number, -inf, inf\n"
+      "quell.yaml:2:43: 'much' is not a number; allowed: a number, -inf, inf\n"
       "      - {name: a, match: up, valid_range: [0, much]}\n"
       "                                              ^\n" },
     { "policies:\n  - {name: a, match: up, mute: [Mon 25:00-26:00]}\n",
       "quell.yaml:2:33: 'Mon 25:00-26:00' is no window of time; allowed: [DAYS] [HH:MM-HH:MM] "
       "[+HH:MM], DAYS: daily, Mon, Mon-Fri, Sat,Sun, YYYY-MM-DD, YYYY-MM-DD..YYYY-MM-DD\n"
       "      - {name: a, match: up, mute: [Mon 25:00-26:00]}\n"
-      "                                   ^\n" },
+      "                                    ^\n" },
     { "policies:\n  - {name: a, match: up, importance: huge}\n",
-      "quell.yaml:2:39: 'huge' is not known; allowed: normal, low, high, critical\n"
+      "quell.yaml:2:38: 'huge' is not known; allowed: normal, low, high, critical\n"
       "      - {name: a, match: up, importance: huge}\n"
       "                                         ^\n" },
     { "calendar: {utc_offset: 1h}\n",
