@@ -158,6 +158,13 @@ void ql_dt_why(const struct ql_dt_reason *r, struct ql_buf *out)
         return;
     }
     ql_dt_number(r->metric, r->type, r->value, out);
+    if (r->kind == QL_SIGNAL_BOUND) {
+        (void)ql_buf_text(out, r->value > r->expected   ? " is above the highest valid value "
+                               : r->value < r->expected ? " is below the lowest valid value "
+                                                        : " is inside the valid range again, at ");
+        ql_dt_number(r->metric, r->type, r->expected, out);
+        return;
+    }
     (void)ql_buf_text(out, ", expected ");
     ql_dt_number(r->metric, r->type, r->lower, out);
     (void)ql_buf_text(out, " to ");
