@@ -314,7 +314,8 @@ static void damaged_checkpoints_are_refused(void **state)
     assert_int_equal(ql_detect_stage.save(w.stage, &saved), QL_OK);
     for (size_t cut = 0; cut < saved.bytes; cut += 997) {
         struct ql_reader in = ql_reader_of((ql_str){ saved.at, cut });
-        assert_int_equal(ql_detect_stage.load(w.stage, ql_detect_stage.state_version, &in), QL_E_MALFORMED);
+        assert_int_equal(ql_detect_stage.load(w.stage, ql_detect_stage.state_version, &in),
+                         QL_E_MALFORMED);
     }
     struct ql_reader in = ql_reader_of(ql_buf_view(&saved));
     assert_int_equal(ql_detect_stage.load(w.stage, 99, &in), QL_E_VERSION);
