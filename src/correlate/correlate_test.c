@@ -297,6 +297,27 @@ static void two_odd_series_open_one_incident_and_resets_open_none(void **state)
     world_free(w);
 }
 
+static void odd_of(struct world *w, const char *at, const char *metric, double surprise,
+                   enum ql_importance importance)
+{
+    odd(w, at, metric, 0, surprise);
+    w->bus.signals.at[w->bus.signals.count - 1].importance = importance;
+}
+
+static void importance_decides_what_opens_alone(void **state)
+{
+    (void)state;
+    struct world *w = world_new();
+    odd_of(w, "payment", "memory_bytes", 20.0, QL_IMPORTANCE_LOW);
+    odd_of(w, "payment", "cpu_ratio", 6.0, QL_IMPORTANCE_NORMAL); /* no pair with a low one */
+    step(w, 10);
+    assert_int_equal(w->seen_count, 0);
+    odd_of(w, "index", "queue_depth", 4.0, QL_IMPORTANCE_HIGH);
+    step(w, 20);
+    assert_int_equal(count_of(w, QL_INC_OPENED), 1);
+    world_free(w);
+}
+
 static void a_weak_symptom_that_lasts_opens_one(void **state)
 {
     (void)state;
@@ -667,6 +688,7 @@ int main(void)
         cmocka_unit_test(a_router_and_its_300_interfaces_are_one_incident),
         cmocka_unit_test(two_faults_in_unconnected_parts_are_two_incidents),
         cmocka_unit_test(a_hop_without_alerts_does_not_break_the_chain),
+        cmocka_unit_test(importance_decides_what_opens_alone),
         cmocka_unit_test(weak_signals_wait_and_follow_the_incident_they_belong_to),
         cmocka_unit_test(two_odd_series_open_one_incident_and_resets_open_none),
         cmocka_unit_test(a_weak_symptom_that_lasts_opens_one),
