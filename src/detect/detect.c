@@ -371,7 +371,7 @@ static void bound_write(struct detect_stage *d, struct ql_batch *bus,
 {
     const struct ql_policy_effect *e = ql_dt_policy_of(&d->policy, bound->series);
     struct ql_dt_verdict v = { 0 };
-    v.expected = bound->value > e->high ? e->high : bound->value < e->low ? e->low : bound->value;
+    v.expected = value > e->high ? e->high : value < e->low ? e->low : value;
     v.lower = e->low > -1e300 ? e->low : v.expected; /* an infinite end has no number */
     v.upper = e->high < 1e300 ? e->high : v.expected;
     finding_write(d, bus, &(struct detect_finding){

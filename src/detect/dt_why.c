@@ -159,10 +159,13 @@ void ql_dt_why(const struct ql_dt_reason *r, struct ql_buf *out)
     }
     ql_dt_number(r->metric, r->type, r->value, out);
     if (r->kind == QL_SIGNAL_BOUND) {
-        (void)ql_buf_text(out, r->value > r->expected   ? " is above the highest valid value "
-                               : r->value < r->expected ? " is below the lowest valid value "
-                                                        : " is inside the valid range again, at ");
-        ql_dt_number(r->metric, r->type, r->expected, out);
+        if (r->value > r->expected || r->value < r->expected) {
+            (void)ql_buf_text(out, r->value > r->expected ? " is above the highest valid value "
+                                                          : " is below the lowest valid value ");
+            ql_dt_number(r->metric, r->type, r->expected, out);
+        } else {
+            (void)ql_buf_text(out, " is inside the valid range again");
+        }
         return;
     }
     (void)ql_buf_text(out, ", expected ");

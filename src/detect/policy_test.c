@@ -342,6 +342,11 @@ static void a_reload_reaches_known_series(void **state)
     run_points(&run, &rng, "900*1");
     assert_int_equal(run.event_count, 2);
     assert_int_equal(run.events[1].kind, QL_SIGNAL_BOUND);
+    assert_non_null(strstr(run.events[1].why,
+                           "900 is above the highest valid value 95 (policy row)"));
+    run_points(&run, &rng, "50*3");
+    assert_int_equal(run.events[2].phase, QL_PHASE_CLOSE);
+    assert_non_null(strstr(run.events[2].why, "50 is inside the valid range again (policy row)"));
     ql_batch_fini(&run.batch);
     world_close(&w);
 }
