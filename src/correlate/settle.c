@@ -396,8 +396,8 @@ static const char *opens(struct ql_correlate *co, const struct co_member *m)
              at = co->members[at - 1].next) {
             const struct co_member *w = &co->members[at - 1];
             const int64_t gap = ql_time_since(w->since, m->since).ns;
-            if (w->signal_kind != QL_SIGNAL_RESET && w->importance != QL_IMPORTANCE_LOW && !ql_series_id_eq(w->series, m->series) &&
-                !same_number(w, m) &&
+            if (w->signal_kind != QL_SIGNAL_RESET && w->importance != QL_IMPORTANCE_LOW &&
+                !ql_series_id_eq(w->series, m->series) && !same_number(w, m) &&
                 (gap < 0 ? -gap : gap) <= co->join.ns) {
                 e.series_count = 2;
             }

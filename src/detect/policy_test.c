@@ -127,7 +127,7 @@ static void world_close(struct world *w)
 
 /* ---- points in, events out -------------------------------------------------------- */
 
-struct event { enum ql_phase phase; enum ql_signal_kind kind; uint32_t at; ql_id id; char why[200]; };
+struct event { enum ql_phase phase; enum ql_signal_kind kind; uint32_t at; char why[200]; };
 struct run {
     struct world *w;
     struct ql_batch batch;
@@ -155,7 +155,7 @@ static void run_take(struct run *run)
         assert_true(s->lower <= s->expected && s->expected <= s->upper);
         if (s->phase != QL_PHASE_UPDATE && run->event_count < EVENTS_MAX) {
             struct event *e = &run->events[run->event_count++];
-            *e = (struct event){ .phase = s->phase, .kind = s->kind, .at = run->at, .id = s->id };
+            *e = (struct event){ .phase = s->phase, .kind = s->kind, .at = run->at };
             (void)snprintf(e->why, sizeof(e->why), "%.*s", QL_STR_ARG(s->why));
         }
     }

@@ -35,7 +35,7 @@ def explained(place):
 
 def reloaded(place):
     """A bound that arrives by SIGHUP holds for a known series; a mute after a change holds it back."""
-    quell = place.quell("engine:\n  tick: 200ms\n")
+    quell = place.quell("engine:\n  tick: 200ms\n  shards: 2\n")
 
     def send(value, service="checkout"):
         body = gauge("queue_depth", {"service": service}, [(time.time(), value)])
