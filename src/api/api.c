@@ -82,6 +82,12 @@ static void api_dispatch_page(void *host, struct ql_http_request *request)
     api_page(mount->api, request, ql_http_path(request));
 }
 
+static void api_dispatch_prefixed(void *host, struct ql_http_request *request)
+{
+    const struct ql_api_mount *mount = host;
+    api_prom_prefixed(mount->api, request, ql_http_rest(request));
+}
+
 /* ---- routes ---------------------------------------------------------------------- */
 
 /* "/a/{id}/b" stands behind the server's route "/a/" with everything below it. */
@@ -128,7 +134,7 @@ static bool api_route_add(struct ql_api *api, const char *method, const char *pa
 
 static ql_err api_routes_make(struct ql_api *api)
 {
-    const uint32_t count_max = ql_api_row_count + (uint32_t)QL_COUNT_OF(api_page_paths);
+    const uint32_t count_max = ql_api_row_count + (uint32_t)QL_COUNT_OF(api_page_paths) + 2;
     api->routes = calloc(count_max, sizeof(*api->routes));
     api->mounts = calloc(count_max, sizeof(*api->mounts));
     api->paths = calloc(count_max, sizeof(*api->paths));
@@ -140,6 +146,8 @@ static ql_err api_routes_make(struct ql_api *api)
     for (uint32_t i = 0; i < QL_COUNT_OF(api_page_paths) && good; i++) {
         good = api_route_add(api, "GET", api_page_paths[i], api_dispatch_page, 0);
     }
+    good = good && api_route_add(api, "GET", "/prometheus/*", api_dispatch_prefixed, 0) &&
+           api_route_add(api, "POST", "/prometheus/*", api_dispatch_prefixed, 1 << 20);
     return good ? QL_OK : QL_E_MEMORY;
 }
 

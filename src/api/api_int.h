@@ -36,6 +36,7 @@ struct ql_api {
 typedef void ql_api_handler(struct ql_api *api, struct ql_http_request *request, ql_str id);
 #define QL_API_ROW(method, path, handler, body_bytes_max) ql_api_handler handler;
 #include "api/api_rows.def"
+ql_api_handler api_prom_prefixed; /* everything below /prometheus/ (api_prom_status.c) */
 ql_api_handler api_page; /* the page's addresses (api_ui.c) */
 
 struct ql_api_row {
@@ -75,6 +76,15 @@ QL_MUST_USE bool api_param_entity(struct ql_http_request *request, ql_entity_id 
 /* A decimal id in the path: 404 when it is none. */
 QL_MUST_USE bool api_id(struct ql_http_request *request, ql_str id, const char *what,
                         ql_id *ret_id);
+
+/* "horizon", a duration of 1s to 400d; a day when left out (api_forecast.c). */
+QL_MUST_USE bool api_param_horizon(struct ql_http_request *request, double *ret_s);
+
+#define API_GRID_CELLS 4096u
+/* Means of the cells before `end`, NaN where there is no sample; what is not before `end`
+ * is left out (api_forecast.c). */
+void api_grid_means(const struct ql_batch *read, ql_time end, int64_t step_ns,
+                    double cells[API_GRID_CELLS]);
 
 /* ---- the store ------------------------------------------------------------------- */
 

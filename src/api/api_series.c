@@ -290,7 +290,7 @@ static void series_ranges_answer(struct ql_api *api, struct ql_http_request *req
     api_answer_send(&answer, request, err);
 }
 
-void api_query_range(struct ql_api *api, struct ql_http_request *request, ql_str id)
+void api_bands_show(struct ql_api *api, struct ql_http_request *request, ql_str id)
 {
     struct series_range range = { .limit = 0 };
     struct series_list list;

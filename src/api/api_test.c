@@ -45,6 +45,7 @@ static struct world {
 
 static const char *const series_labels[] = {
     "up{instance=\"a\",job=\"node\"}", "up{instance=\"b\",job=\"node\"}", "rate{job=\"web\"}",
+    "pool_used{job=\"db\"}", "pool_max{job=\"db\"}", "pool_max{job=\"other\"}",
 };
 
 static ql_series_id world_series_id(uint32_t i)
@@ -110,6 +111,22 @@ static ql_err world_series_read(void *host, ql_series_id id, ql_time from, ql_ti
         *ql_batch_add_sample(out) = (struct ql_sample){ { ns }, value };
     }
     *ql_batch_add_band(out) = (struct ql_band){ .at = from, .expected = 2, .lower = 1, .upper = 3 };
+    return QL_OK;
+}
+
+/* As it came: a sample a minute, its minute since the start of the story. */
+static ql_err world_series_raw(void *host, ql_series_id id, ql_time from, ql_time to,
+                               struct ql_batch *out)
+{
+    const int64_t minute_ns = 60 * QL_NS_PER_S;
+    (void)host;
+    (void)id;
+    for (int64_t minute = 0; minute < 100; minute++) {
+        const ql_time at = { story_at(0).ns + minute * minute_ns };
+        if (at.ns >= from.ns && at.ns <= to.ns) {
+            *ql_batch_add_sample(out) = (struct ql_sample){ at, (double)minute };
+        }
+    }
     return QL_OK;
 }
 
@@ -191,7 +208,8 @@ static int world_setup(void **state)
     assert_int_equal(ql_config_default(&w.config), QL_OK);
     assert_int_equal(ql_store_open(w.dir, w.stats, &w.store), QL_OK);
     w.view = (struct ql_view){ .series_find = world_series_find, .series_get = world_series_get,
-                               .series_read = world_series_read, .command = world_command,
+                               .series_read = world_series_read,
+                               .series_raw = world_series_raw, .command = world_command,
                                .status = world_status, .now = world_now, .events = world_events,
                                .ready = world_ready };
     const struct ql_api_env env = { .data_dir = w.dir, .view = &w.view, .stats = w.stats,
@@ -370,24 +388,55 @@ static const struct { const char *path; int status; const char *has; } get_rows[
     { "/api/v1/stats", 200, "\"mttd_s\":20,\"mtta_s\":20,\"mttr_s\":100" },
     { "/api/v1/stats?window=1s", 200, "\"noise_reduction\":null" },
     { "/api/v1/stats?window=week", 400, "window: 'week' is not a duration" },
-    { "/api/v1/series", 400, "match[]: a selector is required" },
-    { "/api/v1/series?match[]=up", 200, "\"labels\":{\"instance\":\"a\",\"job\":\"node\"}" },
-    { "/api/v1/series?match[]=up&limit=1", 200, "\"more\":true" },
-    { "/api/v1/series?match=up&limit=2", 200, "\"more\":false" },
-    { "/api/v1/series?match[]={job%3D~%22w.*%22}", 200, "{\"series\":[{\"id\":\"abcdef000" },
-    { "/api/v1/series?match[]=up{", 400, "match[]: 'up{' is no selector: at character 4" },
-    { "/api/v1/query_range", 400, "series or match[]: one of them is required" },
-    { "/api/v1/query_range?series=12", 400, "series: '12' is not an id of 32" },
-    { "/api/v1/query_range?match=rate&start=1767603600&end=1767603605", 200,
+    { "/api/v1/known-series", 400, "match[]: a selector is required" },
+    { "/api/v1/known-series?match[]=up", 200, "\"labels\":{\"instance\":\"a\",\"job\":\"node\"}" },
+    { "/api/v1/known-series?match[]=up&limit=1", 200, "\"more\":true" },
+    { "/api/v1/known-series?match=up&limit=2", 200, "\"more\":false" },
+    { "/api/v1/known-series?match[]={job%3D~%22w.*%22}", 200, "{\"series\":[{\"id\":\"abcdef000" },
+    { "/api/v1/known-series?match[]=up{", 400, "match[]: 'up{' is no selector: at character 4" },
+    { "/api/v1/bands", 400, "series or match[]: one of them is required" },
+    { "/api/v1/bands?series=12", 400, "series: '12' is not an id of 32" },
+    { "/api/v1/bands?match=rate&start=1767603600&end=1767603605", 200,
       "\"points\":[[1767603600,0],[1767603601,1],[1767603602,2],[1767603603,null],[1767603604,4]" },
-    { "/api/v1/query_range?match=rate&start=1767603600&end=1767603605", 200,
+    { "/api/v1/bands?match=rate&start=1767603600&end=1767603605", 200,
       "\"bands\":[[1767603600,2,1,3]]" },
-    { "/api/v1/query_range?series=abcdef00000000000000000000000002&start=5m", 200,
+    { "/api/v1/bands?series=abcdef00000000000000000000000002&start=5m", 200,
       "\"labels\":{\"instance\":\"b\",\"job\":\"node\"}" },
-    { "/api/v1/query_range?series=ffffffffffffffffffffffffffffffff", 200, "\"series\":[]" },
-    { "/api/v1/query_range?match=up&match[]=up&limit=1", 200, "\"more\":true" },
-    { "/api/v1/query_range?match=up&start=2026-01-05T09:00:00Z&end=2026-01-05T08:00:00Z", 400,
+    { "/api/v1/bands?series=ffffffffffffffffffffffffffffffff", 200, "\"series\":[]" },
+    { "/api/v1/bands?match=up&match[]=up&limit=1", 200, "\"more\":true" },
+    { "/api/v1/bands?match=up&start=2026-01-05T09:00:00Z&end=2026-01-05T08:00:00Z", 400,
       "start: it lies after end" },
+    { "/api/v1/forecast", 400, "match[]: a selector is required" },
+    { "/api/v1/forecast?match[]=up{", 400, "match[]: 'up{' is no selector: at character 4" },
+    { "/api/v1/forecast?match=up&horizon=soon", 400, "horizon: 'soon' is not a duration" },
+    { "/api/v1/forecast?match=up&horizon=500d", 400, "horizon: '500d' is outside 1s to 400d" },
+    { "/api/v1/forecast?match=up&limit=21", 400, "limit: " },
+    { "/api/v1/forecast?match=up&horizon=30s&limit=1", 200, "\"more\":true" },
+    { "/api/v1/forecast?match=up&horizon=30s", 200, "\"points\":4096,\"seasons_s\":[" },
+    { "/api/v1/capacity", 200, "{\"horizon_s\":86400,\"limits\":[{" },
+    { "/api/v1/capacity", 200, "\"metric\":\"pool_used\",\"limit_metric\":\"pool_max\"" },
+    { "/api/v1/capacity", 200, "\"rule\":\"full\",\"full\":1," },
+    { "/api/v1/capacity?match=up", 200, "\"limits\":[],\"more\":false" },
+    { "/api/v1/capacity?horizon=soon", 400, "horizon: 'soon' is not a duration" },
+    { "/api/v1/capacity?match=up{", 400, "match[]: 'up{' is no selector" },
+    { "/api/v1/query?query=1%2B1&time=1767603600.5", 200,
+      "{\"status\":\"success\",\"data\":{\"resultType\":\"scalar\",\"result\":[1767603600.5,\"2\"]}}" },
+    { "/api/v1/query?query=up%7Binstance%3D%22a%22%7D&time=1767603720", 200,
+      "\"result\":[{\"metric\":{\"__name__\":\"up\",\"instance\":\"a\",\"job\":\"node\"},\"value\":[1767603720,\"" },
+    { "/prometheus/api/v1/query?query=vector(NaN)&time=1", 200, "\"value\":[1,\"NaN\"]" },
+    { "/api/v1/query", 400, "\"errorType\":\"bad_data\",\"error\":\"invalid parameter \\\"query\\\": 1:1: " },
+    { "/api/v1/query?query=up%5B5m:1m%5D", 422, "\"errorType\":\"execution\",\"error\":\"1:3: subqueries" },
+    { "/api/v1/query?query=1&time=noon", 400, "invalid parameter \\\"time\\\": cannot parse \\\"noon" },
+    { "/api/v1/query_range?query=1&start=1&end=3&step=1", 200,
+      "\"result\":[{\"metric\":{},\"values\":[[1,\"1\"],[2,\"1\"],[3,\"1\"]]}]" },
+    { "/api/v1/query_range?query=1&start=0&end=11001&step=1", 400, "maximum resolution of 11,000" },
+    { "/api/v1/series", 400, "no match[] parameter provided" },
+    { "/api/v1/labels", 200, "\"data\":[\"__name__\",\"instance\",\"job\"]" },
+    { "/api/v1/label/job/values", 200, "\"data\":[\"db\",\"node\",\"other\",\"web\"]" },
+    { "/api/v1/label/__name__/values", 200, "\"data\":[\"ALERTS\",\"anomaly_score\"," },
+    { "/api/v1/label/1x/values", 400, "invalid label name" },
+    { "/api/v1/metadata?metric=up", 200, "\"data\":{\"up\":[{\"type\":\"gauge\",\"help\":\"\"," },
+    { "/prometheus/api/v1/nothing", 404, "\"errorType\":\"not_found\"" },
     { "/api/v1/openapi.json", 200, "\"openapi\": \"3.0.3\"" },
     { "/api/v2/status", 200, "\"cluster\":{\"status\":\"disabled\"" },
     { "/api/v2/receivers", 200, "[{\"name\":\"quell\"}]" },
@@ -605,7 +654,7 @@ static void alertmanager_clients_see_what_fires(void **state)
 static void long_ranges_keep_their_peaks(void **state)
 {
     (void)state;
-    assert_int_equal(get("/api/v1/query_range?match=rate&start=1767500000&end=1767603600"
+    assert_int_equal(get("/api/v1/bands?match=rate&start=1767500000&end=1767603600"
                          "&max_points=100"), 200);
     assert_body_has("[1767500777,1000000]");
     uint32_t points = 0;

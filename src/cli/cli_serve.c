@@ -8,6 +8,7 @@
 #include "cli/notify.h"
 #include "config/config.h"
 #include "engine/engine.h"
+#include "export/export.h"
 #include "http/http.h"
 #include "receive/receive.h"
 #include "receive/scrape.h"
@@ -37,6 +38,7 @@ struct serve {
     struct ql_engine *engine;
     struct ql_receive *receive;
     struct ql_scraper *scraper;
+    struct ql_exporter *exporter;
     struct ql_api *api;
     struct ql_actuator *actuator;
     struct ql_http *http;
@@ -225,6 +227,17 @@ static ql_err serve_scraper(struct serve *s)
     return err;
 }
 
+static ql_err serve_exporter(struct serve *s)
+{
+    char why[512] = "";
+    const struct ql_export_env env = { ql_engine_view(s->engine), s->stats };
+    const ql_err err = ql_export_start(&env, s->config, &s->exporter, why, sizeof(why));
+    if (err != QL_OK) {
+        (void)fprintf(stderr, "quell serve: %s\n", why[0] != '\0' ? why : ql_err_text(err));
+    }
+    return err;
+}
+
 static ql_err serve_start(struct serve *s)
 {
     ql_err err = serve_read_yaml(s);
@@ -252,6 +265,9 @@ static ql_err serve_start(struct serve *s)
     if (err == QL_OK) {
         err = serve_scraper(s);
     }
+    if (err == QL_OK) {
+        err = serve_exporter(s);
+    }
     return err;
 }
 
@@ -269,6 +285,9 @@ static void serve_reload(struct serve *s)
     }
     if (err == QL_OK) {
         err = ql_scrape_reload(s->scraper, config, why, sizeof(why));
+    }
+    if (err == QL_OK) {
+        err = ql_export_reload(s->exporter, config, why, sizeof(why));
     }
     if (err == QL_OK && s->options.config_path != NULL) {
         err = ql_engine_reload(s->engine, ql_buf_view(&s->yaml));
@@ -313,6 +332,7 @@ static void serve_run(struct serve *s, const sigset_t *signals)
 static void serve_stop(struct serve *s)
 {
     ql_notify("STOPPING=1");
+    ql_export_stop(s->exporter);
     if (s->scraper != NULL) {
         ql_scrape_stop(s->scraper);
     }

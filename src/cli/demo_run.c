@@ -29,7 +29,7 @@ static const char RUN_SETTINGS[] =
     "    mode: auto\n"
     "    score_min: 0.5\n"
     "    steady: 2m\n"
-    "    verify: 10m\n"
+    "    verify: 15m\n"
     "    steps:\n"
     "      - name: restart\n"
     "        run: [\"%s\", --control, \"%s/shop\", restart, \"{name}\"]\n"

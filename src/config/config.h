@@ -23,6 +23,7 @@
 #define QL_CONFIG_RUNBOOKS_MAX 256u
 #define QL_CONFIG_STEPS_MAX 16u
 #define QL_CONFIG_EDGES_MAX 4096u
+#define QL_CONFIG_REMOTE_WRITES_MAX 16u
 #define QL_CONFIG_PROBLEMS_MAX 20u
 #define QL_CONFIG_POLICIES_MAX 1024u
 #define QL_CONFIG_MUTES_MAX 16u
@@ -61,6 +62,16 @@ struct ql_runbook {
     uint32_t attempts_max;        /* same (incident signature, runbook): then stop, escalate */
     struct ql_runbook_step steps[QL_CONFIG_STEPS_MAX];
     uint32_t step_count;
+};
+
+struct ql_remote_write {          /* remote_write: - url: http://host:9090/api/v1/write */
+    const char *url;
+    const char *match;            /* selector of the series it is about; "{}" for all */
+    bool bands, scores, samples;  /* yhat..., anomaly_score, what came in */
+    const char **label_names, **label_values; /* added to every series */
+    uint32_t label_count;
+    uint32_t series_max;
+    double interval_s, timeout_s, backlog_s;
 };
 
 struct ql_declared_edge { const char *caller, *callee; }; /* entity names */
@@ -145,6 +156,8 @@ struct ql_config {
     uint32_t edge_count;
     struct ql_policy *policies;
     uint32_t policy_count;
+    struct ql_remote_write *remote_writes;
+    uint32_t remote_write_count;
     /* private */
     void *own;
 };

@@ -1,4 +1,4 @@
-/* lists.c - the tables behind scrapes, runbooks and edges. */
+/* lists.c - the tables behind scrapes, runbooks, edges and remote writes. */
 #include "config/config.h"
 #include "config/policy_lists.h"
 #include "config/row.h"
@@ -213,6 +213,62 @@ static const struct cf_table list_edges = {
     NULL, NULL,
 };
 
+/* ---- remote write out --------------------------------------------------------------- */
+
+static const struct cf_row list_remote_write_rows[] = {
+    { "url", CF_TEXT, LIST_AT(ql_remote_write, url), .allowed = "http://... or https://...",
+      .sentence = "Where to send: the address of a remote write 1.0 receiver." },
+    { "match", CF_TEXT, LIST_AT(ql_remote_write, match), .fallback = "{}",
+      .allowed = "a selector such as {job=\"node\"}",
+      .sentence = "The series that this is about." },
+    { "bands", CF_BOOL, LIST_AT(ql_remote_write, bands), .fallback = "true",
+      .allowed = "false, true", .sentence = "Sends `yhat`, `yhat_lower` and `yhat_upper`." },
+    { "scores", CF_BOOL, LIST_AT(ql_remote_write, scores), .fallback = "true",
+      .allowed = "false, true", .sentence = "Sends `anomaly_score`." },
+    { "samples", CF_BOOL, LIST_AT(ql_remote_write, samples), .fallback = "false",
+      .allowed = "false, true", .sentence = "Sends the samples themselves, as they came." },
+    { "labels", CF_PAIRS, LIST_AT(ql_remote_write, label_names), .fallback = "",
+      .values_at = offsetof(struct ql_remote_write, label_values),
+      .count_at = offsetof(struct ql_remote_write, label_count), .allowed = "NAME: VALUE",
+      .sentence = "Labels added to every series that does not have them.", .count_max = 16 },
+    { "series_max", CF_COUNT, LIST_AT(ql_remote_write, series_max), .fallback = "100000",
+      .allowed = "1 to 1000000",
+      .sentence = "At most so many series; the others are counted." },
+    { "interval", CF_DURATION, LIST_AT(ql_remote_write, interval_s), .fallback = "15s",
+      .allowed = "1s to 1h", .sentence = "How often what is new is sent." },
+    { "timeout", CF_DURATION, LIST_AT(ql_remote_write, timeout_s), .fallback = "10s",
+      .allowed = "100ms to 5m", .sentence = "How long one request may take." },
+    { "backlog", CF_DURATION, LIST_AT(ql_remote_write, backlog_s), .fallback = "2h",
+      .allowed = "1m to 1d",
+      .sentence = "How far back is sent after the receiver was away; what is older is counted." },
+};
+
+static void list_remote_write_check(struct cf_problems *problems, const struct cf_node *node,
+                                    void *item)
+{
+    const struct ql_remote_write *write = item;
+    if (write->url != NULL && strncmp(write->url, "http://", 7) != 0 &&
+        strncmp(write->url, "https://", 8) != 0) {
+        cf_problem_add(problems, list_child(node, "url")->at,
+                       "'%.60s' is not an address; allowed: http://... or https://...",
+                       write->url);
+    }
+    const struct cf_node *label = list_child(node, "labels")->first;
+    for (uint32_t i = 0; i < write->label_count; i++, label = label->next) {
+        if (!list_is_label_name(write->label_names[i])) {
+            cf_problem_add(problems, label->key_at,
+                           "'%.40s' is not a label name; allowed: letters, digits and '_', "
+                           "not starting with a digit or with '__'",
+                           write->label_names[i]);
+        }
+    }
+}
+
+static const struct cf_table list_remote_writes = {
+    "a remote write", list_remote_write_rows, QL_COUNT_OF(list_remote_write_rows),
+    sizeof(struct ql_remote_write), "url", list_remote_write_check,
+};
+
 /* ---- all of them ---------------------------------------------------------------- */
 
 #define LIST_ITEMS(name, field, count_field, table, most, sentence_)                           \
@@ -229,5 +285,8 @@ const struct cf_row cf_lists[] = {
                "Calls between entities that no span tells about."),
     LIST_ITEMS(policies, policies, policy_count, cf_policies, QL_CONFIG_POLICIES_MAX,
                "What is to be expected of chosen series; see policies.md."),
+    LIST_ITEMS(remote_write, remote_writes, remote_write_count, list_remote_writes,
+               QL_CONFIG_REMOTE_WRITES_MAX,
+               "Where bands, scores and samples are sent on to; see promql.md."),
 };
 const uint32_t cf_list_count = QL_COUNT_OF(cf_lists);

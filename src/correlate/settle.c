@@ -370,12 +370,12 @@ void ql_co_merge(struct ql_correlate *co, struct co_incident *older, struct co_i
     ql_stat_add(co->merged_total, 1);
 }
 
-/* Two names of one number (busy workers, requests in flight) are judged alike to the last
- * digit: together they say no more than one. */
+/* Two names of one number (busy workers and requests in flight; the requests of a gateway and
+ * of the one service behind it) are judged alike to the last digit: together they say no
+ * more than one. */
 static bool same_number(const struct co_member *a, const struct co_member *b)
 {
-    return a->entity.v == b->entity.v && a->since.ns == b->since.ns &&
-           a->surprise <= b->surprise && a->surprise >= b->surprise;
+    return a->since.ns == b->since.ns && a->surprise <= b->surprise && a->surprise >= b->surprise;
 }
 
 static const char *opens(struct ql_correlate *co, const struct co_member *m)

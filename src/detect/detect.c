@@ -19,7 +19,7 @@ enum {
     ABSENT_MAX = 65536
 };
 #define FORGET_NS (INT64_C(86400) * QL_NS_PER_S)
-#define STATE_VERSION 2u
+#define STATE_VERSION 3u
 #define BOUND_SURPRISE 12.0      /* somebody said so: as sure as anything seen */
 
 struct detect_stage {
@@ -32,7 +32,7 @@ struct detect_stage {
     uint32_t *absent;               /* series with an absence signal, unordered */
     uint32_t absent_count;
     struct ql_buf scratch;          /* label blocks and sentences, one at a time */
-    struct ql_stat_cell *points, *opened, *closed, *resets, *threshold, *absent_dropped;
+    struct ql_stat_cell *points, *opened, *closed, *recurred, *resets, *threshold, *absent_dropped;
     struct ql_stat_cell *signals_dropped, *bands_dropped, *profiles;
 };
 
@@ -61,6 +61,8 @@ static void detect_count_cells(struct detect_stage *d, struct ql_stats *stats)
                               "Signals by what happened to them.", "phase=\"open\"");
     d->closed = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_detect_signals_total",
                               "Signals by what happened to them.", "phase=\"close\"");
+    d->recurred = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_detect_signals_total",
+                                "Signals by what happened to them.", "phase=\"recurred\"");
     d->resets = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_detect_resets_total",
                               "Counters that started again from zero.", "");
     d->threshold = ql_stats_cell(stats, QL_STAT_GAUGE, "ql_detect_threshold_millidecades",
@@ -507,7 +509,9 @@ static void value_push(struct detect_stage *d, struct ql_batch *bus, const struc
         change = value_ruled(d, point, change, &v);
     }
     s->steady_run = (uint16_t)(s->steady_run < UINT16_MAX ? s->steady_run + 1 : UINT16_MAX);
-    if (change != QL_DT_SAME) {
+    if (change == QL_DT_RECURRED) {
+        ql_stat_add(d->recurred, 1);
+    } else if (change != QL_DT_SAME) {
         value_signal(d, bus, point, change, &v);
     }
     if (v.judged && want_band) {

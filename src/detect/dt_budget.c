@@ -2,16 +2,19 @@
  *
  * Good for     a stable number of signals a day whatever the number of series.
  * Bad for      hours: a storm of true signals is not throttled here (correlation joins it).
- * Method       theta = log10(points a day / B), plus eta * (observed - B) / B each hour
- *              with eta 0.05, at most 0.0125 decades an hour (0.3 a day) and 1 in all.
+ * Method       theta = log10(points a day / B), plus a control that each opening raises by
+ *              k = 0.15 / B decades and each hour lowers by k B / 24 (Robbins and Monro
+ *              1951): it rests only where B a day are observed. An hour counts at most four
+ *              openings more than its share, so that a storm does not deafen; 1.5 in all.
  */
 #include "detect/dt_budget.h"
 
 #include "math/fastlog.h"
 
-#define BUDGET_GAIN 0.05
-#define BUDGET_HOUR_MOST 0.0125
-#define BUDGET_CONTROL_MOST 1.0
+#define BUDGET_DAY_MOST 0.15     /* decades that a day without any opening lowers */
+#define BUDGET_OPENING_MOST 0.1  /* decades that one opening raises */
+#define BUDGET_HOUR_OPENINGS 4.0
+#define BUDGET_CONTROL_MOST 1.5
 #define HOUR_NS (INT64_C(3600) * QL_NS_PER_S)
 
 void ql_dt_budget_init(struct ql_dt_budget *budget, double signals_per_day)
@@ -42,9 +45,11 @@ void ql_dt_budget_pass(struct ql_dt_budget *budget, int64_t now_ns, double point
         return;
     }
     const double hours = (double)(now_ns - budget->hour_ns) / (double)HOUR_NS;
-    const double daily = 24.0 * (double)budget->opened / hours;
-    const double step = BUDGET_GAIN * (daily - budget->signals_per_day) / budget->signals_per_day;
-    budget->control += clipped(step, BUDGET_HOUR_MOST) * (hours < 24.0 ? hours : 24.0);
+    const double share = budget->signals_per_day * (hours < 24.0 ? hours : 24.0) / 24.0;
+    const double most = share + BUDGET_HOUR_OPENINGS;
+    const double opened = (double)budget->opened < most ? (double)budget->opened : most;
+    const double fair = BUDGET_DAY_MOST / budget->signals_per_day;
+    budget->control += (fair < BUDGET_OPENING_MOST ? fair : BUDGET_OPENING_MOST) * (opened - share);
     budget->control = clipped(budget->control, BUDGET_CONTROL_MOST);
     budget->hour_ns = now_ns;
     budget->opened = 0;

@@ -16,6 +16,7 @@
 #define QL_DETECT_DT_SERIES_H
 
 #include "base/base.h"
+#include "detect/dt_habit.h"
 #include "detect/dt_profile.h"
 #include "math/pool.h"
 #include "math/tail.h"
@@ -106,9 +107,11 @@ struct ql_dt_series {
     uint8_t moves;             /* times that the value changed, saturating */
     uint8_t season_warm;       /* points until the seasonal lanes are settled */
     struct ql_tails tails;
+    struct ql_dt_habit week;   /* when it was odd in the weeks before */
+    uint32_t pad;
 };
 #define QL_DT_SEASONAL 8u      /* of flags (the others: dt_signal.h): the profile is in use */
-_Static_assert(sizeof(struct ql_dt_series) == 224, "state of a series, no hidden padding");
+_Static_assert(sizeof(struct ql_dt_series) == 248, "state of a series, no hidden padding");
 
 struct ql_dt_input {
     int64_t at_ns;

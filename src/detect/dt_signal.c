@@ -41,6 +41,11 @@ static bool signal_calm_enough(const struct ql_dt_series *s, const struct ql_dt_
     return s->quiet_run >= rule->calm_count && (step_ms == 0 || calm_s >= rule->calm_s);
 }
 
+static float signal_reach(const struct ql_dt_series *s)
+{
+    return s->last > s->slow ? s->last - s->slow : s->slow - s->last;
+}
+
 static enum ql_dt_change signal_try(struct ql_dt_series *s, const struct ql_dt_rule *rule,
                                     const struct ql_dt_verdict *v)
 {
@@ -48,6 +53,11 @@ static enum ql_dt_change signal_try(struct ql_dt_series *s, const struct ql_dt_r
     s->peak *= 1.0f - 1.0f / (rule->memory_points * (1.0f + rule->memory_more * s->habit));
     if (v->evidence_surprise < rule->threshold || v->evidence <= s->peak * rule->margin_ratio) {
         return QL_DT_SAME;
+    }
+    const bool known = ql_dt_habit_knows(&s->week, s->last_ns, signal_reach(s));
+    const bool back = ql_dt_habit_note(&s->week, s->last_ns, signal_reach(s));
+    if (known) {
+        return back ? QL_DT_RECURRED : QL_DT_SAME;
     }
     s->flags |= QL_DT_OPEN;
     s->kind = (uint8_t)ql_dt_kind_of(v);
@@ -63,6 +73,9 @@ enum ql_dt_change ql_dt_signal_step(struct ql_dt_series *s, const struct ql_dt_r
     QL_ASSERT(v->judged);
     if ((s->flags & QL_DT_OPEN) == 0) {
         return signal_try(s, rule, v);
+    }
+    if (v->evidence_surprise >= rule->threshold) {
+        (void)ql_dt_habit_note(&s->week, s->last_ns, signal_reach(s));
     }
     const bool calm = v->evidence_surprise < rule->threshold - rule->close_below;
     s->quiet_run = (uint16_t)(!calm ? 0 : s->quiet_run + (s->quiet_run < UINT16_MAX));

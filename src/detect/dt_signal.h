@@ -2,7 +2,8 @@
  *
  * Opening takes calibrated evidence past the threshold, and more evidence than the last
  * signal left behind; that memory fades, the more slowly the more often the series has
- * signalled, so a series that is often odd has to show more each time. Closing takes a
+ * signalled, so a series that is often odd has to show more each time. What comes back at
+ * the same hour of the week for the third time opens nothing. Closing takes a
  * run of calm values; a hole is no value, so missing data never closes anything.
  *
  * Units         surprise and threshold in decades; evidence and its memory as dt_series.h.
@@ -28,9 +29,10 @@ struct ql_dt_rule {
 };
 extern const struct ql_dt_rule ql_dt_rule_default;
 
-enum ql_dt_change { QL_DT_SAME, QL_DT_OPENED, QL_DT_GREW, QL_DT_CLOSED };
+/* RECURRED: what would open is known from the weeks before (dt_habit.h); said once a week. */
+enum ql_dt_change { QL_DT_SAME, QL_DT_OPENED, QL_DT_GREW, QL_DT_CLOSED, QL_DT_RECURRED };
 
-/* Called once a judged value, after ql_dt_series_step(). */
+/* Called once a judged value, after ql_dt_series_step(); the time is series->last_ns. */
 enum ql_dt_change ql_dt_signal_step(struct ql_dt_series *series, const struct ql_dt_rule *rule,
                                     const struct ql_dt_verdict *verdict, uint32_t step_ms);
 

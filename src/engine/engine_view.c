@@ -193,6 +193,10 @@ static void view_judge(const struct ql_batch *raw, enum ql_metric_type type, ql_
         if (previous != NULL && previous->at.ns == sample->at.ns) {
             continue;
         }
+        if (ql_is_stale_marker(sample->value)) {
+            previous = NULL; /* what comes behind it starts anew */
+            continue;
+        }
         const struct ql_point point = ql_counter_judge(type, previous, *sample);
         previous = sample;
         if (point.kind != QL_POINT_VALUE || point.at.ns < from.ns || point.at.ns > to.ns) {
@@ -219,15 +223,11 @@ static void view_take_bands(const struct ql_batch *raw, struct ql_batch *out)
     }
 }
 
-static ql_err view_series_read(void *host, ql_series_id id, ql_time from, ql_time to,
-                               struct ql_batch *out)
+/* All there is of a series in [from, to], sorted by time. */
+static ql_err view_read_all(struct ql_engine *engine, ql_series_id id, ql_time from, ql_time to,
+                            struct ql_batch *raw, enum ql_metric_type *ret_type)
 {
-    struct ql_engine *engine = host;
-    struct ql_batch raw;
-    /* A rate needs the sample before: some more than asked for is read. */
-    const ql_time earlier = { from.ns - QL_MIN(10).ns };
-    ql_batch_init(&raw, VIEW_ARENA_BYTES_MAX);
-    struct view_read read = { .id = id, .from = earlier, .to = to, .out = &raw,
+    struct view_read read = { .id = id, .from = from, .to = to, .out = raw,
                               .err = QL_E_NOT_FOUND };
     ql_err err = QL_OK;
     for (uint32_t i = 0; i < engine->machine.shard_count && read.err == QL_E_NOT_FOUND &&
@@ -236,19 +236,77 @@ static ql_err view_series_read(void *host, ql_series_id id, ql_time from, ql_tim
     }
     err = err == QL_OK ? read.err : err;
     if (err == QL_OK) {
-        err = ql_history_read(engine->history, id, earlier, to, &raw);
+        err = ql_history_read(engine->history, id, from, to, raw);
     }
     if (err == QL_OK) {
-        if (raw.samples.count > 1) {
-            qsort(raw.samples.at, raw.samples.count, sizeof(*raw.samples.at), view_sample_order);
+        if (raw->samples.count > 1) {
+            qsort(raw->samples.at, raw->samples.count, sizeof(*raw->samples.at),
+                  view_sample_order);
         }
-        if (raw.bands.count > 1) {
-            qsort(raw.bands.at, raw.bands.count, sizeof(*raw.bands.at), view_band_order);
+        if (raw->bands.count > 1) {
+            qsort(raw->bands.at, raw->bands.count, sizeof(*raw->bands.at), view_band_order);
         }
-        view_judge(&raw, read.type, from, to, out);
+        *ret_type = read.type;
+    }
+    return err;
+}
+
+static ql_err view_series_read(void *host, ql_series_id id, ql_time from, ql_time to,
+                               struct ql_batch *out)
+{
+    struct ql_batch raw;
+    enum ql_metric_type type = QL_METRIC_UNKNOWN;
+    /* A rate needs the sample before: some more than asked for is read. */
+    const ql_time earlier = { from.ns - QL_MIN(10).ns };
+    ql_batch_init(&raw, VIEW_ARENA_BYTES_MAX);
+    const ql_err err = view_read_all(host, id, earlier, to, &raw, &type);
+    if (err == QL_OK) {
+        view_judge(&raw, type, from, to, out);
         view_take_bands(&raw, out);
     }
     ql_batch_fini(&raw);
+    return err;
+}
+
+static ql_err view_series_raw(void *host, ql_series_id id, ql_time from, ql_time to,
+                              struct ql_batch *out)
+{
+    enum ql_metric_type type;
+    const uint32_t first = out->samples.count;
+    const ql_err err = view_read_all(host, id, from, to, out, &type);
+    if (err != QL_OK) {
+        return err;
+    }
+    uint32_t kept = first;
+    for (uint32_t i = first; i < out->samples.count; i++) {
+        const struct ql_sample sample = out->samples.at[i];
+        if (kept == first || sample.at.ns != out->samples.at[kept - 1].at.ns) {
+            out->samples.at[kept++] = sample;
+        }
+    }
+    out->samples.count = kept;
+    return QL_OK;
+}
+
+/* ---- the newest of many ----------------------------------------------------------------- */
+
+struct view_tails { struct ql_tail *tails; uint32_t count; struct ql_batch *out; };
+
+static void view_tails_answer(struct ql_shard *shard, struct engine_question *question)
+{
+    struct view_tails *ask = question->context;
+    ql_shard_tails(shard, ask->tails, ask->count, ask->out);
+}
+
+static ql_err view_series_tails(void *host, struct ql_tail *tails, uint32_t count,
+                                struct ql_batch *out)
+{
+    struct ql_engine *engine = host;
+    struct view_tails ask = { tails, count, out };
+    ql_err err = QL_OK;
+    for (uint32_t i = 0; i < engine->machine.shard_count && err == QL_OK; i++) {
+        err = view_ask(engine, i, view_tails_answer, &ask);
+    }
     return err;
 }
 
@@ -367,7 +425,8 @@ void engine_view_init(struct ql_engine *engine)
 {
     engine->view = (struct ql_view){
         .host = engine, .series_find = view_series_find,
-        .series_get = view_series_get, .series_read = view_series_read,
+        .series_get = view_series_get, .series_read = view_series_read, .series_raw = view_series_raw,
+        .series_tails = view_series_tails,
         .command = view_command, .status = view_status, .now = view_now,
         .events = view_events, .ready = view_ready,
     };

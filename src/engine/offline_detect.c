@@ -8,13 +8,13 @@
 
 #include "detect/dt_judge.h"
 #include "detect/fusion.h"
-#include "wire/csv.h"
+#include "engine/offline_table.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define COLUMNS_MAX (QL_FUSION_METRICS_MAX + 1u)
+_Static_assert(QL_TABLE_COLUMNS_MAX == QL_FUSION_METRICS_MAX + 1u, "every column can be fused");
 #define SCORE_HALF 15.0f         /* evidence that stands in the middle of the scale */
 #define FUSED_HALF 3.0f          /* fused score that does */
 #define NEWS_LEAST 10.0f         /* sum of surprises under which nothing is news */
@@ -31,15 +31,8 @@ struct offline_verdict {
 
 struct offline {
     const struct ql_offline_detect *in;
-    struct ql_buf *out, *why;
-    struct ql_csv csv;
-    struct ql_arena arena;
-    ql_str *fields;
-    ql_str *names;               /* of the columns, from the header */
-    double *values;
-    uint32_t series_count;
-    struct ql_csv first_row;     /* where the rows begin */
-    ql_time at;
+    struct ql_buf *out;
+    struct ql_offline_table table;
     bool has_last;
     ql_time last_at;
     double step_ms;
@@ -52,98 +45,11 @@ struct offline {
 
 /* ---- reading -------------------------------------------------------------------- */
 
-static ql_err offline_refuse(struct offline *o, uint32_t line, size_t column, const char *what)
-{
-    (void)ql_buf_printf(o->why, "%s:%u:%zu: %s", o->in->shown_name, line, column, what);
-    return QL_E_MALFORMED;
-}
-
-static ql_err offline_csv_refuse(struct offline *o)
-{
-    unsigned line = o->csv.line;
-    size_t column = 1;
-    int used = 0;
-    if (sscanf(o->csv.why, "line %u, column %zu: %n", &line, &column, &used) < 2) {
-        used = 0;
-    }
-    return offline_refuse(o, line, column, o->csv.why + used);
-}
-
-static ql_err offline_field_refuse(struct offline *o, ql_str field, const char *allowed)
-{
-    const char *start = o->in->text.at, *at = field.at;
-    size_t column = 1;
-    if (at >= start && at <= start + o->in->text.bytes) {
-        while (at > start && at[-1] != '\n') {
-            at--;
-            column++;
-        }
-    }
-    char what[160];
-    const int shown = field.bytes < 40 ? (int)field.bytes : 40;
-    (void)snprintf(what, sizeof(what), "found \"%.*s\", allowed is %s", shown, field.at, allowed);
-    return offline_refuse(o, o->csv.row_line, column, what);
-}
-
-static ql_err offline_header(struct offline *o)
-{
-    uint32_t count = 0;
-    const ql_err err = ql_csv_row(&o->csv, o->fields, COLUMNS_MAX, &count);
-    if (err == QL_E_NOT_FOUND) {
-        return offline_refuse(o, 1, 1, "found an empty file, allowed is a header and rows");
-    }
-    if (err != QL_OK) {
-        return offline_csv_refuse(o);
-    }
-    if (count < 2) {
-        return offline_refuse(o, 1, 1,
-                              "found a header of one column, allowed is a time and at least one "
-                              "series");
-    }
-    o->series_count = count - 1;
-    o->names = calloc(count - 1, sizeof(*o->names));
-    o->values = calloc(count - 1, sizeof(*o->values));
-    if (o->names == NULL || o->values == NULL) {
-        return QL_E_MEMORY;
-    }
-    memcpy(o->names, o->fields + 1, (count - 1) * sizeof(*o->names));
-    o->first_row = o->csv;
-    return QL_OK;
-}
-
-static ql_err offline_cells(struct offline *o, uint32_t count)
-{
-    if (count != o->series_count + 1) {
-        char what[96];
-        (void)snprintf(what, sizeof(what), "found %u fields, allowed are %u as in the header",
-                       count, o->series_count + 1);
-        return offline_refuse(o, o->csv.row_line, 1, what);
-    }
-    if (ql_str_to_time(o->fields[0], &o->at) != QL_OK) {
-        return offline_field_refuse(o, o->fields[0],
-                                    "a time: RFC 3339, YYYY-MM-DD HH:MM:SS or seconds since 1970");
-    }
-    for (uint32_t i = 0; i < o->series_count; i++) {
-        const ql_str cell = o->fields[i + 1];
-        o->values[i] = NAN;
-        if (cell.bytes == 0) {
-            continue;
-        }
-        if (ql_str_to_double(cell, &o->values[i]) != QL_OK) {
-            return offline_field_refuse(o, cell, "a number, or nothing for a missing value");
-        }
-        if (!isfinite(o->values[i]) || fabs(o->values[i]) > 1e150) {
-            o->values[i] = NAN;
-        }
-    }
-    return QL_OK;
-}
-
 /* The usual distance of rows so far: short ones count at once, long ones a little. */
 static void offline_step(struct offline *o)
 {
     if (o->has_last) {
-        const double gap = ql_duration_s(ql_time_since(o->at, o->last_at)) * 1000.0;
+        const double gap = ql_duration_s(ql_time_since(o->table.at, o->last_at)) * 1000.0;
         if (gap > 0.0 && (o->step_ms <= 0.0 || gap < o->step_ms)) {
             o->step_ms += (o->step_ms <= 0.0 ? 1.0 : 0.3) * (gap - o->step_ms);
         } else if (gap > o->step_ms && gap < 2.0 * o->step_ms) {
@@ -151,28 +57,22 @@ static void offline_step(struct offline *o)
         }
     }
     o->has_last = true;
-    o->last_at = o->at;
+    o->last_at = o->table.at;
 }
 
 /* QL_E_NOT_FOUND after the last row. */
 static ql_err offline_row(struct offline *o)
 {
-    uint32_t count = 0;
-    ql_arena_reset(&o->arena);
-    const ql_err err = ql_csv_row(&o->csv, o->fields, COLUMNS_MAX, &count);
-    if (err != QL_OK) {
-        return err == QL_E_NOT_FOUND ? err : offline_csv_refuse(o);
-    }
-    const ql_err bad = offline_cells(o, count);
-    if (bad == QL_OK) {
+    const ql_err err = ql_offline_table_row(&o->table);
+    if (err == QL_OK) {
         offline_step(o);
     }
-    return bad;
+    return err;
 }
 
 static void offline_rewind(struct offline *o)
 {
-    o->csv = o->first_row;
+    ql_offline_table_rewind(&o->table);
     o->has_last = false;
 }
 
@@ -203,10 +103,10 @@ static float offline_news(struct offline *o, const struct ql_dt_verdict *v)
 static void offline_single(struct offline *o, struct offline_verdict *ret)
 {
     *ret = (struct offline_verdict){ 0 };
-    if (isnan(o->values[0])) {
+    if (isnan(o->table.values[0])) {
         return;
     }
-    const struct ql_dt_input in = { o->at.ns, o->values[0], offline_step_ms(o), true };
+    const struct ql_dt_input in = { o->table.at.ns, o->table.values[0], offline_step_ms(o), true };
     struct ql_dt_verdict v;
     const enum ql_dt_change change = ql_dt_judge_value(&o->judge, 0, 0, &in, &v);
     if (v.judged) {
@@ -223,7 +123,7 @@ static void offline_fused(struct offline *o, bool learn, struct offline_verdict 
 {
     struct ql_fusion_verdict f;
     *ret = (struct offline_verdict){ 0 };
-    ql_fusion_step(o->fusion, o->values, learn, &f);
+    ql_fusion_step(o->fusion, o->table.values, learn, &f);
     if (!f.judged) {
         return;
     }
@@ -231,6 +131,7 @@ static void offline_fused(struct offline *o, bool learn, struct offline_verdict 
         .judged = true, .evidence = f.score, .evidence_surprise = f.surprise
     };
     ret->judged = true;
+    o->fused.last_ns = o->table.at.ns;
     ret->opened = ql_dt_signal_step(&o->fused, &o->judge.rule, &v, offline_step_ms(o)) ==
                   QL_DT_OPENED;
     ret->score = offline_scale(f.score, FUSED_HALF);
@@ -262,9 +163,9 @@ static void offline_train_row(struct offline *o, enum offline_pass pass)
             offline_judge(o, true, &v);
         }
     } else if (pass == PASS_LEARN) {
-        ql_fusion_learn(o->fusion, o->values);
+        ql_fusion_learn(o->fusion, o->table.values);
     } else {
-        ql_fusion_settle(o->fusion, o->values);
+        ql_fusion_settle(o->fusion, o->table.values);
     }
 }
 
@@ -298,40 +199,24 @@ static ql_err offline_train(struct offline *o)
 
 static void write_csv(struct offline *o, const struct offline_verdict *v)
 {
-    (void)ql_csv_put(o->out, o->fields[0]);
+    (void)ql_csv_put(o->out, o->table.fields[0]);
     (void)ql_buf_printf(o->out, ",%.6f,%d,", (double)v->score, v->opened);
     if (v->judged) {
-        (void)ql_csv_put(o->out, o->names[v->lead]);
+        (void)ql_csv_put(o->out, o->table.names[v->lead]);
         (void)ql_buf_printf(o->out, ",%.7g,%.7g,%.7g\n", v->expected, v->lower, v->upper);
     } else {
         (void)ql_buf_text(o->out, ",,,\n");
     }
 }
 
-static void write_json_text(struct ql_buf *out, ql_str s)
-{
-    (void)ql_buf_char(out, '"');
-    for (size_t i = 0; i < s.bytes; i++) {
-        const unsigned char c = (unsigned char)s.at[i];
-        if (c == '"' || c == '\\') {
-            (void)ql_buf_printf(out, "\\%c", c);
-        } else if (c < 0x20) {
-            (void)ql_buf_printf(out, "\\u%04x", c);
-        } else {
-            (void)ql_buf_char(out, (char)c);
-        }
-    }
-    (void)ql_buf_char(out, '"');
-}
-
 static void write_json(struct offline *o, const struct offline_verdict *v)
 {
     (void)ql_buf_text(o->out, o->printed == 0 ? "[\n{\"time\":" : ",\n{\"time\":");
-    write_json_text(o->out, o->fields[0]);
+    ql_offline_put_text(o->out, o->table.fields[0]);
     (void)ql_buf_printf(o->out, ",\"score\":%.6f,\"anomaly\":%d", (double)v->score, v->opened);
     if (v->judged) {
         (void)ql_buf_text(o->out, ",\"series\":");
-        write_json_text(o->out, o->names[v->lead]);
+        ql_offline_put_text(o->out, o->table.names[v->lead]);
         (void)ql_buf_printf(o->out, ",\"expected\":%.7g,\"lower\":%.7g,\"upper\":%.7g",
                             v->expected, v->lower, v->upper);
     }
@@ -350,20 +235,14 @@ static void write_row(struct offline *o, const struct offline_verdict *v)
 
 /* ---- the whole ------------------------------------------------------------------ */
 
-static ql_err offline_open(struct offline *o)
+static ql_err offline_open(struct offline *o, struct ql_buf *why)
 {
-    ql_arena_init(&o->arena, (size_t)1 << 30);
-    ql_csv_init(&o->csv, o->in->text, &o->arena);
-    o->fields = calloc(COLUMNS_MAX, sizeof(*o->fields));
-    if (o->fields == NULL) {
-        return QL_E_MEMORY;
-    }
-    ql_err err = offline_header(o);
+    ql_err err = ql_offline_table_init(&o->table, o->in->text, o->in->shown_name, why);
     if (err == QL_OK) {
         err = ql_dt_judge_init(&o->judge, 1, o->in->signals_per_day);
     }
-    if (err == QL_OK && o->series_count > 1) {
-        err = ql_fusion_new(o->series_count, &o->fusion);
+    if (err == QL_OK && o->table.series_count > 1) {
+        err = ql_fusion_new(o->table.series_count, &o->fusion);
     }
     return err;
 }
@@ -387,8 +266,8 @@ static ql_err offline_rows(struct offline *o)
 ql_err ql_offline_detect(const struct ql_offline_detect *in, struct ql_buf *out,
                          struct ql_buf *why)
 {
-    struct offline o = { .in = in, .out = out, .why = why };
-    ql_err err = offline_open(&o);
+    struct offline o = { .in = in, .out = out };
+    ql_err err = offline_open(&o, why);
     if (err == QL_OK && in->train_rows > 0) {
         err = offline_train(&o);
     }
@@ -402,9 +281,6 @@ ql_err ql_offline_detect(const struct ql_offline_detect *in, struct ql_buf *out,
     }
     ql_fusion_free(o.fusion);
     ql_dt_judge_fini(&o.judge);
-    ql_arena_fini(&o.arena);
-    free(o.fields);
-    free(o.names);
-    free(o.values);
+    ql_offline_table_fini(&o.table);
     return err;
 }

@@ -151,7 +151,7 @@ void ql_recent_record(struct ql_recent *recent, const struct ql_series_table *ta
             __builtin_prefetch(ahead, 1);
             __builtin_prefetch(ahead + 64, 1);
         }
-        if (points[i].kind == QL_POINT_HOLE) {
+        if (points[i].kind == QL_POINT_HOLE && !ql_is_stale_marker(points[i].raw)) {
             continue;
         }
         QL_ASSERT(points[i].series < recent->series_max);
@@ -199,6 +199,14 @@ uint32_t ql_recent_samples(const struct ql_recent *recent, uint32_t series, ql_t
     return older + recent_chunk_samples(&row->open, from, to, out);
 }
 
+ql_time ql_recent_oldest(const struct ql_recent *recent, uint32_t series)
+{
+    QL_ASSERT(series < recent->series_max);
+    const struct ql_recent_row *row = &recent->rows[series];
+    const struct ql_chunk *oldest = row->sealed.count > 0 ? &row->sealed : &row->open;
+    return oldest->count > 0 ? ql_time_from_ms(oldest->first_ms) : QL_TIME_NONE;
+}
+
 /* Slots in [from, before). */
 static void recent_slot_samples(const struct ql_recent_row *row, ql_time from, ql_time before,
                                 struct ql_batch *out)
@@ -233,10 +241,16 @@ uint32_t ql_recent_window(const struct ql_recent *recent, uint32_t series,
     const uint32_t raw_count = ql_recent_samples(recent, series, from, to, out);
     uint32_t kept = fine;
     struct ql_sample previous = { QL_TIME_NONE, 0.0 };
+    bool is_first = true;
     for (uint32_t i = fine; i < fine + raw_count; i++) {
         const struct ql_sample raw = out->samples.at[i];
-        const struct ql_point point = ql_counter_judge(type, i == fine ? NULL : &previous, raw);
+        if (ql_is_stale_marker(raw.value)) {
+            is_first = true; /* what comes behind it starts anew */
+            continue;
+        }
+        const struct ql_point point = ql_counter_judge(type, is_first ? NULL : &previous, raw);
         previous = raw;
+        is_first = false;
         if (point.kind == QL_POINT_VALUE) {
             out->samples.at[kept++] = (struct ql_sample){ point.at, point.value };
         }

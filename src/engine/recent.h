@@ -41,12 +41,14 @@ void ql_recent_free(struct ql_recent *recent);
 void ql_recent_on_seal(struct ql_recent *recent,
                        void (*seal)(void *context, const struct ql_history_row *row),
                        void *context);
-/* Records the points (VALUE and RESET carry a sample) and bands of a bus. */
+/* Records the points (all but a HOLE that no stale marker made) and bands of a bus. */
 void ql_recent_record(struct ql_recent *recent, const struct ql_series_table *table,
                       const struct ql_batch *bus);
 /* Appends the raw samples in [from, to] to out->samples; returns how many. */
 uint32_t ql_recent_samples(const struct ql_recent *recent, uint32_t series, ql_time from,
                            ql_time to, struct ql_batch *out);
+/* The oldest sample that is kept; QL_TIME_NONE: none is. */
+ql_time ql_recent_oldest(const struct ql_recent *recent, uint32_t series);
 /* Appends judged values in [from, to]: slots first, then the samples of the chunks. */
 uint32_t ql_recent_window(const struct ql_recent *recent, uint32_t series,
                           enum ql_metric_type type, ql_time from, ql_time to,

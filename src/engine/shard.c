@@ -296,6 +296,48 @@ ql_err ql_shard_read(const struct ql_shard *shard, ql_series_id id, ql_time from
     return QL_OK;
 }
 
+static void shard_tail(const struct ql_shard *shard, uint32_t index, struct ql_tail *tail,
+                       struct ql_batch *out)
+{
+    const struct ql_series *series = ql_series_at(shard->series, index);
+    const ql_time oldest = ql_recent_oldest(shard->recent, index);
+    tail->found = true;
+    tail->whole = series->last_at.ns <= tail->from.ns ||
+                  (oldest.ns != QL_TIME_NONE.ns && oldest.ns <= tail->from.ns);
+    tail->raw_first = tail->judged_first = out->samples.count;
+    tail->band_first = out->bands.count;
+    if (series->last_at.ns <= tail->from.ns) {
+        return;
+    }
+    const ql_time from = { tail->from.ns + 1 }, to = { INT64_MAX };
+    tail->raw_count = ql_recent_samples(shard->recent, index, from, to, out);
+    tail->judged_first = out->samples.count;
+    /* A rate needs the sample before: judged from further back, shown from where asked. */
+    (void)ql_recent_window(shard->recent, index, (enum ql_metric_type)series->type,
+                           ql_time_add(tail->from, QL_MIN(-10)), to, out);
+    uint32_t kept = tail->judged_first;
+    for (uint32_t i = tail->judged_first; i < out->samples.count; i++) {
+        if (out->samples.at[i].at.ns > tail->from.ns) {
+            out->samples.at[kept++] = out->samples.at[i];
+        }
+    }
+    out->samples.count = kept;
+    tail->judged_count = kept - tail->judged_first;
+    ql_recent_bands(shard->recent, index, ql_time_add(from, QL_MIN(-120)), to, out);
+    tail->band_count = out->bands.count - tail->band_first;
+}
+
+void ql_shard_tails(const struct ql_shard *shard, struct ql_tail *tails, uint32_t count,
+                    struct ql_batch *out)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t index = ql_series_find(shard->series, tails[i].id);
+        if (index != QL_MAP_NONE) {
+            shard_tail(shard, index, &tails[i], out);
+        }
+    }
+}
+
 void ql_shard_flush(struct ql_shard *shard)
 {
     ql_recent_flush(shard->recent, shard->series);

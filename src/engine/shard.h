@@ -55,6 +55,10 @@ QL_MUST_USE ql_err ql_shard_get(const struct ql_shard *shard, ql_series_id id,
 QL_MUST_USE ql_err ql_shard_read(const struct ql_shard *shard, ql_series_id id, ql_time from,
                                  ql_time to, struct ql_batch *out,
                                  enum ql_metric_type *ret_type);
+/* Answers those of the tails whose series is this shard's; samples stay in out raw, with
+ * nothing judged yet. */
+void ql_shard_tails(const struct ql_shard *shard, struct ql_tail *tails, uint32_t count,
+                    struct ql_batch *out);
 void ql_shard_flush(struct ql_shard *shard); /* open chunks to history */
 uint32_t ql_shard_series_count(const struct ql_shard *shard);
 size_t ql_shard_table_bytes(const struct ql_shard *shard);

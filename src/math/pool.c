@@ -11,7 +11,7 @@
 
 #include "math/fastlog.h"
 
-#define POOL_TAIL_COUNT 100.0f /* fewer points than this above a bin: extrapolate */
+#define POOL_TAIL_COUNT 20.0f /* fewer points than this above a bin: extrapolate */
 #define POOL_SLOPE_MIN 0.25f
 #define POOL_SLOPE_MAX 1.5f
 

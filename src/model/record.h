@@ -32,6 +32,23 @@ enum ql_metric_type {
 
 struct ql_sample { ql_time at; double value; };
 
+/* The stale marker: a NaN that says "this series ended here". Compared by its bits; no
+ * arithmetic yields it. */
+#define QL_STALE_BITS UINT64_C(0x7ff0000000000002)
+static inline bool ql_is_stale_marker(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    return bits == QL_STALE_BITS;
+}
+static inline double ql_stale_marker(void)
+{
+    const uint64_t bits = QL_STALE_BITS;
+    double value;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
 /* The samples of one series in one request. */
 struct ql_run {
     ql_hash128 raw;                     /* XXH3-128 of `labels` exactly as it stands */
@@ -81,7 +98,7 @@ enum ql_point_kind {
 struct ql_point {
     ql_time at;
     double value;   /* finite, |value| <= 1e150, counters already as rates; VALUE only */
-    double raw;     /* as it arrived; what history keeps */
+    double raw;     /* as it arrived; what history keeps. Of a HOLE the stale marker if one came */
     uint32_t series; /* index into the shard's series table */
     enum ql_point_kind kind;
 };

@@ -29,6 +29,16 @@ struct ql_series_info {
     uint32_t step_ms;
 };
 
+/* A question for the newest of one series, and its answer: samples as they came and, of
+ * those, the judged ones (counters as rates), both in batch.samples; bands in batch.bands. */
+struct ql_tail {
+    ql_series_id id;
+    ql_time from;             /* only samples that are later; bands up to two hours before */
+    bool found;               /* such a series is known */
+    bool whole;               /* memory reaches back to `from`: nothing is missing */
+    uint32_t raw_first, raw_count, judged_first, judged_count, band_first, band_count;
+};
+
 struct ql_view {
     void *host;
     /* Series that satisfy all matchers, at most count_max, sorted by label text. The
@@ -44,6 +54,13 @@ struct ql_view {
      * the recorded bands to out->bands, oldest first. From memory and from history. */
     QL_MUST_USE ql_err (*series_read)(void *host, ql_series_id id, ql_time from, ql_time to,
                                       struct ql_batch *out);
+    /* Appends the samples in [from, to] as they came, stale markers too, oldest first and no
+     * two at one time. From memory and from history. */
+    QL_MUST_USE ql_err (*series_raw)(void *host, ql_series_id id, ql_time from, ql_time to,
+                                     struct ql_batch *out);
+    /* The newest of many series from memory alone, one question a shard. */
+    QL_MUST_USE ql_err (*series_tails)(void *host, struct ql_tail *tails, uint32_t count,
+                                       struct ql_batch *out);
     /* Journals a command, waits until it is durable and applied. */
     QL_MUST_USE ql_err (*command)(void *host, const struct ql_command *command);
     /* A JSON object: uptime, version, series, bytes per series, rates, lag, stages. */

@@ -60,9 +60,11 @@ static void point_put(struct runs_pass *pass, uint32_t index, struct ql_point po
     *pass->point++ = point;
 }
 
-static void hole_put(struct runs_pass *pass, uint32_t index, ql_time at)
+/* Only a marker that came is kept for history: a silence is our judgement, not a sample. */
+static void hole_put(struct runs_pass *pass, uint32_t index, ql_time at, bool marker)
 {
-    const struct ql_point hole = { .at = at, .raw = nm_stale_marker(), .kind = QL_POINT_HOLE };
+    const struct ql_point hole = { .at = at, .raw = marker ? nm_stale_marker() : __builtin_nan(""),
+                                   .kind = QL_POINT_HOLE };
     point_put(pass, index, hole);
     pass->holes++;
 }
@@ -71,7 +73,10 @@ static void sample_stale_marker(struct runs_pass *pass, struct ql_series *row, u
                                 ql_time at)
 {
     if ((row->flags & QL_SERIES_STALE) == 0) {
-        hole_put(pass, index, at);
+        hole_put(pass, index, at, true);
+    } else if ((row->learn & NM_MARKED) == 0) { /* the silence was told before: only kept */
+        point_put(pass, index, (struct ql_point){ .at = at, .raw = nm_stale_marker(),
+                                                  .kind = QL_POINT_UNJUDGED });
     }
     row->flags |= QL_SERIES_STALE;
     row->learn |= NM_MARKED;
@@ -92,7 +97,7 @@ static void sample_gap(struct runs_pass *pass, const struct ql_series *row, uint
     const int64_t silent_ns = at.ns - row->last_at.ns -
                               nm_due_paused_ns(&pass->nm->due, row->last_at, at);
     if ((double)silent_ns / 1e6 > allowed_ms) {
-        hole_put(pass, index, hole_time(row));
+        hole_put(pass, index, hole_time(row), false);
     }
 }
 
@@ -347,7 +352,7 @@ static void series_is_silent(void *context, uint32_t index)
         return;
     }
     *point = (struct ql_point){
-        .at = hole_time(row), .raw = nm_stale_marker(), .series = index, .kind = QL_POINT_HOLE
+        .at = hole_time(row), .raw = __builtin_nan(""), .series = index, .kind = QL_POINT_HOLE
     };
     row->flags |= QL_SERIES_STALE;
     ql_stat_add(silence->nm->counts.holes, 1);

@@ -194,7 +194,7 @@ struct nm {
     struct ql_buf scratch;
 };
 
-/* The stale marker: what a hole's `raw` holds. */
+/* The stale marker: what the `raw` of a hole holds when one came. */
 double nm_stale_marker(void);
 
 #endif

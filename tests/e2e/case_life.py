@@ -72,7 +72,7 @@ def killed_under_load(place):
     known = {row["name"] for row in quell.get("/api/v1/alerts", limit=10000, state="all")["alerts"]}
     check(alerts <= known, f"seed {SEED}: {len(alerts - known)} acknowledged alerts are missing")
     for number, times in samples.items():
-        series = quell.get("/api/v1/query_range", **{
+        series = quell.get("/api/v1/bands", **{
             "match[]": f"load_{number}", "start": min(times) / 1000 - 1, "end": max(times) / 1000 + 1,
             "max_points": 20000})["series"]
         seen = {round(t * 1000) for t, _ in series[0]["points"]}
@@ -180,7 +180,7 @@ def clocks_apart(place):
         quell.post("/v1/metrics", gauge("clock", {"service": "a"}, [(now + offset, 1)]))
         wait_until(f"{offset} s is counted", lambda reason=reason: quell.dropped("otlp_metrics", reason=reason) >= 1)
     quell.post("/v1/metrics", gauge("clock", {"service": "a"}, [(now, 1)]))
-    wait_until("the right time is taken", lambda: quell.get("/api/v1/series", **{"match[]": "clock"})["series"])
+    wait_until("the right time is taken", lambda: quell.get("/api/v1/known-series", **{"match[]": "clock"})["series"])
 
 
 CASES = [killed_under_load, restart_keeps_everything, reload_all_or_nothing, disk_full, too_many_series,

@@ -1,5 +1,10 @@
 """Quell scraping Debian's prometheus-node-exporter."""
+import time
+
 from harness import check, fetch, free_port, need, wait_until
+
+CALM_S, LOAD_S, OVER_S = 100, 30, 400
+LOAD_METRICS = ("node_cpu", "node_load", "node_procs", "node_pressure_cpu", "node_context")
 
 CONFIG = """
 scrapes:
@@ -39,4 +44,36 @@ def node_exporter_scrape(place):
     return f"{scraped:.0f} samples a scrape"
 
 
-CASES = [node_exporter_scrape]
+def open_signals(quell, **filters):
+    return quell.get("/api/v1/signals", limit=500, **filters)["signals"]
+
+
+def load_on_and_off(place):
+    """README's second example at a step of one second: a real load is seen, and that it ended."""
+    exporter, stress = need("prometheus-node-exporter"), need("stress-ng")
+    port = free_port()
+    place.run("node-exporter", [exporter, f"--web.listen-address=127.0.0.1:{port}",
+                                "--log.level=error", "--collector.disable-defaults",
+                                "--collector.cpu", "--collector.loadavg", "--collector.stat",
+                                "--collector.pressure"])
+    wait_until("the exporter is up", lambda: fetch(f"http://127.0.0.1:{port}/metrics")[0] == 200)
+    quell = place.quell(CONFIG.format(port=port))
+    wait_until("a hundred seconds of normal life",
+               lambda: quell.metric("ql_scrapes_total", result="up") >= CALM_S, CALM_S + 60, 1)
+    before = {signal["id"] for signal in open_signals(quell)}
+    began = time.time()
+    place.run("stress-ng", [stress, "--cpu", "0", "--timeout", str(LOAD_S), "--quiet"])
+
+    def of_the_load():
+        return [signal for signal in open_signals(quell)
+                if signal["id"] not in before and signal["metric"].startswith(LOAD_METRICS)]
+    seen = wait_until("signals of the load", of_the_load, LOAD_S + 20, 0.5)
+    took = time.time() - began
+    first = seen[0]
+    check(first["why"] and first["expected"] is not None, f"a signal without reason or band: {first}")
+    wait_until("what the load raised is over",
+               lambda: all(signal["closed"] for signal in of_the_load()), OVER_S, 1)
+    return f"{took:.0f} s to the first: {first['why']}"
+
+
+CASES = [node_exporter_scrape, load_on_and_off]

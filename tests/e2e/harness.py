@@ -211,8 +211,8 @@ class Quell:
         return self.metric("ql_records_dropped_total", source=source, **labels)
 
     def series(self, selector, limit=10000):
-        return self.get("/api/v1/series", **{"match[]": selector, "limit": limit})["series"]
+        return self.get("/api/v1/known-series", **{"match[]": selector, "limit": limit})["series"]
 
     def points(self, selector, **more):
-        answer = self.get("/api/v1/query_range", **{"match[]": selector}, **more)
+        answer = self.get("/api/v1/bands", **{"match[]": selector}, **more)
         return [s["points"] for s in answer["series"]]

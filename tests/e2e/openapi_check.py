@@ -142,9 +142,10 @@ WRONG = [
     ("GET", "/api/v1/incidents", "/api/v1/incidents?limit=0", None, 400),
     ("GET", "/api/v1/incidents/{id}", "/api/v1/incidents/4000000000", None, 404),
     ("GET", "/api/v1/signals", "/api/v1/signals?since=once", None, 400),
-    ("GET", "/api/v1/series", "/api/v1/series", None, 400),
-    ("GET", "/api/v1/series", "/api/v1/series?match[]=%7B", None, 400),
-    ("GET", "/api/v1/query_range", "/api/v1/query_range?series=1", None, 400),
+    ("GET", "/api/v1/forecast", "/api/v1/forecast?match[]=up&horizon=soon", None, 400),
+    ("GET", "/api/v1/known-series", "/api/v1/known-series", None, 400),
+    ("GET", "/api/v1/known-series", "/api/v1/known-series?match[]=%7B", None, 400),
+    ("GET", "/api/v1/bands", "/api/v1/bands?series=1", None, 400),
     ("GET", "/api/v2/alerts", "/api/v2/alerts?filter=%3D", None, 400),
     ("POST", "/api/v1/incidents/{id}/ack", "/api/v1/incidents/4000000000/ack", b"{}", 404),
     ("POST", "/api/v1/actions/{id}/approve", "/api/v1/actions/4000000000/approve", b"{}", 404),
@@ -155,13 +156,18 @@ def ask_all(live):
     incidents = live.get("/api/v1/incidents", "?merged=true&limit=1000") or {"incidents": []}
     for incident in incidents["incidents"][:20]:
         live.get("/api/v1/incidents/{id}", id=incident["id"])
-    series = live.get("/api/v1/series", "?match[]=%7B%7D") or {"series": []}
-    live.get("/api/v1/query_range", "?match[]=%7B%7D&limit=5")
+    series = live.get("/api/v1/known-series", "?match[]=%7B%7D") or {"series": []}
+    live.get("/api/v1/bands", "?match[]=%7B%7D&limit=5")
+    live.get("/api/v1/forecast", "?match[]=%7B%7D&horizon=1h")
     for one in series["series"][:5]:
-        live.get("/api/v1/query_range", f"?series={one['id']}&start=24h")
+        live.get("/api/v1/bands", f"?series={one['id']}&start=24h")
+    live.get("/api/v1/query", "?query=up")
+    live.get("/api/v1/query_range", "?query=up&start=0&end=60&step=15")
+    live.get("/api/v1/series", "?match[]=up")
     for pattern, operations in live.document["paths"].items():
         if "get" in operations and "{" not in pattern and pattern not in (
-                "/api/v1/series", "/api/v1/query_range"):
+                "/api/v1/known-series", "/api/v1/bands", "/api/v1/forecast", "/api/v1/query",
+                "/api/v1/query_range", "/api/v1/series"):
             live.get(pattern)
     for method, pattern, path, body, status in WRONG:
         live.ask(method, pattern, path, body, status)

@@ -174,7 +174,7 @@ export const api = {
   status: () => call<Record<string, unknown>>('/api/v1/status'),
   series: (ids: string[], start: number, end: number) =>
     call<{ series: SeriesData[] }>(
-      `/api/v1/query_range?${ids.map((id) => `series=${id}`).join('&')}` +
+      `/api/v1/bands?${ids.map((id) => `series=${id}`).join('&')}` +
         `&start=${start.toFixed(0)}&end=${end.toFixed(0)}&max_points=1200&limit=100`,
     ),
   ack: (id: number, by: string) => post<IncidentDetail>(`/api/v1/incidents/${id}/ack`, { by }),

@@ -1,0 +1,94 @@
+/* cli_forecast.c - `quell forecast`: where does each series of this file go next? */
+#include "base/file.h"
+#include "cli/cli.h"
+#include "engine/offline_forecast.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FORECAST_BYTES_MAX ((size_t)8 << 30)
+#define FORECAST_STEPS_MAX 10000
+
+int ql_cli_forecast(int argc, char **argv);
+
+/* A line that changes on a terminal, from the second on. */
+static void forecast_progress(uint32_t done, uint32_t all)
+{
+    static struct timespec began, shown; /* a callback without an argument: the verb runs once */
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    began = began.tv_sec == 0 ? now : began;
+    if (now.tv_sec - began.tv_sec >= 1 && now.tv_sec != shown.tv_sec) {
+        shown = now;
+        (void)fprintf(stderr, "\r%u of %u series\033[K", done, all);
+    }
+    if (done == all && shown.tv_sec != 0) {
+        (void)fprintf(stderr, "\r\033[K");
+    }
+}
+
+static int forecast_text(struct ql_offline_forecast *request, ql_str text)
+{
+    struct ql_buf out, why;
+    ql_buf_init(&out, FORECAST_BYTES_MAX);
+    ql_buf_init(&why, 4096);
+    request->text = text;
+    request->progress = isatty(STDERR_FILENO) ? forecast_progress : NULL;
+    const ql_err err = ql_offline_forecast(request, &out, &why);
+    int status = 0;
+    if (err == QL_OK) {
+        const size_t written = fwrite(out.at, 1, out.bytes, stdout);
+        status = written == out.bytes && fflush(stdout) == 0 ? 0 : 1;
+    } else if (err == QL_E_MALFORMED) {
+        (void)fprintf(stderr, "%.*s\n", QL_STR_ARG(ql_buf_view(&why)));
+        status = 2;
+    } else {
+        status = ql_cli_fail("forecast", "%s: %s", request->shown_name, ql_err_text(err));
+    }
+    ql_buf_fini(&why);
+    ql_buf_fini(&out);
+    return status;
+}
+
+int ql_cli_forecast(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "horizon", required_argument, NULL, 'n' },
+        { "output", required_argument, NULL, 'o' },
+        { NULL, 0, NULL, 0 },
+    };
+    struct ql_offline_forecast request = { 0 };
+    int option;
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "o:", options, NULL)) != -1) {
+        if (option == 'n') {
+            int64_t steps;
+            if (ql_str_to_i64(ql_str_of(optarg), &steps) != QL_OK || steps < 1 ||
+                steps > FORECAST_STEPS_MAX) {
+                return ql_cli_fail("forecast", "--horizon takes a number of steps from 1 to %d, "
+                                               "not '%s'", FORECAST_STEPS_MAX, optarg);
+            }
+            request.horizon = (uint32_t)steps;
+        } else if (option == 'o' && (strcmp(optarg, "csv") == 0 || strcmp(optarg, "json") == 0)) {
+            request.json = strcmp(optarg, "json") == 0;
+        } else if (option == 'o') {
+            return ql_cli_fail("forecast", "-o takes csv or json, not '%s'", optarg);
+        } else {
+            return ql_cli_usage("forecast", false);
+        }
+    }
+    if (argc - optind != 1 || request.horizon == 0) {
+        return ql_cli_usage("forecast", false);
+    }
+    request.shown_name = strcmp(argv[optind], "-") == 0 ? "standard input" : argv[optind];
+    struct ql_buf file;
+    ql_buf_init(&file, FORECAST_BYTES_MAX);
+    const ql_err err = ql_file_read(argv[optind], &file);
+    const int status = err == QL_OK ? forecast_text(&request, ql_buf_view(&file))
+                                    : ql_cli_fail("forecast", "%s: %s", argv[optind],
+                                                  ql_err_text(err));
+    ql_buf_fini(&file);
+    return status;
+}

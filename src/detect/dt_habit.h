@@ -1,0 +1,34 @@
+/* dt_habit.h - what comes back at the same hour of the week, for one series.
+ *
+ * A peak every Monday at nine is not news in its third week; the same peak on a Sunday is.
+ * Each time a series is odd past the threshold its hour of the week is noted; what was
+ * noted in two weeks before is known and opens no signal, unless it goes clearly further
+ * than it did. Independent of a profile: a flat series with one backup a week has it too.
+ *
+ * Units         hours of the week in UTC from Monday 0:00; reach is the distance of the value from its
+ *               slow level, in the series' own unit.
+ * Ownership     plain bytes of the caller; all zero is a fresh state.
+ * Bounds        QL_DT_HABITS hours are kept; a new one takes the place of the least seen. O(1).
+ */
+#ifndef QL_DETECT_DT_HABIT_H
+#define QL_DETECT_DT_HABIT_H
+
+#include "base/base.h"
+
+#define QL_DT_HABITS 4u
+
+struct ql_dt_habit {
+    uint8_t hour[QL_DT_HABITS];     /* where it began, 0 to 167 */
+    uint8_t length[QL_DT_HABITS];   /* hours that it lasted beyond that */
+    uint8_t weeks[QL_DT_HABITS];    /* that it was seen in, saturating; 0: free */
+    uint8_t week[QL_DT_HABITS];     /* the last of them, modulo 256 */
+    uint8_t reach[QL_DT_HABITS];    /* furthest that it went, in half octaves */
+};
+
+/* Notes that the series is odd now. Returns true the first time this week that something
+ * known came back. */
+bool ql_dt_habit_note(struct ql_dt_habit *habit, int64_t at_ns, float reach);
+/* Whether what is odd now is known from at least two earlier weeks, and goes about as far. */
+bool ql_dt_habit_knows(const struct ql_dt_habit *habit, int64_t at_ns, float reach);
+
+#endif
