@@ -338,7 +338,8 @@ static void series_weigh(struct ql_dt_series *s, const struct ql_dt_params *p,
     }
 }
 
-static float series_center(const struct ql_dt_series *s, const struct series_now *now, uint32_t lead)
+static float series_center(const struct ql_dt_series *s, const struct series_now *now,
+                           uint32_t lead)
 {
     switch (lead) {
     case QL_DT_SHIFT: return s->far;
