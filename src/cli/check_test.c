@@ -78,6 +78,14 @@ static void check_says_what_it_finds(void **state)
     char *missing[] = { (char[]){ "check" }, (char[]){ "/nonexistent.yaml" }, NULL };
     assert_int_equal(check_run(2, 2, missing, &said), 2);
     assert_string_equal(said.at, "/nonexistent.yaml: no such thing\n");
+    char *series[] = { (char[]){ "check" }, (char[]){ "--explain" }, (char[]){ "up{a=\"b\"}" },
+                       NULL };
+    assert_int_equal(check_run(1, 3, series, &said), 0);
+    assert_non_null(strstr(said.at, "up{a=\"b\"}\n0 of 0 policies apply\n"
+                                    "  direction: both  (default)"));
+    char *odd[] = { (char[]){ "check" }, (char[]){ "--explain" }, (char[]){ "up{a=b}" }, NULL };
+    assert_int_equal(check_run(2, 3, odd, &said), 2);
+    assert_non_null(strstr(said.at, "'up{a=b}' is no series"));
     char *two[] = { (char[]){ "check" }, (char[]){ "a" }, (char[]){ "b" }, NULL };
     assert_int_equal(check_run(2, 3, two, &said), 2);
     char *none[] = { (char[]){ "check" }, NULL };

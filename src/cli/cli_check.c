@@ -1,6 +1,7 @@
 /* cli_check.c - `quell check`: is this settings file right, and what does it come to? */
 #include "cli/cli.h"
 #include "config/config.h"
+#include "config/policy.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -21,12 +22,25 @@ static void check_summary(const struct ql_config *config)
     }
     (void)printf("ok\n");
     (void)printf("listens on %s, keeps its data in %s\n", config->listen, config->data_dir);
-    (void)printf("scrapes: %u (targets: %u), runbooks: %u (at most %s), edges: %u\n",
+    (void)printf("scrapes: %u (targets: %u), runbooks: %u (at most %s), edges: %u, policies: %u\n",
                  config->scrape_count, targets, config->runbook_count,
-                 ql_act_mode_text(config->act_mode), config->edge_count);
+                 ql_act_mode_text(config->act_mode), config->edge_count,
+                 config->policy_count);
 }
 
-static int check_file(const char *path, bool explain)
+static int check_series(const struct ql_config *config, const char *series, struct ql_buf *text)
+{
+    ql_buf_reset(text);
+    const ql_err err = ql_policy_explain(config, ql_str_of(series), text);
+    if (err == QL_E_MALFORMED) {
+        (void)fprintf(stderr, "quell check: '%s' is no series; allowed: name{label=\"value\"}\n",
+                      series);
+        return 2;
+    }
+    return err == QL_OK ? check_print(text) : 1;
+}
+
+static int check_file(const char *path, bool explain, const char *series)
 {
     struct ql_config *config = NULL;
     struct ql_buf text;
@@ -35,6 +49,8 @@ static int check_file(const char *path, bool explain)
     int status = 2;
     if (err != QL_OK) {
         (void)fwrite(text.at == NULL ? "" : text.at, 1, text.bytes, stderr);
+    } else if (series != NULL) {
+        status = check_series(config, series, &text);
     } else if (!explain) {
         check_summary(config);
         status = 0;
@@ -75,8 +91,12 @@ int ql_cli_check(int argc, char **argv)
         }
         explain = true;
     }
+    const char *series = NULL;
+    if (explain && optind < argc && (argc - optind == 2 || strchr(argv[optind], '{') != NULL)) {
+        series = argv[optind++];
+    }
     if (argc - optind > 1) {
         return ql_cli_fail("check", "one file at a time");
     }
-    return check_file(optind < argc ? argv[optind] : NULL, explain);
+    return check_file(optind < argc ? argv[optind] : NULL, explain, series);
 }

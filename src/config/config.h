@@ -16,6 +16,7 @@
 
 #include "base/base.h"
 #include "base/buf.h"
+#include "model/record.h"
 
 #define QL_CONFIG_SCRAPES_MAX 256u
 #define QL_CONFIG_TARGETS_MAX 1024u
@@ -24,6 +25,9 @@
 #define QL_CONFIG_EDGES_MAX 4096u
 #define QL_CONFIG_REMOTE_WRITES_MAX 16u
 #define QL_CONFIG_PROBLEMS_MAX 20u
+#define QL_CONFIG_POLICIES_MAX 1024u
+#define QL_CONFIG_MUTES_MAX 16u
+#define QL_CONFIG_HOLIDAYS_MAX 512u
 
 enum ql_act_mode { QL_ACT_OFF, QL_ACT_OBSERVE, QL_ACT_APPROVE, QL_ACT_AUTO };
 
@@ -72,6 +76,39 @@ struct ql_remote_write {          /* remote_write: - url: http://host:9090/api/v
 
 struct ql_declared_edge { const char *caller, *callee; }; /* entity names */
 
+/* A window of time in which a series is muted, as read from a text such as
+ * "Mon-Fri 02:00-04:00 +01:00" or "2026-12-24..2026-12-26". */
+struct ql_mute {
+    uint8_t weekdays;             /* bit 0 is Monday; of the day on which it begins */
+    bool has_offset;              /* else the calendar's */
+    int32_t offset_s;             /* local time is UTC plus this */
+    int32_t from_s, to_s;         /* of the local day; to <= from passes midnight */
+    int32_t day_first, day_last;  /* days since 1970, inclusive */
+};
+
+enum ql_policy_field {
+    QL_POLICY_DIRECTION, QL_POLICY_MIN_ABSOLUTE, QL_POLICY_MIN_RELATIVE, QL_POLICY_VALID_RANGE,
+    QL_POLICY_IMPORTANCE, QL_POLICY_DETECTOR, QL_POLICY_MUTE, QL_POLICY_MUTE_AFTER_CHANGE,
+    QL_POLICY_FIELDS
+};
+enum ql_policy_direction { QL_POLICY_BOTH, QL_POLICY_UP, QL_POLICY_DOWN };
+
+struct ql_policy {                /* policies: - name: n / match: SELECTOR; policy.h combines */
+    const char *name, *match;
+    uint32_t given;               /* bits 1 << enum ql_policy_field */
+    double min_absolute, min_relative, mute_after_change_s;
+    double low, high;             /* of the valid range; -inf and +inf without one */
+    enum ql_policy_direction direction;
+    enum ql_importance importance;
+    bool detector;
+    struct ql_mute mutes[QL_CONFIG_MUTES_MAX];
+    uint32_t mute_count;
+    /* as they stand in the file */
+    const char *direction_text, *importance_text, *detector_text;
+    const char **range_texts, **mute_texts;
+    uint32_t range_count;
+};
+
 struct ql_config {
     /* server */
     const char *listen;
@@ -91,6 +128,11 @@ struct ql_config {
     bool detect_enabled;
     double signals_per_day;           /* the false-alarm budget of the whole instance */
     double absence_steps;             /* silence of this many steps is a hole */
+    /* calendar */
+    const char *calendar_utc_offset;
+    int32_t calendar_offset_s;        /* the same, read */
+    const char **holidays;
+    uint32_t holiday_count;
     /* correlate */
     double join_s, close_s;
     uint32_t hops_max;
@@ -112,6 +154,8 @@ struct ql_config {
     uint32_t runbook_count;
     struct ql_declared_edge *edges;
     uint32_t edge_count;
+    struct ql_policy *policies;
+    uint32_t policy_count;
     struct ql_remote_write *remote_writes;
     uint32_t remote_write_count;
     /* private */

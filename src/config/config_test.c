@@ -36,8 +36,8 @@ static const struct { const char *yaml, *why; } bad_rows[] = {
       "    signals_per_day: 3\n"
       "    ^\n" },
     { "colour: red\n",
-      "quell.yaml:1:1: unknown key 'colour'; allowed: server, limits, engine, detect, correlate, "
-      "diagnose, act, store, scrapes, runbooks, edges, remote_write\n"
+      "quell.yaml:1:1: unknown key 'colour'; allowed: server, limits, engine, detect, calendar, "
+      "correlate, diagnose, act, store, scrapes, runbooks, edges, policies, remote_write\n"
       "    colour: red\n"
       "    ^\n" },
     { "server: 5\n",
@@ -117,6 +117,44 @@ static const struct { const char *yaml, *why; } bad_rows[] = {
       "quell.yaml:3:5: found a single value where a map is needed for 'edges'\n"
       "      - b\n"
       "        ^\n" },
+    { "policies:\n  - {name: a, match: up, directon: up}\n",
+      "quell.yaml:2:26: unknown key 'directon' in a policy; did you mean 'direction'?\n"
+      "      - {name: a, match: up, directon: up}\n"
+      "                             ^\n" },
+    { "policies:\n  - name: a\n    match: 'up{a=\"b\"'\n",
+      "quell.yaml:3:12: not a selector: at character 9: , or } is expected\n"
+      "        match: 'up{a=\"b\"'\n"
+      "               ^\n" },
+    { "policies:\n  - {name: a, match: up, valid_range: [3, 1]}\n",
+      "quell.yaml:2:39: the range is empty: 3 is above 1; allowed: [LOWEST, HIGHEST]\n"
+      "      - {name: a, match: up, valid_range: [3, 1]}\n"
+      "                                          ^\n" },
+    { "policies:\n  - {name: a, match: up, valid_range: [1]}\n",
+      "quell.yaml:2:39: a range has two ends; allowed: [LOWEST, HIGHEST]\n"
+      "      - {name: a, match: up, valid_range: [1]}\n"
+      "                                          ^\n" },
+    { "policies:\n  - {name: a, match: up, valid_range: [0, much]}\n",
+      "quell.yaml:2:43: 'much' is not a number; allowed: a number, -inf, inf\n"
+      "      - {name: a, match: up, valid_range: [0, much]}\n"
+      "                                              ^\n" },
+    { "policies:\n  - {name: a, match: up, mute: [Mon 25:00-26:00]}\n",
+      "quell.yaml:2:33: 'Mon 25:00-26:00' is no window of time; allowed: [DAYS] [HH:MM-HH:MM] "
+      "[+HH:MM], DAYS: daily, Mon, Mon-Fri, Sat,Sun, YYYY-MM-DD, YYYY-MM-DD..YYYY-MM-DD\n"
+      "      - {name: a, match: up, mute: [Mon 25:00-26:00]}\n"
+      "                                    ^\n" },
+    { "policies:\n  - {name: a, match: up, importance: huge}\n",
+      "quell.yaml:2:38: 'huge' is not known; allowed: normal, low, high, critical\n"
+      "      - {name: a, match: up, importance: huge}\n"
+      "                                         ^\n" },
+    { "calendar: {utc_offset: 1h}\n",
+      "quell.yaml:1:24: '1h' is not an offset; allowed: +HH:MM or -HH:MM\n"
+      "    calendar: {utc_offset: 1h}\n"
+      "                           ^\n" },
+    { "calendar: {holidays: [02-30 Nonesuch]}\n",
+      "quell.yaml:1:23: '02-30 Nonesuch' is no day; allowed: YYYY-MM-DD NAME, or MM-DD NAME for "
+      "every year\n"
+      "    calendar: {holidays: [02-30 Nonesuch]}\n"
+      "                          ^\n" },
     { "# \xC3\xA9\nstore: {\xC3\xA9: 3}\n",
       "quell.yaml:2:9: unknown key '\xC3\xA9' under 'store'; allowed: history_days\n"
       "    store: {\xC3\xA9: 3}\n"

@@ -62,8 +62,14 @@ static void explain_items(const struct cf_row *row, const char *object, uint32_t
     (void)ql_buf_printf(out, "%s:%s\n", row->key, count == 0 ? " []" : "");
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t r = 0; r < table->row_count; r++) {
+            const struct cf_row *cell = &table->rows[r];
+            const char *item = items + table->item_bytes * i;
+            if (cell->given != 0 &&
+                (*(const uint32_t *)(const void *)(item + cell->given_at) & cell->given) == 0) {
+                continue;
+            }
             (void)ql_buf_printf(out, "%*s%s", (int)indent + 2, "", r == 0 ? "- " : "  ");
-            explain_value(&table->rows[r], items + table->item_bytes * i, indent + 4, out);
+            explain_value(cell, item, indent + 4, out);
         }
     }
 }

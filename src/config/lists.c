@@ -1,5 +1,6 @@
 /* lists.c - the tables behind scrapes, runbooks, edges and remote writes. */
 #include "config/config.h"
+#include "config/policy_lists.h"
 #include "config/row.h"
 #include "config/yaml.h"
 
@@ -282,6 +283,8 @@ const struct cf_row cf_lists[] = {
                "What may be done about a cause; see runbooks.md."),
     LIST_ITEMS(edges, edges, edge_count, list_edges, QL_CONFIG_EDGES_MAX,
                "Calls between entities that no span tells about."),
+    LIST_ITEMS(policies, policies, policy_count, cf_policies, QL_CONFIG_POLICIES_MAX,
+               "What is to be expected of chosen series; see policies.md."),
     LIST_ITEMS(remote_write, remote_writes, remote_write_count, list_remote_writes,
                QL_CONFIG_REMOTE_WRITES_MAX,
                "Where bands, scores and samples are sent on to; see promql.md."),

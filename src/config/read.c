@@ -1,5 +1,6 @@
 #include "config/read.h"
 
+#include "config/policy_lists.h"
 #include "config/row.h"
 
 #include <stdio.h>
@@ -209,7 +210,7 @@ static void read_fallbacks(struct read *read, const struct cf_row *rows, uint32_
 {
     for (uint32_t i = 0; i < count; i++) {
         char why[280] = "";
-        if (!cf_is_single(rows[i].type) || rows[i].fallback == NULL) {
+        if (!cf_is_single(rows[i].type) || rows[i].fallback == NULL || rows[i].given != 0) {
             continue;
         }
         const ql_err err = cf_value_read(&rows[i], ql_str_of(rows[i].fallback), read->arena,
@@ -237,6 +238,9 @@ static void read_map(struct read *read, const struct cf_node *map, const struct 
             read_unknown(read, node, where, known, count);
         } else if (!read_is_repeated(read, map, node)) {
             read_value(read, row, node, object);
+            if (row->given != 0) {
+                *(uint32_t *)(void *)(object + row->given_at) |= row->given;
+            }
         }
     }
 }
@@ -386,6 +390,7 @@ ql_err cf_read_root(const struct cf_node *root, struct ql_arena *arena,
     }
     if (read_is(&read, root, CF_MAP, "the file")) {
         read_top(&read, root, (char *)config);
+        cf_calendar_check(problems, root, config);
     }
     return read.out_of_memory ? QL_E_MEMORY : QL_OK;
 }

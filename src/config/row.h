@@ -43,6 +43,8 @@ struct cf_row {
     const struct cf_table *items;   /* ITEMS, STEPS */
     uint32_t count_max;             /* lists */
     const char *section;            /* settings.def only, else NULL */
+    uint32_t given;                 /* bit set at given_at when it stands in the file; such a */
+    size_t given_at;                /* row has no default: not given is a state of its own */
 };
 
 struct cf_problems;

@@ -23,6 +23,7 @@ static struct co_member *signal_member(struct ql_correlate *co, const struct ql_
         m->since = signal->onset;
         m->surprise = signal->surprise;
         m->signal_kind = (uint8_t)signal->kind;
+        m->importance = (uint8_t)signal->importance;
         m->symptom = ql_metric_is_symptom(ql_metric_kind_of(signal->metric));
         ql_co_member_texts(m, signal->metric, signal->labels);
     }
@@ -64,12 +65,13 @@ static void signal_open(struct ql_correlate *co, const struct ql_signal *signal)
 /* One that waits may have become strong enough to stand alone. */
 static bool waiting_is_ready(const struct ql_correlate *co, const struct co_member *m)
 {
-    const struct ql_rule_evidence alone = {
+    struct ql_rule_evidence alone = {
         .series_count = m->signal_kind != QL_SIGNAL_RESET,
         .surprise_max = m->surprise,
         .symptom = m->symptom != 0,
         .lasted = ql_co_lasts(m) ? ql_time_since(co->now, m->since) : (ql_duration){ 0 },
     };
+    ql_co_importance(m, &alone);
     return ql_rule_opens(&alone, co->join) != NULL;
 }
 
@@ -466,7 +468,7 @@ const struct ql_stage_type ql_correlate_stage = {
     .reads = QL_LIST_BIT(entities) | QL_LIST_BIT(edges) | QL_LIST_BIT(changes) |
              QL_LIST_BIT(signals) | QL_LIST_BIT(alerts) | QL_LIST_BIT(commands),
     .writes = QL_LIST_BIT(incidents) | QL_LIST_BIT(members) | QL_LIST_BIT(audits),
-    .state_version = 1,
+    .state_version = CO_STATE_VERSION,
     .open = co_open,
     .close = co_close,
     .push = co_push,

@@ -29,6 +29,8 @@
 #define CO_CHANGE_BEFORE QL_MIN(30) /* a change this long before a member may matter */
 #define CO_TELL QL_S(60)           /* mere repeats of alerts are told this often */
 
+#define CO_STATE_VERSION 2u
+
 struct co_member {
     ql_id id;
     ql_entity_id entity;
@@ -38,7 +40,8 @@ struct co_member {
     uint32_t place, next;                  /* + 1 */
     uint8_t kind, signal_kind;             /* enum ql_member_kind, enum ql_signal_kind */
     uint8_t used, symptom;                 /* callers feel this metric */
-    uint16_t name_bytes, labels_bytes, why_bytes, pad2;
+    uint16_t name_bytes, labels_bytes, why_bytes;
+    uint8_t importance, pad2;              /* enum ql_importance */
     char name[128], why[176], labels[616];
 };
 
@@ -133,6 +136,11 @@ static inline uint32_t ql_co_incident_row(const struct ql_correlate *co,
                                           const struct co_incident *in)
 {
     return (uint32_t)(in - co->incidents);
+}
+static inline void ql_co_importance(const struct co_member *m, struct ql_rule_evidence *evidence)
+{
+    evidence->low = m->importance == QL_IMPORTANCE_LOW;
+    evidence->high = m->importance == QL_IMPORTANCE_HIGH || m->importance == QL_IMPORTANCE_CRITICAL;
 }
 static inline bool ql_co_lasts(const struct co_member *m)
 {

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #define SEEN_MAX 4096u
+#define CO_VERSION (ql_correlate_stage.state_version)
 #define T(s) ((ql_time){ (INT64_C(1800000000) + (s)) * QL_NS_PER_S })
 
 struct seen { uint64_t id; enum ql_incident_event event; struct ql_incident at; char title[128]; };
@@ -293,6 +294,27 @@ static void two_odd_series_open_one_incident_and_resets_open_none(void **state)
     assert_int_equal(count_of(w, QL_INC_OPENED), 1);
     assert_int_equal(last_of(w, 1)->at.signal_count, 2);
     assert_int_equal(last_of(w, 1)->at.raw_count, 2);
+    world_free(w);
+}
+
+static void odd_of(struct world *w, const char *at, const char *metric, double surprise,
+                   enum ql_importance importance)
+{
+    odd(w, at, metric, 0, surprise);
+    w->bus.signals.at[w->bus.signals.count - 1].importance = importance;
+}
+
+static void importance_decides_what_opens_alone(void **state)
+{
+    (void)state;
+    struct world *w = world_new();
+    odd_of(w, "payment", "memory_bytes", 20.0, QL_IMPORTANCE_LOW);
+    odd_of(w, "payment", "cpu_ratio", 6.0, QL_IMPORTANCE_NORMAL); /* no pair with a low one */
+    step(w, 10);
+    assert_int_equal(w->seen_count, 0);
+    odd_of(w, "index", "queue_depth", 4.0, QL_IMPORTANCE_HIGH);
+    step(w, 20);
+    assert_int_equal(count_of(w, QL_INC_OPENED), 1);
     world_free(w);
 }
 
@@ -630,7 +652,7 @@ static void a_day_replays_also_from_a_checkpoint(void **state)
     world_shut(c); /* the process ends here */
     world_open(c);
     struct ql_reader in = ql_reader_of(ql_buf_view(&saved));
-    assert_int_equal(ql_correlate_stage.load(c->stage, 1, &in), QL_OK);
+    assert_int_equal(ql_correlate_stage.load(c->stage, CO_VERSION, &in), QL_OK);
     day(c, 400, 900);
     assert_int_equal(c->seen_count, a->seen_count);
     assert_true(c->digest == a->digest);
@@ -649,11 +671,11 @@ static void a_broken_checkpoint_is_refused(void **state)
     day(w, 1, 60);
     assert_int_equal(ql_correlate_stage.save(w->stage, &saved), QL_OK);
     struct ql_reader in = ql_reader_of(ql_buf_view(&saved));
-    assert_int_equal(ql_correlate_stage.load(w->stage, 2, &in), QL_E_VERSION);
+    assert_int_equal(ql_correlate_stage.load(w->stage, 99, &in), QL_E_VERSION);
     for (size_t cut = 0; cut < saved.bytes; cut += 1 + saved.bytes / 200) {
         struct world *broken = world_new();
         in = ql_reader_of((ql_str){ saved.at, cut });
-        assert_int_equal(ql_correlate_stage.load(broken->stage, 1, &in), QL_E_MALFORMED);
+        assert_int_equal(ql_correlate_stage.load(broken->stage, CO_VERSION, &in), QL_E_MALFORMED);
         world_free(broken);
     }
     ql_buf_fini(&saved);
@@ -666,6 +688,7 @@ int main(void)
         cmocka_unit_test(a_router_and_its_300_interfaces_are_one_incident),
         cmocka_unit_test(two_faults_in_unconnected_parts_are_two_incidents),
         cmocka_unit_test(a_hop_without_alerts_does_not_break_the_chain),
+        cmocka_unit_test(importance_decides_what_opens_alone),
         cmocka_unit_test(weak_signals_wait_and_follow_the_incident_they_belong_to),
         cmocka_unit_test(two_odd_series_open_one_incident_and_resets_open_none),
         cmocka_unit_test(a_weak_symptom_that_lasts_opens_one),

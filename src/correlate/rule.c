@@ -8,8 +8,11 @@ const char *ql_rule_opens(const struct ql_rule_evidence *e, ql_duration join)
     if (e->alert) {
         return "an alert fires";
     }
-    if (e->series_count == 0) {
+    if (e->series_count == 0 || e->low) {
         return NULL;
+    }
+    if (e->high) {
+        return "a policy says that it matters";
     }
     if (e->series_count >= 2) {
         return "two series of one neighbourhood turned odd together";

@@ -6,7 +6,9 @@
  *         that is extreme (surprise >= 12), or one that callers feel (latency, errors,
  *         availability) and that is strong (surprise >= 8) or has lasted as long as the
  *         join window. A counter reset alone never opens anything. One weak odd series
- *         therefore pages nobody.
+ *         therefore pages nobody. A policy may say otherwise: a signal of high or critical
+ *         importance opens alone, one of low importance opens nothing and helps no other
+ *         to; it still joins.
  * JOIN    A new member joins an incident when it is near one of its entities and close in
  *         time. Near: the same entity, or reached along call edges in one direction (what
  *         fails hurts its callers), or calling the same callee, or touched by the same
@@ -32,6 +34,7 @@
 
 struct ql_rule_evidence {
     bool alert;              /* one is firing */
+    bool low, high;          /* importance by policy: never opens; opens alone */
     bool symptom;            /* the strongest signal is one that callers feel */
     uint32_t series_count;   /* distinct odd series of the neighbourhood, resets left out */
     double surprise_max;

@@ -28,6 +28,7 @@ static void member_put(struct ql_buf *out, const struct co_member *m)
     (void)ql_buf_u8(out, m->kind);
     (void)ql_buf_u8(out, m->signal_kind);
     (void)ql_buf_u8(out, m->symptom);
+    (void)ql_buf_u8(out, m->importance);
     (void)ql_buf_lstr(out, (ql_str){ m->name, m->name_bytes });
     (void)ql_buf_lstr(out, (ql_str){ m->why, m->why_bytes });
     (void)ql_buf_lstr(out, (ql_str){ m->labels, m->labels_bytes });
@@ -64,6 +65,7 @@ static void member_get(struct ql_reader *in, struct co_member *m)
     m->kind = ql_reader_u8(in);
     m->signal_kind = ql_reader_u8(in);
     m->symptom = ql_reader_u8(in);
+    m->importance = ql_reader_u8(in);
     text_get(in, m->name, sizeof m->name, &m->name_bytes);
     text_get(in, m->why, sizeof m->why, &m->why_bytes);
     text_get(in, m->labels, sizeof m->labels, &m->labels_bytes);
@@ -246,7 +248,7 @@ static bool rows_are_sound(const struct ql_correlate *co)
         const struct co_member *m = &co->members[i];
         sound = sound && m->next <= co->member_used && m->place <= co->place_used &&
                 (!m->used || m->place != 0) && m->kind <= QL_MEMBER_CHANGE &&
-                m->signal_kind < QL_SIGNAL_KIND_COUNT;
+                m->signal_kind < QL_SIGNAL_KIND_COUNT && m->importance < QL_IMPORTANCE_COUNT;
     }
     for (uint32_t i = 0; i < co->waiting_count; i++) {
         sound = sound && co->waiting[i] < co->member_used && co->members[co->waiting[i]].used;
@@ -277,7 +279,7 @@ static ql_err maps_rebuild(struct ql_correlate *co)
 ql_err ql_co_load(void *stage, uint32_t version, struct ql_reader *in)
 {
     struct ql_correlate *co = stage;
-    if (version != 1) {
+    if (version != CO_STATE_VERSION) {
         return QL_E_VERSION;
     }
     co->incident_id_last = ql_reader_u64(in);

@@ -384,6 +384,7 @@ static const char *opens(struct ql_correlate *co, const struct co_member *m)
     e.series_count = m->kind == QL_MEMBER_SIGNAL && m->signal_kind != QL_SIGNAL_RESET;
     e.surprise_max = m->surprise;
     e.symptom = m->symptom != 0;
+    ql_co_importance(m, &e);
     e.lasted = ql_co_lasts(m) ? ql_time_since(co->now, m->since) : (ql_duration){ 0 };
     for (uint32_t i = 0; i < co->near_count && e.series_count == 1; i++) {
         const struct co_place *p =
@@ -395,8 +396,8 @@ static const char *opens(struct ql_correlate *co, const struct co_member *m)
              at = co->members[at - 1].next) {
             const struct co_member *w = &co->members[at - 1];
             const int64_t gap = ql_time_since(w->since, m->since).ns;
-            if (w->signal_kind != QL_SIGNAL_RESET && !ql_series_id_eq(w->series, m->series) &&
-                !same_number(w, m) &&
+            if (w->signal_kind != QL_SIGNAL_RESET && w->importance != QL_IMPORTANCE_LOW &&
+                !ql_series_id_eq(w->series, m->series) && !same_number(w, m) &&
                 (gap < 0 ? -gap : gap) <= co->join.ns) {
                 e.series_count = 2;
             }

@@ -5,8 +5,9 @@
  * noted in two weeks before is known and opens no signal, unless it goes clearly further
  * than it did. Independent of a profile: a flat series with one backup a week has it too.
  *
- * Units         hours of the week in UTC from Monday 0:00; reach is the distance of the value from its
- *               slow level, in the series' own unit.
+ * Units         hours of the week from Monday 0:00 by the time given, which callers move to
+ *               the calendar's; reach is the distance of the value from its slow level, in
+ *               the series' own unit.
  * Ownership     plain bytes of the caller; all zero is a fresh state.
  * Bounds        QL_DT_HABITS hours are kept; a new one takes the place of the least seen. O(1).
  */

@@ -126,7 +126,7 @@ enum ql_dt_change ql_dt_judge_value(struct ql_dt_judge *j, uint32_t series, uint
     if (in->step_ms != 0) {
         j->step_ms += (j->step_ms > 0.0 ? STEP_EW : 1.0) * ((double)in->step_ms - j->step_ms);
     }
-    const enum ql_dt_change change = ql_dt_signal_step(s, &j->rule, ret_verdict, in->step_ms);
+    const enum ql_dt_change change = ql_dt_signal_step(s, &j->rule, in, ret_verdict);
     if (change == QL_DT_OPENED) {
         ql_dt_budget_opened(&j->budget);
     }

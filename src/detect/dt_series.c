@@ -338,7 +338,8 @@ static void series_weigh(struct ql_dt_series *s, const struct ql_dt_params *p,
     }
 }
 
-static float series_center(const struct ql_dt_series *s, const struct series_now *now, uint32_t lead)
+static float series_center(const struct ql_dt_series *s, const struct series_now *now,
+                           uint32_t lead)
 {
     switch (lead) {
     case QL_DT_SHIFT: return s->far;
@@ -552,7 +553,7 @@ void ql_dt_series_step(struct ql_dt_series *s, const struct ql_dt_params *p,
     now.usual = s->slow;
     struct ql_dt_slot slot = { 0, 0 };
     if (commons->slab != NULL) {
-        slot = ql_dt_slot_of(in->at_ns);
+        slot = ql_dt_slot_of(in->at_ns + in->shift_ns);
         series_season(s, p, commons->slab, slot, in->step_ms, &now);
     }
     series_follow(s, p, &now);

@@ -118,6 +118,7 @@ struct ql_dt_input {
     double value;
     uint32_t step_ms;          /* 0: unknown */
     bool want_band;            /* the band is worked out anyway when the point is odd */
+    int64_t shift_ns;          /* from at_ns to what time of the week the profiles take it for */
 };
 struct ql_dt_verdict {
     bool judged;               /* false while learning: nothing else is then set */

@@ -47,15 +47,15 @@ static float signal_reach(const struct ql_dt_series *s)
 }
 
 static enum ql_dt_change signal_try(struct ql_dt_series *s, const struct ql_dt_rule *rule,
-                                    const struct ql_dt_verdict *v)
+                                    const struct ql_dt_verdict *v, int64_t local_ns)
 {
     s->habit *= 1.0f - 1.0f / rule->habit_points;
     s->peak *= 1.0f - 1.0f / (rule->memory_points * (1.0f + rule->memory_more * s->habit));
     if (v->evidence_surprise < rule->threshold || v->evidence <= s->peak * rule->margin_ratio) {
         return QL_DT_SAME;
     }
-    const bool known = ql_dt_habit_knows(&s->week, s->last_ns, signal_reach(s));
-    const bool back = ql_dt_habit_note(&s->week, s->last_ns, signal_reach(s));
+    const bool known = ql_dt_habit_knows(&s->week, local_ns, signal_reach(s));
+    const bool back = ql_dt_habit_note(&s->week, local_ns, signal_reach(s));
     if (known) {
         return back ? QL_DT_RECURRED : QL_DT_SAME;
     }
@@ -68,18 +68,19 @@ static enum ql_dt_change signal_try(struct ql_dt_series *s, const struct ql_dt_r
 }
 
 enum ql_dt_change ql_dt_signal_step(struct ql_dt_series *s, const struct ql_dt_rule *rule,
-                                    const struct ql_dt_verdict *v, uint32_t step_ms)
+                                    const struct ql_dt_input *in, const struct ql_dt_verdict *v)
 {
     QL_ASSERT(v->judged);
+    const int64_t local_ns = in->at_ns + in->shift_ns;
     if ((s->flags & QL_DT_OPEN) == 0) {
-        return signal_try(s, rule, v);
+        return signal_try(s, rule, v, local_ns);
     }
     if (v->evidence_surprise >= rule->threshold) {
-        (void)ql_dt_habit_note(&s->week, s->last_ns, signal_reach(s));
+        (void)ql_dt_habit_note(&s->week, local_ns, signal_reach(s));
     }
     const bool calm = v->evidence_surprise < rule->threshold - rule->close_below;
     s->quiet_run = (uint16_t)(!calm ? 0 : s->quiet_run + (s->quiet_run < UINT16_MAX));
-    if (signal_calm_enough(s, rule, step_ms)) {
+    if (signal_calm_enough(s, rule, in->step_ms)) {
         s->flags &= (uint8_t)~QL_DT_OPEN;
         return QL_DT_CLOSED;
     }

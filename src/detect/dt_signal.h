@@ -32,9 +32,9 @@ extern const struct ql_dt_rule ql_dt_rule_default;
 /* RECURRED: what would open is known from the weeks before (dt_habit.h); said once a week. */
 enum ql_dt_change { QL_DT_SAME, QL_DT_OPENED, QL_DT_GREW, QL_DT_CLOSED, QL_DT_RECURRED };
 
-/* Called once a judged value, after ql_dt_series_step(); the time is series->last_ns. */
+/* Called once a judged value, after ql_dt_series_step() with the same input. */
 enum ql_dt_change ql_dt_signal_step(struct ql_dt_series *series, const struct ql_dt_rule *rule,
-                                    const struct ql_dt_verdict *verdict, uint32_t step_ms);
+                                    const struct ql_dt_input *in, const struct ql_dt_verdict *verdict);
 
 enum ql_signal_kind ql_dt_kind_of(const struct ql_dt_verdict *verdict);
 

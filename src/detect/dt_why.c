@@ -158,6 +158,16 @@ void ql_dt_why(const struct ql_dt_reason *r, struct ql_buf *out)
         return;
     }
     ql_dt_number(r->metric, r->type, r->value, out);
+    if (r->kind == QL_SIGNAL_BOUND) {
+        if (r->value > r->expected || r->value < r->expected) {
+            (void)ql_buf_text(out, r->value > r->expected ? " is above the highest valid value "
+                                                          : " is below the lowest valid value ");
+            ql_dt_number(r->metric, r->type, r->expected, out);
+        } else {
+            (void)ql_buf_text(out, " is inside the valid range again");
+        }
+        return;
+    }
     (void)ql_buf_text(out, ", expected ");
     ql_dt_number(r->metric, r->type, r->lower, out);
     (void)ql_buf_text(out, " to ");

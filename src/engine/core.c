@@ -142,6 +142,17 @@ static int core_signal_order(const void *a, const void *b)
     return (int)x->phase - (int)y->phase;
 }
 
+/* Shards learn of changes with the next tick's requests: who changed and when, no texts. */
+static void core_keep_change(struct ql_core *core, ql_entity_id entity, ql_time at)
+{
+    struct ql_change *change = ql_batch_add_change(&core->requests);
+    if (change == NULL) {
+        ql_stat_add(core->lost, 1);
+        return;
+    }
+    *change = (struct ql_change){ .entity = entity, .at = at };
+}
+
 static void core_keep_requests(struct ql_core *core)
 {
     ql_batch_reset(&core->requests);
@@ -152,6 +163,9 @@ static void core_keep_requests(struct ql_core *core)
             continue;
         }
         *request = core->bus.window_requests.at[i];
+    }
+    for (uint32_t i = 0; i < core->bus.changes.count; i++) {
+        core_keep_change(core, core->bus.changes.at[i].entity, core->bus.changes.at[i].at);
     }
 }
 
@@ -217,6 +231,11 @@ ql_err ql_core_save(const struct ql_core *core, struct ql_buf *out)
         (void)ql_buf_i64(out, r->from.ns);
         (void)ql_buf_i64(out, r->onset.ns);
     }
+    (void)ql_buf_u32(out, core->requests.changes.count);
+    for (uint32_t i = 0; i < core->requests.changes.count; i++) {
+        (void)ql_buf_u64(out, core->requests.changes.at[i].entity.v);
+        (void)ql_buf_i64(out, core->requests.changes.at[i].at.ns);
+    }
     const ql_err err = ql_topology_save(core->topology, out);
     return err == QL_OK ? ql_pipeline_save(&core->pipeline, out) : err;
 }
@@ -233,6 +252,11 @@ ql_err ql_core_load(struct ql_core *core, struct ql_reader *in)
         r->entity.v = ql_reader_u64(in);
         r->from.ns = ql_reader_i64(in);
         r->onset.ns = ql_reader_i64(in);
+    }
+    const uint32_t changes = ql_reader_u32(in);
+    for (uint32_t i = 0; i < changes && !in->failed; i++) {
+        const ql_entity_id entity = { ql_reader_u64(in) };
+        core_keep_change(core, entity, (ql_time){ ql_reader_i64(in) });
     }
     if (in->failed) {
         return QL_E_MALFORMED;

@@ -149,10 +149,24 @@ static void shard_answer(struct ql_shard *shard, ql_time now, const struct ql_ba
     }
 }
 
+/* What changed, as the core found it in the tick before. */
+static void shard_changes(struct ql_shard *shard, const struct ql_batch *requests)
+{
+    for (uint32_t i = 0; requests != NULL && i < requests->changes.count; i++) {
+        struct ql_change *change = ql_batch_add_change(&shard->closing);
+        if (change == NULL) {
+            ql_stat_add(shard->lost, 1);
+            return;
+        }
+        *change = requests->changes.at[i];
+    }
+}
+
 void ql_shard_tick(struct ql_shard *shard, ql_time now, const struct ql_batch *requests,
                    struct ql_shard_out *out)
 {
     ql_batch_reset(&shard->closing);
+    shard_changes(shard, requests);
     ql_pipeline_tick(&shard->pipeline, now, &shard->closing);
     ql_recent_record(shard->recent, shard->series, &shard->closing);
     shard_say(shard, &out->batch, &shard->said);

@@ -1,5 +1,15 @@
 #include "model/record.h"
 
+const char *ql_importance_text(enum ql_importance importance)
+{
+    static const char *const texts[] = {
+#define X(name, text) text,
+        QL_IMPORTANCE_MAP(X)
+#undef X
+    };
+    return (unsigned)importance < QL_IMPORTANCE_COUNT ? texts[importance] : "unknown";
+}
+
 const char *ql_signal_kind_text(enum ql_signal_kind kind)
 {
     static const char *const texts[] = {

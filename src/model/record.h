@@ -119,7 +119,7 @@ struct ql_edge { /* caller calls callee; repeats refresh it */
     X(SPIKE, "spike") X(LEVEL_SHIFT, "level shift") X(RANGE, "out of range")          \
     X(SEASONAL, "seasonal miss") X(DRIFT, "drift") X(VOLATILITY, "volatility")        \
     X(FLATLINE, "flatline") X(NEVER_SEEN, "never seen") X(ABSENCE, "absence")         \
-    X(RESET, "reset")
+    X(RESET, "reset") X(BOUND, "out of bounds")
 enum ql_signal_kind {
 #define X(name, text) QL_SIGNAL_##name,
     QL_SIGNAL_KIND_MAP(X)
@@ -127,6 +127,17 @@ enum ql_signal_kind {
     QL_SIGNAL_KIND_COUNT
 };
 const char *ql_signal_kind_text(enum ql_signal_kind kind);
+
+/* How much a signal matters to people, by policy. */
+#define QL_IMPORTANCE_MAP(X)                                                          \
+    X(NORMAL, "normal") X(LOW, "low") X(HIGH, "high") X(CRITICAL, "critical")
+enum ql_importance {
+#define X(name, text) QL_IMPORTANCE_##name,
+    QL_IMPORTANCE_MAP(X)
+#undef X
+    QL_IMPORTANCE_COUNT
+};
+const char *ql_importance_text(enum ql_importance importance);
 
 enum ql_phase { QL_PHASE_OPEN, QL_PHASE_UPDATE, QL_PHASE_CLOSE };
 
@@ -137,6 +148,7 @@ struct ql_signal {
     ql_str metric, labels;          /* metric name; canonical block */
     enum ql_signal_kind kind;
     enum ql_phase phase;
+    enum ql_importance importance;
     ql_time onset, at;              /* first odd point; this judgement */
     double value, expected, lower, upper; /* the band `value` was judged against */
     double surprise;
