@@ -51,6 +51,8 @@ static void the_budget_is_kept_within_a_fifth(void **state)
         }
         for (uint32_t point = 0; point < DAYS * DAY_POINTS; point++) {
             const int64_t at_ns = (MONDAY + (int64_t)point * STEP_S) * QL_NS_PER_S;
+            const uint32_t together = ql_dt_judge_together(&f.judge);
+            opened += point >= SETTLED * DAY_POINTS ? together : 0;
             ql_dt_judge_threshold(&f.judge);
             for (uint32_t i = 0; i < SERIES; i++) {
                 const struct ql_dt_input in = { at_ns, fleet_value(&f, i, point), STEP_S * 1000,

@@ -33,6 +33,17 @@ static double clipped(double x, double most)
     return x > most ? most : (x < -most ? -most : x);
 }
 
+static void budget_remember(struct ql_dt_budget *budget, double hours)
+{
+    const uint32_t day = QL_COUNT_OF(budget->day);
+    const uint32_t passed = hours < (double)day ? (uint32_t)hours : day;
+    for (uint32_t i = 0; i < passed; i++) {
+        const uint64_t opened = i == 0 ? budget->opened : 0;
+        budget->day[budget->place] = opened < UINT32_MAX ? (uint32_t)opened : UINT32_MAX;
+        budget->place = (budget->place + 1) % day;
+    }
+}
+
 void ql_dt_budget_pass(struct ql_dt_budget *budget, int64_t now_ns, double points_per_day)
 {
     QL_ASSERT(points_per_day >= 0.0);
@@ -51,8 +62,18 @@ void ql_dt_budget_pass(struct ql_dt_budget *budget, int64_t now_ns, double point
     const double fair = BUDGET_DAY_MOST / budget->signals_per_day;
     budget->control += (fair < BUDGET_OPENING_MOST ? fair : BUDGET_OPENING_MOST) * (opened - share);
     budget->control = clipped(budget->control, BUDGET_CONTROL_MOST);
+    budget_remember(budget, hours);
     budget->hour_ns = now_ns;
     budget->opened = 0;
+}
+
+uint64_t ql_dt_budget_day(const struct ql_dt_budget *budget)
+{
+    uint64_t sum = budget->opened;
+    for (uint32_t i = 0; i < QL_COUNT_OF(budget->day); i++) {
+        sum += budget->day[i];
+    }
+    return sum;
 }
 
 double ql_dt_budget_threshold(const struct ql_dt_budget *budget)

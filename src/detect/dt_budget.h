@@ -22,12 +22,17 @@ struct ql_dt_budget {
     double offset;           /* from feedback (model set), decades */
     int64_t hour_ns;         /* start of the hour that is being counted */
     uint64_t opened;         /* in that hour */
+    uint32_t day[24];        /* in the hours before it; place is the next to be written */
+    uint32_t place;
+    uint32_t pad;
 };
 
 void ql_dt_budget_init(struct ql_dt_budget *budget, double signals_per_day);
 void ql_dt_budget_opened(struct ql_dt_budget *budget);
 /* Called with the newest time of points; moves the control once an hour. */
 void ql_dt_budget_pass(struct ql_dt_budget *budget, int64_t now_ns, double points_per_day);
+/* Opened in the last 24 hours and the one under way. */
+uint64_t ql_dt_budget_day(const struct ql_dt_budget *budget);
 double ql_dt_budget_threshold(const struct ql_dt_budget *budget);
 
 #endif

@@ -24,7 +24,8 @@ ql_err ql_dt_judge_init(struct ql_dt_judge *j, uint32_t series_max, double signa
     j->states = ql_pages_new((size_t)series_max * sizeof(*j->states));
     j->slabs = ql_pages_new((size_t)j->slab_max * sizeof(*j->slabs));
     j->pools = malloc((1 + QL_DT_FAMILY_BUCKETS) * sizeof(*j->pools));
-    if (j->states == NULL || j->slabs == NULL || j->pools == NULL) {
+    if (j->states == NULL || j->slabs == NULL || j->pools == NULL ||
+        ql_dt_together_open(&j->together) != QL_OK) {
         ql_dt_judge_fini(j);
         return QL_E_MEMORY;
     }
@@ -42,6 +43,7 @@ void ql_dt_judge_fini(struct ql_dt_judge *j)
     ql_pages_free(j->states, (size_t)j->series_max * sizeof(*j->states));
     ql_pages_free(j->slabs, (size_t)j->slab_max * sizeof(*j->slabs));
     free(j->pools);
+    ql_dt_together_close(&j->together);
     j->states = NULL;
     j->slabs = NULL;
     j->pools = NULL;
@@ -105,6 +107,18 @@ static void profile_manage(struct ql_dt_judge *j, struct ql_dt_series *s, uint32
 
 /* ---- points --------------------------------------------------------------------- */
 
+static void observed_count(struct ql_dt_observed *observed, bool odd, float surprise)
+{
+    if (odd) {
+        return;
+    }
+    observed->points++;
+    for (uint32_t level = 0; level < QL_DT_OBSERVED_LEVELS && surprise >= (float)(level + 2);
+         level++) {
+        observed->reached[level]++;
+    }
+}
+
 enum ql_dt_change ql_dt_judge_value(struct ql_dt_judge *j, uint32_t series, uint32_t family,
                                     const struct ql_dt_input *in,
                                     struct ql_dt_verdict *ret_verdict)
@@ -116,6 +130,7 @@ enum ql_dt_change ql_dt_judge_value(struct ql_dt_judge *j, uint32_t series, uint
         .all = &j->pools[0],
         .slab = s->slab > 0 ? &j->slabs[s->slab - 1] : NULL,
     };
+    const bool odd = s->evidence > ql_dt_params_default.odd || (s->flags & QL_DT_OPEN) != 0;
     ql_dt_series_step(s, &ql_dt_params_default, &commons, in, ret_verdict);
     profile_manage(j, s, in->step_ms);
     j->newest_ns = in->at_ns > j->newest_ns ? in->at_ns : j->newest_ns;
@@ -126,11 +141,31 @@ enum ql_dt_change ql_dt_judge_value(struct ql_dt_judge *j, uint32_t series, uint
     if (in->step_ms != 0) {
         j->step_ms += (j->step_ms > 0.0 ? STEP_EW : 1.0) * ((double)in->step_ms - j->step_ms);
     }
+    observed_count(&j->observed, odd, ret_verdict->surprise);
     const enum ql_dt_change change = ql_dt_signal_step(s, &j->rule, in, ret_verdict);
     if (change == QL_DT_OPENED) {
         ql_dt_budget_opened(&j->budget);
+        j->together.alone++;
+    } else if (change == QL_DT_NEAR) {
+        ql_dt_together_note(&j->together, series, in, ret_verdict);
+        return QL_DT_SAME;
     }
     return change;
+}
+
+uint32_t ql_dt_judge_together(struct ql_dt_judge *j)
+{
+    const uint32_t count = ql_dt_together_pick(&j->together, j->states, j->rule.threshold);
+    uint32_t opened = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct ql_dt_near near = j->together.near[i];
+        struct ql_dt_series *s = &j->states[near.series];
+        if (ql_dt_signal_open(s, &near.in, &near.verdict) == QL_DT_OPENED) {
+            ql_dt_budget_opened(&j->budget);
+            j->together.near[opened++] = near;
+        }
+    }
+    return opened;
 }
 
 void ql_dt_judge_threshold(struct ql_dt_judge *j)

@@ -16,8 +16,17 @@
 #include "detect/dt_budget.h"
 #include "detect/dt_series.h"
 #include "detect/dt_signal.h"
+#include "detect/dt_together.h"
 
 #define QL_DT_FAMILY_BUCKETS 32u
+
+/* How often points of series that were not odd already reached a surprise, against how
+ * often 1 in 10^n should: the honesty of the calibration, real anomalies included. */
+#define QL_DT_OBSERVED_LEVELS 4u
+struct ql_dt_observed {
+    uint64_t points;
+    uint64_t reached[QL_DT_OBSERVED_LEVELS]; /* 2, 3, 4, 5 decades */
+};
 
 struct ql_dt_judge {
     struct ql_dt_series *states;    /* by series index */
@@ -30,6 +39,8 @@ struct ql_dt_judge {
     int64_t newest_ns;              /* of all points; INT64_MIN: none yet */
     struct ql_dt_budget budget;
     struct ql_dt_rule rule;
+    struct ql_dt_together together; /* since the last tick */
+    struct ql_dt_observed observed; /* not saved: counted since the start */
 };
 
 QL_MUST_USE ql_err ql_dt_judge_init(struct ql_dt_judge *judge, uint32_t series_max,
@@ -47,6 +58,9 @@ static inline void ql_dt_judge_prefetch(const struct ql_dt_judge *judge, uint32_
         __builtin_prefetch(state + line, 1);
     }
 }
+/* Opens the series that were odd together since the last call (each tick): the first n of
+ * judge->together.near, to be told by the caller. Returns n. */
+uint32_t ql_dt_judge_together(struct ql_dt_judge *judge);
 /* Works out the threshold from what was seen; call it now and then (each tick). */
 void ql_dt_judge_threshold(struct ql_dt_judge *judge);
 

@@ -7,6 +7,8 @@
  */
 #include "detect/dt_signal.h"
 
+#include "detect/dt_together.h"
+
 const struct ql_dt_rule ql_dt_rule_default = {
     .threshold = 5.0f,
     .close_below = 1.5f,
@@ -46,14 +48,11 @@ static float signal_reach(const struct ql_dt_series *s)
     return s->last > s->slow ? s->last - s->slow : s->slow - s->last;
 }
 
-static enum ql_dt_change signal_try(struct ql_dt_series *s, const struct ql_dt_rule *rule,
-                                    const struct ql_dt_verdict *v, int64_t local_ns)
+enum ql_dt_change ql_dt_signal_open(struct ql_dt_series *s, const struct ql_dt_input *in,
+                                    const struct ql_dt_verdict *v)
 {
-    s->habit *= 1.0f - 1.0f / rule->habit_points;
-    s->peak *= 1.0f - 1.0f / (rule->memory_points * (1.0f + rule->memory_more * s->habit));
-    if (v->evidence_surprise < rule->threshold || v->evidence <= s->peak * rule->margin_ratio) {
-        return QL_DT_SAME;
-    }
+    QL_ASSERT((s->flags & QL_DT_OPEN) == 0);
+    const int64_t local_ns = in->at_ns + in->shift_ns;
     const bool known = ql_dt_habit_knows(&s->week, local_ns, signal_reach(s));
     const bool back = ql_dt_habit_note(&s->week, local_ns, signal_reach(s));
     if (known) {
@@ -67,16 +66,27 @@ static enum ql_dt_change signal_try(struct ql_dt_series *s, const struct ql_dt_r
     return QL_DT_OPENED;
 }
 
+static enum ql_dt_change signal_try(struct ql_dt_series *s, const struct ql_dt_rule *rule,
+                                    const struct ql_dt_input *in, const struct ql_dt_verdict *v)
+{
+    s->habit *= 1.0f - 1.0f / rule->habit_points;
+    s->peak *= 1.0f - 1.0f / (rule->memory_points * (1.0f + rule->memory_more * s->habit));
+    if (v->evidence_surprise < rule->threshold - QL_DT_NEAR_DECADES ||
+        v->evidence <= s->peak * rule->margin_ratio) {
+        return QL_DT_SAME;
+    }
+    return v->evidence_surprise < rule->threshold ? QL_DT_NEAR : ql_dt_signal_open(s, in, v);
+}
+
 enum ql_dt_change ql_dt_signal_step(struct ql_dt_series *s, const struct ql_dt_rule *rule,
                                     const struct ql_dt_input *in, const struct ql_dt_verdict *v)
 {
     QL_ASSERT(v->judged);
-    const int64_t local_ns = in->at_ns + in->shift_ns;
     if ((s->flags & QL_DT_OPEN) == 0) {
-        return signal_try(s, rule, v, local_ns);
+        return signal_try(s, rule, in, v);
     }
     if (v->evidence_surprise >= rule->threshold) {
-        (void)ql_dt_habit_note(&s->week, local_ns, signal_reach(s));
+        (void)ql_dt_habit_note(&s->week, in->at_ns + in->shift_ns, signal_reach(s));
     }
     const bool calm = v->evidence_surprise < rule->threshold - rule->close_below;
     s->quiet_run = (uint16_t)(!calm ? 0 : s->quiet_run + (s->quiet_run < UINT16_MAX));

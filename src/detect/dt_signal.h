@@ -15,8 +15,6 @@
 #include "detect/dt_series.h"
 #include "model/record.h"
 
-/* Bits of ql_dt_series.flags */
-
 struct ql_dt_rule {
     float threshold;       /* evidence surprise that opens */
     float close_below;     /* decades under the threshold that count as calm */
@@ -29,12 +27,19 @@ struct ql_dt_rule {
 };
 extern const struct ql_dt_rule ql_dt_rule_default;
 
-/* RECURRED: what would open is known from the weeks before (dt_habit.h); said once a week. */
-enum ql_dt_change { QL_DT_SAME, QL_DT_OPENED, QL_DT_GREW, QL_DT_CLOSED, QL_DT_RECURRED };
+/* RECURRED: what would open is known from the weeks before (dt_habit.h); said once a week.
+ * NEAR: would open within QL_DT_NEAR_DECADES more (dt_together.h). */
+enum ql_dt_change {
+    QL_DT_SAME, QL_DT_OPENED, QL_DT_GREW, QL_DT_CLOSED, QL_DT_RECURRED, QL_DT_NEAR
+};
 
 /* Called once a judged value, after ql_dt_series_step() with the same input. */
 enum ql_dt_change ql_dt_signal_step(struct ql_dt_series *series, const struct ql_dt_rule *rule,
                                     const struct ql_dt_input *in, const struct ql_dt_verdict *verdict);
+
+/* Opens what came near after all, or says why not: OPENED, RECURRED or SAME. */
+enum ql_dt_change ql_dt_signal_open(struct ql_dt_series *series, const struct ql_dt_input *in,
+                                    const struct ql_dt_verdict *verdict);
 
 enum ql_signal_kind ql_dt_kind_of(const struct ql_dt_verdict *verdict);
 

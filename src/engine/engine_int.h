@@ -105,6 +105,9 @@ void engine_effects(struct ql_engine *engine, uint64_t sequence, ql_time now,
 /* engine_recover.c */
 QL_MUST_USE ql_err engine_recover(struct ql_engine *engine, struct ql_buf *ret_why);
 
+/* engine_status.c: one JSON object. */
+ql_err engine_status(void *host, struct ql_buf *out);
+
 /* engine_view.c */
 void engine_view_init(struct ql_engine *engine);
 

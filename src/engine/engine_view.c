@@ -359,53 +359,6 @@ static ql_err view_command(void *host, const struct ql_command *command)
     return err;
 }
 
-/* ---- status ------------------------------------------------------------------------------ */
-
-static uint64_t view_rss_bytes(void)
-{
-    unsigned long long size = 0, resident = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file == NULL) {
-        return 0;
-    }
-    if (fscanf(file, "%llu %llu", &size, &resident) != 2) {
-        resident = 0;
-    }
-    (void)fclose(file);
-    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-static ql_err view_status(void *host, struct ql_buf *out)
-{
-    struct ql_engine *engine = host;
-    struct ql_json_out json;
-    const int64_t series = ql_stats_sum(engine->stats, "ql_series", "");
-    const uint64_t rss = view_rss_bytes();
-    ql_json_out_init(&json, out);
-    ql_json_out_object(&json, NULL);
-    ql_json_out_text(&json, "version", QL_VERSION);
-    ql_json_out_double(&json, "uptime_s", (double)(ql_clock_mono_ns() - engine->started_ns) / 1e9);
-    ql_json_out_time(&json, "now", ql_sequencer_now(engine->sequencer));
-    ql_json_out_text(&json, "clock", engine->clock_input ? "input" : "wall");
-    ql_json_out_bool(&json, "ready", ql_sequencer_healthy(engine->sequencer));
-    ql_json_out_i64(&json, "series", series);
-    ql_json_out_i64(&json, "accepted",
-                    ql_stats_sum(engine->stats, "ql_records_accepted_total", ""));
-    ql_json_out_i64(&json, "dropped", ql_stats_sum(engine->stats, "ql_records_dropped_total", ""));
-    ql_json_out_i64(&json, "signals_opened",
-                    ql_stats_sum(engine->stats, "ql_detect_signals_total", "phase=\"open\""));
-    ql_json_out_u64(&json, "journal_bytes", ql_sequencer_journal_bytes(engine->sequencer));
-    ql_json_out_u64(&json, "rss_bytes", rss);
-    if (series > 0) {
-        ql_json_out_double(&json, "bytes_per_series", (double)rss / (double)series);
-    } else {
-        ql_json_out_null(&json, "bytes_per_series");
-    }
-    ql_json_out_u64(&json, "shards", engine->machine.shard_count);
-    ql_json_out_end(&json);
-    return ql_buf_check(out);
-}
-
 static ql_time view_now(void *host)
 {
     return ql_sequencer_now(((struct ql_engine *)host)->sequencer);
@@ -427,7 +380,7 @@ void engine_view_init(struct ql_engine *engine)
         .host = engine, .series_find = view_series_find,
         .series_get = view_series_get, .series_read = view_series_read, .series_raw = view_series_raw,
         .series_tails = view_series_tails,
-        .command = view_command, .status = view_status, .now = view_now,
+        .command = view_command, .status = engine_status, .now = view_now,
         .events = view_events, .ready = view_ready,
     };
 }

@@ -1,0 +1,84 @@
+/* detect_count - the cells of the stage, and whether the judgement is as good as it says. */
+#include "detect/detect_int.h"
+
+/* Whether the judgement is as good as it says, counted. */
+static void detect_count_honesty(struct dt_stage *d, struct ql_stats *stats)
+{
+    static const char *const levels[QL_DT_OBSERVED_LEVELS] = { "p=\"1e-2\"", "p=\"1e-3\"",
+                                                               "p=\"1e-4\"", "p=\"1e-5\"" };
+    static const char *const ends[] = { "", "result=\"found\"", "result=\"missed\"",
+                                        "result=\"broken_off\"" };
+    d->observed_points = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_detect_tested_points_total",
+                                       "Points judged of series that were not odd already.", "");
+    for (uint32_t i = 0; i < QL_DT_OBSERVED_LEVELS; i++) {
+        d->reached[i] = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_detect_tested_reached_total",
+                                      "Those called rarer than p; p times the points is nominal.",
+                                      levels[i]);
+    }
+    for (uint32_t i = QL_DT_DRILL_FOUND; i < QL_COUNT_OF(ends); i++) {
+        d->drills[i] = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_detect_self_tests_total",
+                                     "Made-up anomalies by what became of them.", ends[i]);
+    }
+    d->drill_delay = ql_stats_cell(stats, QL_STAT_GAUGE, "ql_detect_self_test_delay_milliseconds",
+                                   "From the start of the last one found to its signal.", "");
+    d->drill_found_at = ql_stats_cell(stats, QL_STAT_GAUGE,
+                                      "ql_detect_self_test_found_timestamp_seconds",
+                                      "When one was last found.", "");
+}
+
+void dt_count_cells(struct dt_stage *d, struct ql_stats *stats)
+{
+    const char *dropped = "ql_detect_dropped_total", *why = "Detections that could not be written.";
+    d->points = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_detect_points_total",
+                              "Points that were looked at.", "");
+    d->opened = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_detect_signals_total",
+                              "Signals by what happened to them.", "phase=\"open\"");
+    d->closed = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_detect_signals_total",
+                              "Signals by what happened to them.", "phase=\"close\"");
+    d->recurred = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_detect_signals_total",
+                                "Signals by what happened to them.", "phase=\"recurred\"");
+    d->resets = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_detect_resets_total",
+                              "Counters that started again from zero.", "");
+    d->threshold = ql_stats_cell(stats, QL_STAT_GAUGE, "ql_detect_threshold_millidecades",
+                                 "Evidence that opens a signal, -1000 log10 p.", "");
+    d->profiles = ql_stats_cell(stats, QL_STAT_GAUGE, "ql_detect_profiles",
+                                "Series with a profile of the day.", "");
+    d->absent_dropped = ql_stats_cell(stats, QL_STAT_COUNTER, dropped, why, "what=\"absence\"");
+    d->signals_dropped = ql_stats_cell(stats, QL_STAT_COUNTER, dropped, why, "what=\"signal\"");
+    d->bands_dropped = ql_stats_cell(stats, QL_STAT_COUNTER, dropped, why, "what=\"band\"");
+    d->together = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_detect_together_total",
+                                "Signals opened because many series were odd in one tick.", "");
+    d->day = ql_stats_cell(stats, QL_STAT_GAUGE, "ql_detect_signals_last_day",
+                           "Signals about values that opened in the last 24 hours.", "");
+    d->budget = ql_stats_cell(stats, QL_STAT_GAUGE, "ql_detect_budget_millisignals_per_day",
+                              "How many may open a day, of the whole instance.", "");
+    detect_count_honesty(d, stats);
+}
+
+void dt_drill_ended(struct dt_stage *d, enum ql_dt_drill_end end)
+{
+    if (end == QL_DT_DRILL_GOES_ON) {
+        return;
+    }
+    ql_stat_add(d->drills[end], 1);
+    if (end == QL_DT_DRILL_FOUND) {
+        ql_stat_set(d->drill_delay, d->drill.delay_ns / 1000000);
+        ql_stat_set(d->drill_found_at, d->judge.newest_ns / QL_NS_PER_S);
+    }
+}
+
+void dt_tell_honesty(struct dt_stage *d)
+{
+    const struct ql_dt_observed *now = &d->judge.observed;
+    struct ql_dt_observed *shown = &d->shown.observed;
+    const int64_t day = (int64_t)ql_dt_budget_day(&d->judge.budget);
+    ql_stat_add(d->observed_points, (int64_t)(now->points - shown->points));
+    for (uint32_t i = 0; i < QL_DT_OBSERVED_LEVELS; i++) {
+        ql_stat_add(d->reached[i], (int64_t)(now->reached[i] - shown->reached[i]));
+    }
+    ql_stat_add(d->day, day - d->shown.day);
+    const double budget = d->judge.budget.signals_per_day / d->shard_share;
+    ql_stat_set(d->budget, (int64_t)(budget * 1000.0 + 0.5));
+    *shown = *now;
+    d->shown.day = day;
+}

@@ -1,0 +1,80 @@
+/* detect_int.h - what the files of the stage share; detect.h is for everybody else.
+ *
+ *   detect.c        life, points, ticks, checkpoints
+ *   detect_tell.c   signals and bands onto the bus
+ *   detect_rest.c   absence and valid ranges: signals that the judge knows nothing of
+ *   detect_count.c  the cells, and whether the judgement is as good as it says
+ */
+#ifndef QL_DETECT_DETECT_INT_H
+#define QL_DETECT_DETECT_INT_H
+
+#include "base/buf.h"
+#include "base/stat.h"
+#include "detect/dt_calendar.h"
+#include "detect/dt_drill.h"
+#include "detect/dt_judge.h"
+#include "detect/dt_policy.h"
+#include "model/batch.h"
+#include "model/series.h"
+
+#define DT_ABSENT_MAX 65536u
+#define DT_FORGET_NS (INT64_C(86400) * QL_NS_PER_S)
+
+/* Cells that shards share are told differences, against what each has told before. */
+struct dt_shown {
+    struct ql_dt_observed observed;
+    int64_t day;
+};
+
+struct dt_stage {
+    struct ql_series_table *series; /* borrowed from the engine */
+    struct ql_dt_judge judge;
+    struct ql_dt_policy policy;
+    struct ql_dt_calendar calendar;
+    struct ql_dt_drill drill;
+    struct dt_shown shown;          /* what the cells below were last told */
+    bool enabled;                   /* by configuration */
+    double shard_share;             /* of the instance's budget */
+    uint32_t *absent;               /* series with an absence signal, unordered */
+    uint32_t absent_count;
+    struct ql_buf scratch;          /* label blocks and sentences, one at a time */
+    struct ql_stat_cell *points, *opened, *closed, *recurred, *resets, *threshold, *absent_dropped;
+    struct ql_stat_cell *signals_dropped, *bands_dropped, *profiles, *together, *day, *budget;
+    struct ql_stat_cell *observed_points, *reached[QL_DT_OBSERVED_LEVELS];
+    struct ql_stat_cell *drills[QL_DT_DRILL_BROKEN_OFF + 1], *drill_delay, *drill_found_at;
+};
+
+struct dt_finding {
+    uint32_t series;
+    enum ql_signal_kind kind;
+    enum ql_phase phase;
+    int64_t onset_ns, at_ns;
+    double value, surprise;
+    const struct ql_dt_verdict *verdict; /* its band */
+};
+
+/* ---- telling ---------------------------------------------------------------------- */
+
+void dt_finding_write(struct dt_stage *d, struct ql_batch *bus, const struct dt_finding *finding);
+void dt_band_write(struct dt_stage *d, struct ql_batch *bus, const struct ql_point *point,
+                   const struct ql_dt_verdict *v);
+
+/* ---- the rest ---------------------------------------------------------------------- */
+
+void dt_absent_open(struct dt_stage *d, struct ql_batch *bus, const struct ql_point *hole);
+void dt_absent_close(struct dt_stage *d, struct ql_batch *bus, uint32_t series,
+                     int64_t at_ns);
+/* Drops from the list what came back, and gives up on what is silent for a day. */
+void dt_absent_sweep(struct dt_stage *d, struct ql_batch *bus, ql_time now);
+/* True: the value is outside of its range and nothing is to be learnt of it. */
+bool dt_bound_push(struct dt_stage *d, struct ql_batch *bus, const struct ql_point *point);
+/* Gives up on what is silent for a day. */
+void dt_bound_sweep(struct dt_stage *d, struct ql_batch *bus);
+
+/* ---- counting ---------------------------------------------------------------------- */
+
+void dt_count_cells(struct dt_stage *d, struct ql_stats *stats);
+void dt_tell_honesty(struct dt_stage *d);
+void dt_drill_ended(struct dt_stage *d, enum ql_dt_drill_end end);
+
+#endif

@@ -1,0 +1,107 @@
+/* engine_status - what `quell status` and GET /api/v1/status show of the engine. */
+#include "engine/engine_int.h"
+
+#include "base/clock.h"
+#include "wire/json_out.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+static uint64_t status_rss_bytes(void)
+{
+    unsigned long long size = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file == NULL) {
+        return 0;
+    }
+    if (fscanf(file, "%llu %llu", &size, &resident) != 2) {
+        resident = 0;
+    }
+    (void)fclose(file);
+    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Observed over nominal: 1 is what was promised, with real anomalies counted as false. */
+static void status_false_alarms(struct ql_engine *engine, struct ql_json_out *json)
+{
+    static const struct { const char *name; double p; } levels[] = {
+        { "1e-2", 1e-2 }, { "1e-3", 1e-3 }, { "1e-4", 1e-4 }, { "1e-5", 1e-5 }
+    };
+    struct ql_stats *stats = engine->stats;
+    const int64_t points = ql_stats_sum(stats, "ql_detect_tested_points_total", "");
+    ql_json_out_object(json, "false_alarms");
+    ql_json_out_double(
+        json, "budget_per_day",
+        (double)ql_stats_sum(stats, "ql_detect_budget_millisignals_per_day", "") / 1e3);
+    ql_json_out_i64(json, "signals_last_day", ql_stats_sum(stats, "ql_detect_signals_last_day", ""));
+    ql_json_out_i64(json, "tested_points", points);
+    ql_json_out_object(json, "observed_to_nominal");
+    for (size_t i = 0; i < QL_COUNT_OF(levels); i++) {
+        const double nominal = levels[i].p * (double)points;
+        if (nominal >= 1.0) { /* before that it would be luck */
+            ql_json_out_double(json, levels[i].name,
+                               (double)ql_stats_sum(stats, "ql_detect_tested_reached_total",
+                                                    levels[i].name) / nominal);
+        } else {
+            ql_json_out_null(json, levels[i].name);
+        }
+    }
+    ql_json_out_end(json);
+    ql_json_out_end(json);
+}
+
+static void status_self_test(struct ql_engine *engine, struct ql_json_out *json)
+{
+    struct ql_stats *stats = engine->stats;
+    const char *tests = "ql_detect_self_tests_total";
+    const int64_t found = ql_stats_sum(stats, tests, "found");
+    const int64_t found_at_s = ql_stats_sum(stats, "ql_detect_self_test_found_timestamp_seconds", "");
+    ql_json_out_object(json, "self_test");
+    ql_json_out_i64(json, "found", found);
+    ql_json_out_i64(json, "missed", ql_stats_sum(stats, tests, "missed"));
+    ql_json_out_i64(json, "broken_off", ql_stats_sum(stats, tests, "broken_off"));
+    if (found > 0) {
+        ql_json_out_double(json, "last_delay_s",
+                           (double)ql_stats_sum(stats, "ql_detect_self_test_delay_milliseconds", "") /
+                               1e3);
+        ql_json_out_time(json, "last_found", (ql_time){ found_at_s * QL_NS_PER_S });
+    } else {
+        ql_json_out_null(json, "last_delay_s");
+        ql_json_out_null(json, "last_found");
+    }
+    ql_json_out_end(json);
+}
+
+ql_err engine_status(void *host, struct ql_buf *out)
+{
+    struct ql_engine *engine = host;
+    struct ql_json_out json;
+    const int64_t series = ql_stats_sum(engine->stats, "ql_series", "");
+    const uint64_t rss = status_rss_bytes();
+    ql_json_out_init(&json, out);
+    ql_json_out_object(&json, NULL);
+    ql_json_out_text(&json, "version", QL_VERSION);
+    ql_json_out_double(&json, "uptime_s", (double)(ql_clock_mono_ns() - engine->started_ns) / 1e9);
+    ql_json_out_time(&json, "now", ql_sequencer_now(engine->sequencer));
+    ql_json_out_text(&json, "clock", engine->clock_input ? "input" : "wall");
+    ql_json_out_bool(&json, "ready", ql_sequencer_healthy(engine->sequencer));
+    ql_json_out_i64(&json, "series", series);
+    ql_json_out_i64(&json, "accepted",
+                    ql_stats_sum(engine->stats, "ql_records_accepted_total", ""));
+    ql_json_out_i64(&json, "dropped", ql_stats_sum(engine->stats, "ql_records_dropped_total", ""));
+    ql_json_out_i64(&json, "signals_opened",
+                    ql_stats_sum(engine->stats, "ql_detect_signals_total", "phase=\"open\""));
+    ql_json_out_u64(&json, "journal_bytes", ql_sequencer_journal_bytes(engine->sequencer));
+    ql_json_out_u64(&json, "rss_bytes", rss);
+    if (series > 0) {
+        ql_json_out_double(&json, "bytes_per_series", (double)rss / (double)series);
+    } else {
+        ql_json_out_null(&json, "bytes_per_series");
+    }
+    ql_json_out_u64(&json, "shards", engine->machine.shard_count);
+    status_false_alarms(engine, &json);
+    status_self_test(engine, &json);
+    ql_json_out_end(&json);
+    return ql_buf_check(out);
+}
+
