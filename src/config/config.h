@@ -127,6 +127,7 @@ struct ql_config {
     /* detect */
     bool detect_enabled;
     double signals_per_day;           /* the false-alarm budget of the whole instance */
+    bool detect_groups;
     double self_test_s;               /* 0: never */
     double absence_steps;             /* silence of this many steps is a hole */
     /* calendar */

@@ -22,6 +22,7 @@ static void detect_close(void *stage)
     ql_dt_policy_close(&d->policy);
     ql_dt_calendar_close(&d->calendar);
     ql_dt_drill_close(&d->drill);
+    ql_dt_groups_close(&d->groups);
     free(d->absent);
     ql_buf_fini(&d->scratch);
     free(d);
@@ -45,7 +46,9 @@ static ql_err detect_open(const struct ql_stage_env *env, void **ret_stage)
                                  QL_OK ||
         ql_dt_policy_open(&d->policy, env->config, env->series, env->stats) != QL_OK ||
         ql_dt_calendar_open(env->config, &d->calendar) != QL_OK ||
-        ql_dt_drill_open(&d->drill, env->config->self_test_s) != QL_OK) {
+        ql_dt_drill_open(&d->drill, env->config->self_test_s) != QL_OK ||
+        ql_dt_groups_open(&d->groups, env->series, env->config->series_max,
+                          env->config->detect_groups) != QL_OK) {
         detect_close(d);
         return QL_E_MEMORY;
     }
@@ -89,6 +92,52 @@ static enum ql_dt_change value_ruled(struct dt_stage *d, const struct ql_point *
     return told;
 }
 
+static void group_signal(struct dt_stage *d, struct ql_batch *bus,
+                         const struct ql_dt_group_finding *f)
+{
+    const ql_time at = { f->at_ns };
+    if (f->change == QL_DT_OPENED) {
+        const enum ql_dt_hold hold =
+            d->policy.active ? ql_dt_policy_hold(&d->policy, f->series, at, true) : QL_DT_HOLD_NONE;
+        f->group->told = hold == QL_DT_HOLD_NONE;
+        if (hold != QL_DT_HOLD_NONE) {
+            ql_dt_policy_count(&d->policy, hold);
+        } else {
+            ql_dt_budget_opened(&d->judge.budget);
+        }
+    }
+    if (f->group->told == 0) {
+        return;
+    }
+    dt_finding_write(d, bus, &(struct dt_finding){
+                                 .series = f->series,
+                                 .kind = f->kind == QL_DT_GROUP_PEERS ? QL_SIGNAL_PEER
+                                                                      : QL_SIGNAL_FUSED,
+                                 .phase = f->change == QL_DT_OPENED   ? QL_PHASE_OPEN
+                                          : f->change == QL_DT_CLOSED ? QL_PHASE_CLOSE
+                                                                      : QL_PHASE_UPDATE,
+                                 .onset_ns = f->onset_ns,
+                                 .at_ns = f->at_ns,
+                                 .value = f->value,
+                                 .surprise = (double)f->verdict.evidence_surprise,
+                                 .verdict = &f->verdict,
+                                 .group = f,
+                             });
+}
+
+static void groups_push(struct dt_stage *d, struct ql_batch *bus, const struct ql_point *point,
+                        const struct ql_dt_series *s)
+{
+    struct ql_dt_group_finding finding;
+    ql_dt_groups_meet(&d->groups, point->series, s, point->at.ns);
+    for (uint32_t k = 0; k < QL_DT_GROUP_KINDS; k++) {
+        if (ql_dt_groups_value(&d->groups, (enum ql_dt_group_kind)k, point->series, point->at.ns,
+                               point->value, &d->judge.rule, &finding)) {
+            group_signal(d, bus, &finding);
+        }
+    }
+}
+
 static void value_push(struct dt_stage *d, struct ql_batch *bus, const struct ql_point *point)
 {
     struct ql_dt_series *s = &d->judge.states[point->series];
@@ -118,6 +167,9 @@ static void value_push(struct dt_stage *d, struct ql_batch *bus, const struct ql
         ql_stat_add(d->recurred, 1);
     } else if (change != QL_DT_SAME) {
         value_signal(d, bus, point, change, &v);
+    }
+    if (d->groups.enabled) {
+        groups_push(d, bus, point, s);
     }
     if (v.judged && want_band) {
         dt_band_write(d, bus, point, &v);
@@ -222,6 +274,7 @@ static ql_err detect_adopt_config(void *stage, const struct ql_config *config)
     ql_dt_calendar_close(&d->calendar);
     d->calendar = calendar;
     d->enabled = config->detect_enabled;
+    d->groups.enabled = config->detect_groups;
     d->drill.interval_ns = (int64_t)(config->self_test_s * 1e9);
     /* The control belongs to the old budget; a new one starts from its own. */
     const double share = config->signals_per_day * d->shard_share;
@@ -240,6 +293,7 @@ static ql_err detect_save(const void *stage, struct ql_buf *out)
     (void)ql_dt_judge_save(&d->judge, ql_series_count(d->series), out);
     (void)ql_buf_u32(out, d->absent_count);
     (void)ql_buf_put(out, d->absent, d->absent_count * sizeof(*d->absent));
+    (void)ql_dt_groups_save(&d->groups, out);
     return ql_dt_policy_save(&d->policy, ql_series_count(d->series), out);
 }
 
@@ -264,7 +318,10 @@ static ql_err detect_load(void *stage, uint32_t version, struct ql_reader *in)
         }
     }
     d->absent_count = count;
-    return in->failed ? QL_E_MALFORMED : ql_dt_policy_load(&d->policy, in);
+    if (in->failed || ql_dt_groups_load(&d->groups, in) != QL_OK) {
+        return QL_E_MALFORMED;
+    }
+    return ql_dt_policy_load(&d->policy, in);
 }
 
 const struct ql_stage_type ql_detect_stage = {

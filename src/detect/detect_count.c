@@ -52,6 +52,15 @@ void dt_count_cells(struct dt_stage *d, struct ql_stats *stats)
                            "Signals about values that opened in the last 24 hours.", "");
     d->budget = ql_stats_cell(stats, QL_STAT_GAUGE, "ql_detect_budget_millisignals_per_day",
                               "How many may open a day, of the whole instance.", "");
+    d->groups_cells[QL_DT_GROUP_ENTITY] =
+        ql_stats_cell(stats, QL_STAT_GAUGE, "ql_detect_groups",
+                      "Series judged together: metrics of an entity, or replicas.",
+                      "kind=\"entity\"");
+    d->groups_cells[QL_DT_GROUP_PEERS] =
+        ql_stats_cell(stats, QL_STAT_GAUGE, "ql_detect_groups",
+                      "Series judged together: metrics of an entity, or replicas.",
+                      "kind=\"peers\"");
+    d->groups_full = ql_stats_cell(stats, QL_STAT_COUNTER, dropped, why, "what=\"group\"");
     detect_count_honesty(d, stats);
 }
 
@@ -79,6 +88,12 @@ void dt_tell_honesty(struct dt_stage *d)
     ql_stat_add(d->day, day - d->shown.day);
     const double budget = d->judge.budget.signals_per_day / d->shard_share;
     ql_stat_set(d->budget, (int64_t)(budget * 1000.0 + 0.5));
+    for (uint32_t k = 0; k < QL_DT_GROUP_KINDS; k++) {
+        ql_stat_add(d->groups_cells[k], (int64_t)d->groups.counts[k] - d->shown.groups[k]);
+        d->shown.groups[k] = d->groups.counts[k];
+    }
+    ql_stat_add(d->groups_full, (int64_t)d->groups.full - d->shown.groups_full);
+    d->shown.groups_full = (int64_t)d->groups.full;
     *shown = *now;
     d->shown.day = day;
 }

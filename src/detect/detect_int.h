@@ -12,6 +12,7 @@
 #include "base/stat.h"
 #include "detect/dt_calendar.h"
 #include "detect/dt_drill.h"
+#include "detect/dt_group.h"
 #include "detect/dt_judge.h"
 #include "detect/dt_policy.h"
 #include "model/batch.h"
@@ -23,7 +24,7 @@
 /* Cells that shards share are told differences, against what each has told before. */
 struct dt_shown {
     struct ql_dt_observed observed;
-    int64_t day;
+    int64_t day, groups[QL_DT_GROUP_KINDS], groups_full;
 };
 
 struct dt_stage {
@@ -32,6 +33,7 @@ struct dt_stage {
     struct ql_dt_policy policy;
     struct ql_dt_calendar calendar;
     struct ql_dt_drill drill;
+    struct ql_dt_groups groups;
     struct dt_shown shown;          /* what the cells below were last told */
     bool enabled;                   /* by configuration */
     double shard_share;             /* of the instance's budget */
@@ -40,6 +42,7 @@ struct dt_stage {
     struct ql_buf scratch;          /* label blocks and sentences, one at a time */
     struct ql_stat_cell *points, *opened, *closed, *recurred, *resets, *threshold, *absent_dropped;
     struct ql_stat_cell *signals_dropped, *bands_dropped, *profiles, *together, *day, *budget;
+    struct ql_stat_cell *groups_cells[QL_DT_GROUP_KINDS], *groups_full;
     struct ql_stat_cell *observed_points, *reached[QL_DT_OBSERVED_LEVELS];
     struct ql_stat_cell *drills[QL_DT_DRILL_BROKEN_OFF + 1], *drill_delay, *drill_found_at;
 };
@@ -51,6 +54,7 @@ struct dt_finding {
     int64_t onset_ns, at_ns;
     double value, surprise;
     const struct ql_dt_verdict *verdict; /* its band */
+    const struct ql_dt_group_finding *group; /* of a group's signal, else NULL */
 };
 
 /* ---- telling ---------------------------------------------------------------------- */

@@ -6,7 +6,11 @@
 /* The same for every phase of a signal; absence, bound and value signals of one onset differ. */
 static ql_id finding_id(ql_series_id series, const struct dt_finding *f)
 {
-    const uint64_t sort = f->kind == QL_SIGNAL_ABSENCE ? 1 : f->kind == QL_SIGNAL_BOUND ? 2 : 0;
+    const uint64_t sort = f->kind == QL_SIGNAL_ABSENCE ? 1
+                          : f->kind == QL_SIGNAL_BOUND ? 2
+                          : f->kind == QL_SIGNAL_FUSED ? 3
+                          : f->kind == QL_SIGNAL_PEER  ? 4
+                                                       : 0;
     const uint64_t words[4] = { series.h.high, series.h.low, (uint64_t)f->onset_ns, sort };
     return (ql_id){ ql_hash64(words, sizeof(words)) };
 }
@@ -35,6 +39,25 @@ static void finding_policy(struct dt_stage *d, const struct dt_finding *f,
         (void)ql_buf_printf(&d->scratch, " (importance %s, policy %s)",
                             ql_importance_text(signal->importance),
                             ql_policy_name(d->policy.set, e->by[QL_POLICY_IMPORTANCE]));
+    }
+}
+
+/* Whom a group's signal was found among. */
+static void finding_group(struct dt_stage *d, const struct dt_finding *f)
+{
+    const struct ql_dt_group_finding *g = f->group;
+    if (g == NULL || f->phase != QL_PHASE_OPEN) {
+        return;
+    }
+    if (f->kind == QL_SIGNAL_PEER) {
+        (void)ql_buf_printf(&d->scratch, ", among %u", g->peers);
+        return;
+    }
+    (void)ql_buf_printf(&d->scratch, ", %.0f %% of what is odd", (double)g->share * 100.0);
+    for (uint32_t i = 0; i < QL_COUNT_OF(g->with) && g->with_share[i] >= 0.05f; i++) {
+        const ql_str name = ql_series_name(d->series, g->with[i]);
+        (void)ql_buf_printf(&d->scratch, "; %.*s %.0f %%", QL_STR_ARG(name),
+                            (double)g->with_share[i] * 100.0);
     }
 }
 
@@ -77,6 +100,7 @@ void dt_finding_write(struct dt_stage *d, struct ql_batch *bus,
     (void)ql_series_labels(d->series, f->series, &d->scratch);
     signal->labels = finding_text(d, bus);
     ql_dt_why(&reason, &d->scratch);
+    finding_group(d, f);
     finding_policy(d, f, signal);
     signal->why = finding_text(d, bus);
     ql_stat_add(f->phase == QL_PHASE_OPEN ? d->opened : d->closed, f->phase != QL_PHASE_UPDATE);

@@ -35,7 +35,8 @@ enum ql_dt_change {
 
 /* Called once a judged value, after ql_dt_series_step() with the same input. */
 enum ql_dt_change ql_dt_signal_step(struct ql_dt_series *series, const struct ql_dt_rule *rule,
-                                    const struct ql_dt_input *in, const struct ql_dt_verdict *verdict);
+                                    const struct ql_dt_input *in,
+                                    const struct ql_dt_verdict *verdict);
 
 /* Opens what came near after all, or says why not: OPENED, RECURRED or SAME. */
 enum ql_dt_change ql_dt_signal_open(struct ql_dt_series *series, const struct ql_dt_input *in,

@@ -138,6 +138,8 @@ static const char *why_phrase(enum ql_signal_kind kind)
     case QL_SIGNAL_VOLATILITY: return "jumps more than usual, ";
     case QL_SIGNAL_FLATLINE: return "hardly moves any more, ";
     case QL_SIGNAL_NEVER_SEEN: return "never seen before, ";
+    case QL_SIGNAL_FUSED: return "out of step with the other metrics of its entity, ";
+    case QL_SIGNAL_PEER: return "unlike its peers, ";
     default: return "";
     }
 }

@@ -17,13 +17,13 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
-    BLOCK = 64,             /* metrics that are related to each other */
+    BLOCK = QL_FUSION_BLOCK,             /* metrics that are related to each other */
     ROWS_FIRST = 64,        /* learnt before anything is judged */
     REFIT_ROWS = 512,
-    MEAN_ROWS = 5,
-    LANE_GROUPS = BLOCK / QL_TAIL_LANES
+    MEAN_ROWS = 5
 };
 #define RHO 0.3
 #define Z_MAX 50.0
@@ -35,53 +35,111 @@ enum {
 #define ODD_SURPRISE 3.0f
 #define Z_LEARN 10.0
 
-struct fusion_block {
-    uint32_t first, count;
-    double mean[BLOCK], low[BLOCK], high[BLOCK], scale[BLOCK];
-    double moment[BLOCK][BLOCK];    /* running covariance in the metrics' own units */
-    float remain[BLOCK][BLOCK];     /* rho (R + rho I)^-1 */
-    float z[BLOCK], u[BLOCK], explained[BLOCK];
-    struct ql_tails tails[LANE_GROUPS];
-};
-
+/* Everything lies in one piece of memory that can be copied: offsets, no pointers. */
 struct ql_fusion {
     uint32_t metrics, block_count;
     uint64_t rows;                  /* learnt */
     uint64_t settled;               /* rows that went into the quantiles */
     uint64_t fit_at;                /* of rows */
-    bool fitted;
+    uint32_t fitted;
     float recent[MEAN_ROWS];
     uint32_t recent_count, recent_at;
     struct ql_tails score_tail;     /* lane 0 */
-    struct fusion_block blocks[];
+    uint64_t area[];                /* of the blocks, one after the other */
 };
+
+/* A block's parts, found again for each use. Symmetric matrices are kept as the lower
+ * triangle, row by row. */
+struct fusion_block {
+    uint32_t first, count;
+    double *mean, *low, *high, *scale;
+    float *moment;                  /* running covariance in the metrics' own units */
+    float *remain;                  /* rho (R + rho I)^-1 */
+    float *z, *u, *explained;
+    struct ql_tails *tails;         /* one for eight metrics */
+};
+
+static uint32_t triangle(uint32_t i) { return i * (i + 1) / 2; }
+
+static size_t block_words(uint32_t count)
+{
+    const size_t floats = 2 * (size_t)triangle(count) + 3 * (size_t)count;
+    const size_t lanes = ((size_t)count + QL_TAIL_LANES - 1) / QL_TAIL_LANES;
+    return 4 * (size_t)count + (floats + 1) / 2 + lanes * sizeof(struct ql_tails) / 8;
+}
+_Static_assert(sizeof(struct ql_tails) % 8 == 0, "tails fill whole words");
+
+static uint32_t block_first(uint32_t metrics, uint32_t blocks, uint32_t b)
+{
+    return (uint32_t)((uint64_t)metrics * b / blocks);
+}
+
+static struct fusion_block block_at(struct ql_fusion *f, uint32_t index)
+{
+    uint64_t *at = f->area;
+    for (uint32_t b = 0; b < index; b++) {
+        at += block_words(block_first(f->metrics, f->block_count, b + 1) -
+                          block_first(f->metrics, f->block_count, b));
+    }
+    const uint32_t first = block_first(f->metrics, f->block_count, index);
+    const uint32_t n = block_first(f->metrics, f->block_count, index + 1) - first;
+    struct fusion_block block = { .first = first, .count = n };
+    block.mean = (double *)(void *)at;
+    block.low = block.mean + n;
+    block.high = block.low + n;
+    block.scale = block.high + n;
+    block.tails = (struct ql_tails *)(void *)(block.scale + n);
+    block.moment = (float *)(void *)(block.tails + (n + QL_TAIL_LANES - 1) / QL_TAIL_LANES);
+    block.remain = block.moment + triangle(n);
+    block.z = block.remain + triangle(n);
+    block.u = block.z + n;
+    block.explained = block.u + n;
+    return block;
+}
+
+size_t ql_fusion_bytes(uint32_t metrics)
+{
+    const uint32_t blocks = (metrics + BLOCK - 1) / BLOCK;
+    size_t words = 0;
+    for (uint32_t b = 0; b < blocks; b++) {
+        words += block_words(block_first(metrics, blocks, b + 1) - block_first(metrics, blocks, b));
+    }
+    return sizeof(struct ql_fusion) + words * 8;
+}
+
+struct ql_fusion *ql_fusion_place(void *memory, uint32_t metrics)
+{
+    QL_ASSERT(metrics > 0 && metrics <= QL_FUSION_METRICS_MAX);
+    struct ql_fusion *f = memory;
+    memset(f, 0, ql_fusion_bytes(metrics));
+    f->metrics = metrics;
+    f->block_count = (metrics + BLOCK - 1) / BLOCK;
+    f->fit_at = ROWS_FIRST;
+    return f;
+}
 
 ql_err ql_fusion_new(uint32_t metrics, struct ql_fusion **ret_fusion)
 {
     if (metrics == 0 || metrics > QL_FUSION_METRICS_MAX) {
         return QL_E_RANGE;
     }
-    const uint32_t blocks = (metrics + BLOCK - 1) / BLOCK;
-    struct ql_fusion *f = calloc(1, sizeof(*f) + blocks * sizeof(f->blocks[0]));
-    if (f == NULL) {
+    void *memory = malloc(ql_fusion_bytes(metrics));
+    if (memory == NULL) {
         return QL_E_MEMORY;
     }
-    f->metrics = metrics;
-    f->block_count = blocks;
-    f->fit_at = ROWS_FIRST;
-    for (uint32_t b = 0; b < blocks; b++) {
-        const uint32_t first = (uint32_t)((uint64_t)metrics * b / blocks);
-        const uint32_t next = (uint32_t)((uint64_t)metrics * (b + 1) / blocks);
-        f->blocks[b].first = first;
-        f->blocks[b].count = next - first;
-    }
-    *ret_fusion = f;
+    *ret_fusion = ql_fusion_place(memory, metrics);
     return QL_OK;
 }
 
 void ql_fusion_free(struct ql_fusion *fusion)
 {
     free(fusion);
+}
+
+bool ql_fusion_holds(const struct ql_fusion *f, uint32_t metrics)
+{
+    return f->metrics == metrics && f->block_count == (metrics + BLOCK - 1) / BLOCK &&
+           f->recent_count <= MEAN_ROWS && f->recent_at < MEAN_ROWS && f->fitted <= 1;
 }
 
 /* ---- learning ------------------------------------------------------------------- */
@@ -98,7 +156,7 @@ static double block_value(const struct ql_fusion *f, const struct fusion_block *
     if (!isfinite(x)) {
         return b->mean[j];
     }
-    return f->fitted ? b->mean[j] + clipped(x - b->mean[j], Z_LEARN * b->scale[j]) : x;
+    return f->fitted != 0 ? b->mean[j] + clipped(x - b->mean[j], Z_LEARN * b->scale[j]) : x;
 }
 
 static void block_learn(const struct ql_fusion *f, struct fusion_block *b, const double *row,
@@ -117,8 +175,9 @@ static void block_learn(const struct ql_fusion *f, struct fusion_block *b, const
     }
     for (uint32_t i = 0; i < b->count; i++) {
         const double part = weight * after[i];
+        float *moment = &b->moment[triangle(i)];
         for (uint32_t j = 0; j <= i; j++) {
-            b->moment[i][j] += part * before[j] - weight * b->moment[i][j];
+            moment[j] += (float)(part * before[j] - weight * (double)moment[j]);
         }
     }
 }
@@ -128,7 +187,8 @@ void ql_fusion_learn(struct ql_fusion *f, const double *row)
     const double first = 1.0 / (double)(f->rows + 1);
     const double weight = first > FORGET ? first : FORGET;
     for (uint32_t b = 0; b < f->block_count; b++) {
-        block_learn(f, &f->blocks[b], row, weight);
+        struct fusion_block block = block_at(f, b);
+        block_learn(f, &block, row, weight);
     }
     f->rows++;
 }
@@ -140,12 +200,14 @@ static void block_fit(struct fusion_block *b)
     for (uint32_t j = 0; j < n; j++) {
         const double floor = RANGE_FLOOR * (b->high[j] - b->low[j]) +
                              LEVEL_FLOOR * fabs(b->mean[j]) + 1e-9;
-        const double deviation = sqrt(b->moment[j][j] > 0.0 ? b->moment[j][j] : 0.0);
+        const double variance = (double)b->moment[triangle(j) + j];
+        const double deviation = sqrt(variance > 0.0 ? variance : 0.0);
         b->scale[j] = deviation > floor ? deviation : floor;
     }
     for (uint32_t i = 0; i < n; i++) {
         for (uint32_t j = 0; j <= i; j++) {
-            r[i * n + j] = r[j * n + i] = b->moment[i][j] / (b->scale[i] * b->scale[j]);
+            r[i * n + j] = r[j * n + i] =
+                (double)b->moment[triangle(i) + j] / (b->scale[i] * b->scale[j]);
         }
         r[i * n + i] += RHO;
     }
@@ -153,8 +215,8 @@ static void block_fit(struct fusion_block *b)
         return; /* rounding only: the factor before stays in use */
     }
     for (uint32_t i = 0; i < n; i++) {
-        for (uint32_t j = 0; j < n; j++) {
-            b->remain[i][j] = (float)(RHO * r[i * n + j]);
+        for (uint32_t j = 0; j <= i; j++) {
+            b->remain[triangle(i) + j] = (float)(RHO * r[i * n + j]);
         }
     }
 }
@@ -165,29 +227,36 @@ void ql_fusion_fit(struct ql_fusion *f)
         return;
     }
     for (uint32_t b = 0; b < f->block_count; b++) {
-        block_fit(&f->blocks[b]);
+        struct fusion_block block = block_at(f, b);
+        block_fit(&block);
     }
-    f->fitted = true;
+    f->fitted = 1;
     f->fit_at = f->rows + (f->rows < REFIT_ROWS ? f->rows : REFIT_ROWS);
 }
 
 /* ---- judging -------------------------------------------------------------------- */
 
-static float *block_remainders(struct fusion_block *b, const double *row, float *e)
+/* e: zeros. */
+static void block_remainders(struct fusion_block *b, const double *row, float *e)
 {
     for (uint32_t j = 0; j < b->count; j++) {
         const double x = row[b->first + j];
         b->z[j] = isfinite(x) ? (float)clipped((x - b->mean[j]) / b->scale[j], Z_MAX) : 0.0f;
     }
     for (uint32_t i = 0; i < b->count; i++) {
-        float sum = 0.0f;
-        for (uint32_t j = 0; j < b->count; j++) {
-            sum += b->remain[i][j] * b->z[j];
+        const float *remain = &b->remain[triangle(i)];
+        const float z = b->z[i];
+        float sum = remain[i] * z;
+        for (uint32_t j = 0; j < i; j++) {
+            sum += remain[j] * b->z[j];
+            e[j] += remain[j] * z;
         }
-        e[i] = isfinite(row[b->first + i]) ? sum : 0.0f;
+        e[i] += sum;
+    }
+    for (uint32_t i = 0; i < b->count; i++) {
+        e[i] = isfinite(row[b->first + i]) ? e[i] : 0.0f;
         b->explained[i] = b->z[i] - e[i];
     }
-    return e;
 }
 
 /* Sum of u^2 of the block; learns the usual remainders. */
@@ -195,7 +264,7 @@ static float block_judge(struct fusion_block *b, const double *row, float gain)
 {
     _Alignas(16) float e[BLOCK] = { 0 };
     float sum = 0.0f;
-    (void)block_remainders(b, row, e);
+    block_remainders(b, row, e);
     for (uint32_t g = 0; g * QL_TAIL_LANES < b->count; g++) {
         struct ql_tails *t = &b->tails[g];
         float *r = &e[g * QL_TAIL_LANES];
@@ -242,7 +311,8 @@ static float fusion_judge(struct ql_fusion *f, const double *row, float gain)
 {
     float sum = 0.0f;
     for (uint32_t b = 0; b < f->block_count; b++) {
-        sum += block_judge(&f->blocks[b], row, gain);
+        struct fusion_block block = block_at(f, b);
+        sum += block_judge(&block, row, gain);
     }
     return fusion_mean(f, sqrtf(sum / (float)f->metrics));
 }
@@ -262,26 +332,26 @@ static void fusion_tail_learn(struct ql_fusion *f, float score, float gain)
 
 void ql_fusion_settle(struct ql_fusion *f, const double *row)
 {
-    if (f->fitted) {
+    if (f->fitted != 0) {
         const float gain = fusion_gain(f->settled);
         fusion_tail_learn(f, fusion_judge(f, row, gain), gain);
     }
 }
 
-static void fusion_lead(const struct ql_fusion *f, struct ql_fusion_verdict *v)
+static void fusion_lead(struct ql_fusion *f, struct ql_fusion_verdict *v)
 {
     float most = -1.0f;
     for (uint32_t i = 0; i < f->block_count; i++) {
-        const struct fusion_block *b = &f->blocks[i];
-        for (uint32_t j = 0; j < b->count; j++) {
-            if (b->u[j] <= most) {
+        const struct fusion_block b = block_at(f, i);
+        for (uint32_t j = 0; j < b.count; j++) {
+            if (b.u[j] <= most) {
                 continue;
             }
-            most = b->u[j];
-            const struct ql_tails *t = &b->tails[j / QL_TAIL_LANES];
-            const double half = (double)(t->quantile[j % QL_TAIL_LANES] + UNIT) * b->scale[j];
-            v->lead = b->first + j;
-            v->expected = b->mean[j] + (double)b->explained[j] * b->scale[j];
+            most = b.u[j];
+            const struct ql_tails *t = &b.tails[j / QL_TAIL_LANES];
+            const double half = (double)(t->quantile[j % QL_TAIL_LANES] + UNIT) * b.scale[j];
+            v->lead = b.first + j;
+            v->expected = b.mean[j] + (double)b.explained[j] * b.scale[j];
             v->lower = v->expected - half;
             v->upper = v->expected + half;
         }
@@ -292,8 +362,8 @@ void ql_fusion_step(struct ql_fusion *f, const double *row, bool learn,
                     struct ql_fusion_verdict *ret_verdict)
 {
     struct ql_fusion_verdict *v = ret_verdict;
-    *v = (struct ql_fusion_verdict){ .judged = f->fitted && f->settled > ROWS_FIRST };
-    if (f->fitted) {
+    *v = (struct ql_fusion_verdict){ .judged = f->fitted != 0 && f->settled > ROWS_FIRST };
+    if (f->fitted != 0) {
         v->score = fusion_judge(f, row, 0.0f);
         v->surprise = v->score > f->score_tail.quantile[0] && v->judged
                           ? ql_tail_excess(&f->score_tail, 0, v->score, 0.01f)
@@ -303,10 +373,11 @@ void ql_fusion_step(struct ql_fusion *f, const double *row, bool learn,
     if (!learn) {
         return;
     }
-    if (f->fitted && v->surprise < ODD_SURPRISE) {
+    if (f->fitted != 0 && v->surprise < ODD_SURPRISE) {
         const float gain = fusion_gain(f->settled);
         for (uint32_t b = 0; b < f->block_count; b++) {
-            (void)block_judge(&f->blocks[b], row, gain);
+            struct fusion_block block = block_at(f, b);
+            (void)block_judge(&block, row, gain);
         }
         fusion_tail_learn(f, v->score, gain);
     }
@@ -316,4 +387,18 @@ void ql_fusion_step(struct ql_fusion *f, const double *row, bool learn,
             ql_fusion_fit(f);
         }
     }
+}
+
+float ql_fusion_share(struct ql_fusion *f, uint32_t metric)
+{
+    float sum = 0.0f, own = 0.0f;
+    for (uint32_t i = 0; i < f->block_count; i++) {
+        const struct fusion_block b = block_at(f, i);
+        for (uint32_t j = 0; j < b.count; j++) {
+            const float part = b.u[j] * b.u[j];
+            sum += part;
+            own = b.first + j == metric ? part : own;
+        }
+    }
+    return sum > 0.0f ? own / sum : 0.0f;
 }

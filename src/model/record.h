@@ -119,7 +119,8 @@ struct ql_edge { /* caller calls callee; repeats refresh it */
     X(SPIKE, "spike") X(LEVEL_SHIFT, "level shift") X(RANGE, "out of range")          \
     X(SEASONAL, "seasonal miss") X(DRIFT, "drift") X(VOLATILITY, "volatility")        \
     X(FLATLINE, "flatline") X(NEVER_SEEN, "never seen") X(ABSENCE, "absence")         \
-    X(RESET, "reset") X(BOUND, "out of bounds")
+    X(RESET, "reset") X(BOUND, "out of bounds")           \
+    X(FUSED, "out of step") X(PEER, "unlike its peers")
 enum ql_signal_kind {
 #define X(name, text) QL_SIGNAL_##name,
     QL_SIGNAL_KIND_MAP(X)

@@ -1,9 +1,10 @@
 """Quell scraping Debian's prometheus-node-exporter."""
 import time
 
-from harness import check, fetch, free_port, need, wait_until
+from harness import Skipped, check, fetch, free_port, need, wait_until
 
 CALM_S, LOAD_S, OVER_S = 100, 30, 400
+CALM_TRIES, BUSY_MOST = 3, 0.3
 LOAD_METRICS = ("node_cpu", "node_load", "node_procs", "node_pressure_cpu", "node_context")
 
 # A budget of a day over a life of minutes: what the default would be at a step of a minute or more.
@@ -52,6 +53,35 @@ def open_signals(quell, **filters):
     return quell.get("/api/v1/signals", limit=500, **filters)["signals"]
 
 
+def busy_shares(seconds):
+    """Shares of CPU time that this machine was busy in, one for each ten seconds."""
+    def ticks():
+        with open("/proc/stat", encoding="ascii") as stat:
+            numbers = [int(word) for word in stat.readline().split()[1:9]]
+        return sum(numbers), numbers[3] + numbers[4]
+    shares, before = [], ticks()
+    for _ in range(max(1, seconds // 10)):
+        time.sleep(10)
+        now = ticks()
+        shares.append(1 - (now[1] - before[1]) / max(1, now[0] - before[0]))
+        before = now
+    return shares
+
+
+def calm_quell(place, config):
+    """A daemon that has seen a hundred seconds of normal life. Where others load the machine,
+    their load is what it learns as normal: then anew, and at the end not at all."""
+    for _ in range(CALM_TRIES):
+        quell = place.quell(config)
+        shares = busy_shares(CALM_S)
+        wait_until("a hundred seconds of scrapes",
+                   lambda: quell.metric("ql_scrapes_total", result="up") >= CALM_S * 0.9, 60, 1)
+        if max(shares) < BUSY_MOST:
+            return quell
+        quell.program.stop()
+    raise Skipped(f"this machine has other load: busy for {max(shares):.0%} of ten seconds")
+
+
 def load_on_and_off(place):
     """README's second example at a step of one second: a real load is seen, and that it ended."""
     exporter, stress = need("prometheus-node-exporter"), need("stress-ng")
@@ -61,9 +91,7 @@ def load_on_and_off(place):
                                 "--collector.cpu", "--collector.loadavg", "--collector.stat",
                                 "--collector.pressure"])
     wait_until("the exporter is up", lambda: fetch(f"http://127.0.0.1:{port}/metrics")[0] == 200)
-    quell = place.quell(LIVELY + CONFIG.format(port=port))
-    wait_until("a hundred seconds of normal life",
-               lambda: quell.metric("ql_scrapes_total", result="up") >= CALM_S, CALM_S + 60, 1)
+    quell = calm_quell(place, LIVELY + CONFIG.format(port=port))
     early = open_signals(quell)
     before = {signal["id"] for signal in early}
     print(f"  {len(early)} signals in the calm, of {sorted({s['metric'] for s in early})}")

@@ -1,0 +1,486 @@
+/* dt_group - who belongs together, rows, and the life of a group's signal. */
+#include "detect/dt_group.h"
+
+#include "base/pages.h"
+#include "math/fastlog.h"
+#include "model/labels.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MEET_COUNT = 64,           /* values before a series is worth a place */
+    MEET_MOVES = 8,            /* times that its value changed: constants say nothing */
+    JOIN_ROWS = 64,            /* rows without a new member that seal a group */
+    POOL_REFRESH_FIRST = 512,
+    POOL_POINTS_MAX = 1 << 28
+};
+#define SINGLE (UINT32_C(1) << 31) /* in open_of: a series that is still without peers */
+#define RISE_SURPRISE 1.0f
+#define THRESHOLD_MIN 3.0f
+#define ACCEPT_MS 86400000.0
+#define ROW_PRESENT_MIN 0.5       /* of an entity's metrics, or the row says nothing */
+static const struct ql_pool_prior group_prior = { 1.5f, 0.62f, 30000.0f };
+
+ql_err ql_dt_groups_open(struct ql_dt_groups *g, struct ql_series_table *series,
+                         uint32_t series_max, bool enabled)
+{
+    *g = (struct ql_dt_groups){ .enabled = enabled, .series = series, .series_max = series_max };
+    g->max = series_max / QL_DT_GROUP_SHARE + 4;
+    g->fusion_bytes = (ql_fusion_bytes(QL_DT_GROUP_MAX) + 63) / 64 * 64;
+    g->members = ql_pages_new((size_t)series_max * sizeof(*g->members));
+    g->fusions = ql_pages_new((size_t)g->max * g->fusion_bytes);
+    bool whole = g->members != NULL && g->fusions != NULL;
+    for (uint32_t k = 0; k < QL_DT_GROUP_KINDS; k++) {
+        g->groups[k] = ql_pages_new((size_t)g->max * sizeof(*g->groups[k]));
+        whole = whole && g->groups[k] != NULL;
+        ql_map64_init(&g->open_of[k], series_max + 16);
+        ql_pool_init(&g->pools[k], group_prior);
+        g->pool_refresh_at[k] = POOL_REFRESH_FIRST;
+    }
+    ql_buf_init(&g->scratch, 64 * 1024);
+    if (!whole) {
+        ql_dt_groups_close(g);
+        return QL_E_MEMORY;
+    }
+    return QL_OK;
+}
+
+void ql_dt_groups_close(struct ql_dt_groups *g)
+{
+    ql_pages_free(g->members, (size_t)g->series_max * sizeof(*g->members));
+    ql_pages_free(g->fusions, (size_t)g->max * g->fusion_bytes);
+    for (uint32_t k = 0; k < QL_DT_GROUP_KINDS; k++) {
+        ql_pages_free(g->groups[k], (size_t)g->max * sizeof(*g->groups[k]));
+        ql_map64_fini(&g->open_of[k]);
+        g->groups[k] = NULL;
+    }
+    ql_buf_fini(&g->scratch);
+    g->members = NULL;
+    g->fusions = NULL;
+}
+
+static struct ql_fusion *group_fusion(const struct ql_dt_groups *g, uint32_t index)
+{
+    return (struct ql_fusion *)(void *)(g->fusions + (size_t)index * g->fusion_bytes);
+}
+
+/* ---- who belongs together ---------------------------------------------------------- */
+
+/* Labels that say where a replica runs, not what it is. */
+static bool label_is_place(ql_str name)
+{
+    static const char *const places[] = {
+        "instance", "pod", "pod_name", "host", "hostname", "node", "nodename", "container_id",
+        "replica", "server", "exported_instance", "host_name", "k8s_pod_name", "k8s_node_name",
+        "service_instance_id", "uid", "pod_uid", "container", "id", "ip", "pod_ip", "machine"
+    };
+    for (size_t i = 0; i < QL_COUNT_OF(places); i++) {
+        if (ql_str_eq(name, ql_str_of(places[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* 0: no label tells replicas apart. */
+static uint64_t peers_key(struct ql_dt_groups *g, uint32_t series)
+{
+    struct ql_label label;
+    size_t at = 0;
+    uint64_t key = 0;
+    bool placed = false;
+    ql_buf_reset(&g->scratch);
+    if (ql_series_labels(g->series, series, &g->scratch) != QL_OK) {
+        return 0;
+    }
+    while (ql_labels_next(ql_buf_view(&g->scratch), &at, &label)) {
+        if (label_is_place(label.name)) {
+            placed = true;
+            continue;
+        }
+        const uint64_t words[3] = { key, ql_hash64(label.name.at, label.name.bytes),
+                                    ql_hash64(label.value.at, label.value.bytes) };
+        key = ql_hash64(words, sizeof(words));
+    }
+    return placed ? key | 1u : 0;
+}
+
+static void group_join(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint32_t index,
+                       uint32_t series, int64_t at_ns)
+{
+    struct ql_dt_group *group = &g->groups[kind][index];
+    QL_ASSERT(group->count < QL_DT_GROUP_MAX && group->sealed == 0);
+    const uint32_t step_ms = ql_series_at(g->series, series)->step_ms;
+    group->members[group->count] = series;
+    group->values[group->count] = NAN;
+    group->count++;
+    group->joined_ns = at_ns;
+    group->step_ms = step_ms > group->step_ms ? step_ms : group->step_ms;
+    g->members[series].of[kind] = 1 + index;
+}
+
+static uint32_t group_new(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint64_t key)
+{
+    if (g->counts[kind] == g->max) {
+        g->full++;
+        return QL_MAP_NONE;
+    }
+    const uint32_t index = g->counts[kind]++;
+    g->groups[kind][index] = (struct ql_dt_group){ .key = key };
+    return index;
+}
+
+/* The place in the map goes to whoever takes the next member; without memory for the map
+ * the series stays alone. */
+static void group_meet(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint64_t key,
+                       uint32_t series, int64_t at_ns)
+{
+    const uint32_t found = ql_map64_get(&g->open_of[kind], key);
+    if (found == QL_MAP_NONE && kind == QL_DT_GROUP_PEERS) {
+        if (ql_map64_put(&g->open_of[kind], key, SINGLE | series) != QL_OK) {
+            g->full++;
+        }
+        return;
+    }
+    const bool single = found != QL_MAP_NONE && (found & SINGLE) != 0;
+    const bool open = found != QL_MAP_NONE && !single && g->groups[kind][found].sealed == 0 &&
+                      g->groups[kind][found].count < QL_DT_GROUP_MAX;
+    if (single && (found & ~SINGLE) == series) {
+        return;
+    }
+    const uint32_t index = open ? found : group_new(g, kind, key);
+    if (index == QL_MAP_NONE || ql_map64_put(&g->open_of[kind], key, index) != QL_OK) {
+        return;
+    }
+    if (single) {
+        group_join(g, kind, index, found & ~SINGLE, at_ns);
+    }
+    group_join(g, kind, index, series, at_ns);
+}
+
+void ql_dt_groups_meet(struct ql_dt_groups *g, uint32_t series, const struct ql_dt_series *state,
+                       int64_t at_ns)
+{
+    const struct ql_series *row = ql_series_at(g->series, series);
+    if (state->count != MEET_COUNT || row->step_ms == 0 || state->moves < MEET_MOVES) {
+        return;
+    }
+    if (row->entity.v != 0 && g->members[series].of[QL_DT_GROUP_ENTITY] == 0) {
+        group_meet(g, QL_DT_GROUP_ENTITY, row->entity.v, series, at_ns);
+    }
+    const uint64_t key = peers_key(g, series);
+    if (key != 0 && g->members[series].of[QL_DT_GROUP_PEERS] == 0) {
+        group_meet(g, QL_DT_GROUP_PEERS, key, series, at_ns);
+    }
+}
+
+/* ---- rows --------------------------------------------------------------------------- */
+
+static float group_calibrated(struct ql_dt_groups *g, enum ql_dt_group_kind kind, float surprise,
+                              bool odd)
+{
+    struct ql_pool *pool = &g->pools[kind];
+    const float calibrated = surprise > 0.0f ? ql_pool_map(pool, surprise) : 0.0f;
+    if (odd) {
+        return calibrated;
+    }
+    g->pool_points[kind]++;
+    if (surprise > 0.0f) {
+        ql_pool_count(pool, surprise);
+    }
+    if (g->pool_points[kind] >= g->pool_refresh_at[kind]) {
+        ql_pool_refresh(pool, group_prior, g->pool_points[kind]);
+        if (g->pool_points[kind] >= POOL_POINTS_MAX) {
+            ql_pool_halve(pool);
+            g->pool_points[kind] /= 2;
+        }
+        g->pool_refresh_at[kind] = g->pool_points[kind] * 2;
+    }
+    return calibrated;
+}
+
+static uint32_t entity_row(struct ql_dt_groups *g, uint32_t index, struct ql_dt_verdict *v,
+                           uint32_t *ret_present)
+{
+    struct ql_dt_group *group = &g->groups[QL_DT_GROUP_ENTITY][index];
+    struct ql_fusion_verdict f;
+    uint32_t present = 0;
+    for (uint32_t i = 0; i < group->count; i++) {
+        present += isfinite(group->values[i]) != 0;
+    }
+    *ret_present = present;
+    *v = (struct ql_dt_verdict){ 0 };
+    if ((double)present < ROW_PRESENT_MIN * (double)group->count) {
+        return 0;
+    }
+    ql_fusion_step(group_fusion(g, index), group->values, group->run <= 1, &f);
+    group->rows++;
+    v->judged = f.judged;
+    v->evidence = f.score;
+    v->evidence_surprise = f.surprise;
+    v->expected = f.expected;
+    v->lower = f.lower;
+    v->upper = f.upper;
+    v->has_band = true;
+    return f.lead;
+}
+
+/* Who else is odd, and how much of it is whose. */
+static void entity_shares(struct ql_dt_groups *g, uint32_t index, uint32_t lead,
+                          struct ql_dt_group_finding *f)
+{
+    const struct ql_dt_group *group = &g->groups[QL_DT_GROUP_ENTITY][index];
+    struct ql_fusion *fusion = group_fusion(g, index);
+    f->share = ql_fusion_share(fusion, lead);
+    for (uint32_t i = 0; i < group->count; i++) {
+        if (i == lead) {
+            continue;
+        }
+        const float share = ql_fusion_share(fusion, i);
+        uint32_t at = QL_COUNT_OF(f->with);
+        while (at > 0 && share > f->with_share[at - 1]) {
+            at--;
+        }
+        for (uint32_t k = QL_COUNT_OF(f->with) - 1; k > at; k--) {
+            f->with[k] = f->with[k - 1];
+            f->with_share[k] = f->with_share[k - 1];
+        }
+        if (at < QL_COUNT_OF(f->with)) {
+            f->with[at] = group->members[i];
+            f->with_share[at] = share;
+        }
+    }
+}
+
+/* A row is one test for all of its members: at the members' threshold it would raise as many
+ * false signals as one of them. Half as many as all of them is its share. */
+static struct ql_dt_rule group_rule(const struct ql_dt_rule *rule, uint32_t count)
+{
+    struct ql_dt_rule own = *rule;
+    const float eased = rule->threshold - ql_log10f((float)count * 0.5f);
+    const float least = rule->threshold < THRESHOLD_MIN ? rule->threshold : THRESHOLD_MIN;
+    own.threshold = eased > least ? eased : least;
+    return own;
+}
+
+/* The signal's life, as that of a series; only a judged row moves it. */
+static bool group_live(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint32_t index,
+                       const struct ql_dt_rule *rule, uint32_t lead,
+                       struct ql_dt_group_finding *f)
+{
+    struct ql_dt_group *group = &g->groups[kind][index];
+    struct ql_dt_verdict *v = &f->verdict;
+    const struct ql_dt_input in = { .at_ns = group->row_ns - (int64_t)group->step_ms * 1000000,
+                                    .step_ms = group->step_ms };
+    const struct ql_dt_rule own = group_rule(rule, group->count);
+    const bool was_open = (group->signal.flags & QL_DT_OPEN) != 0;
+    group->run = v->evidence_surprise > 0.0f || was_open ? group->run + 1 : 0;
+    v->evidence_surprise = group_calibrated(g, kind, v->evidence_surprise, group->run > 1);
+    if (!was_open && v->evidence_surprise < RISE_SURPRISE) {
+        group->rise_ns = 0;
+    } else if (group->rise_ns == 0) {
+        group->rise_ns = in.at_ns;
+    }
+    group->signal.last_ns = in.at_ns;
+    f->change = ql_dt_signal_step(&group->signal, &own, &in, v);
+    if (f->change != QL_DT_OPENED && f->change != QL_DT_GREW && f->change != QL_DT_CLOSED) {
+        return false;
+    }
+    if (f->change == QL_DT_OPENED) {
+        group->lead = lead;
+    }
+    lead = group->lead < group->count ? group->lead : 0;
+    f->series = group->members[lead];
+    f->value = isfinite(group->values[lead]) ? group->values[lead] : v->expected;
+    f->onset_ns = group->rise_ns;
+    f->at_ns = in.at_ns;
+    f->group = group;
+    return true;
+}
+
+/* What was unusual for a day without a break is how things are now: it is learnt from the start again. What is
+ * open closes when the new picture is there and calm. */
+static void group_accept(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint32_t index)
+{
+    struct ql_dt_group *group = &g->groups[kind][index];
+    if ((double)group->run * (double)group->step_ms < ACCEPT_MS) {
+        return;
+    }
+    group->run = group->rows = 0;
+    group->tails = (struct ql_tails){ 0 };
+    if (kind == QL_DT_GROUP_ENTITY) {
+        (void)ql_fusion_place(group_fusion(g, index), group->count);
+    }
+}
+
+static bool group_row(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint32_t index,
+                      const struct ql_dt_rule *rule, struct ql_dt_group_finding *f)
+{
+    struct ql_dt_group *group = &g->groups[kind][index];
+    *f = (struct ql_dt_group_finding){ .kind = kind };
+    const uint32_t lead = kind == QL_DT_GROUP_ENTITY
+                              ? entity_row(g, index, &f->verdict, &f->peers)
+                              : ql_dt_peers_row(group, &f->verdict, &f->peers);
+    if (!f->verdict.judged) {
+        return false;
+    }
+    const bool told = group_live(g, kind, index, rule, lead, f);
+    group_accept(g, kind, index);
+    if (!told) {
+        return false;
+    }
+    if (kind == QL_DT_GROUP_ENTITY && f->change == QL_DT_OPENED) {
+        entity_shares(g, index, lead, f);
+    }
+    return true;
+}
+
+/* A group is sealed once it is full or nobody came for a while. */
+static bool group_ready(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint32_t index,
+                        int64_t at_ns)
+{
+    struct ql_dt_group *group = &g->groups[kind][index];
+    const uint32_t least = kind == QL_DT_GROUP_ENTITY ? QL_DT_ENTITY_MIN : QL_DT_PEERS_MIN;
+    const int64_t wait_ns = (int64_t)group->step_ms * 1000000 * JOIN_ROWS;
+    if (group->sealed != 0) {
+        return true;
+    }
+    if (group->count < least ||
+        (group->count < QL_DT_GROUP_MAX && at_ns - group->joined_ns < wait_ns)) {
+        return false;
+    }
+    group->sealed = 1;
+    if (kind == QL_DT_GROUP_ENTITY) {
+        (void)ql_fusion_place(group_fusion(g, index), group->count);
+    }
+    return true;
+}
+
+static uint32_t group_place(const struct ql_dt_group *group, uint32_t series)
+{
+    uint32_t i = 0;
+    while (i < group->count && group->members[i] != series) {
+        i++;
+    }
+    QL_ASSERT(i < group->count);
+    return i;
+}
+
+bool ql_dt_groups_value(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint32_t series,
+                        int64_t at_ns, double value, const struct ql_dt_rule *rule,
+                        struct ql_dt_group_finding *ret_finding)
+{
+    const uint32_t of = g->members[series].of[kind];
+    if (of == 0 || !group_ready(g, kind, of - 1, at_ns)) {
+        return false;
+    }
+    struct ql_dt_group *group = &g->groups[kind][of - 1];
+    const int64_t step_ns = (int64_t)group->step_ms * 1000000;
+    bool told = false;
+    if (group->row_ns != 0 && at_ns < group->row_ns - step_ns) {
+        return false; /* late: its row was judged without it */
+    }
+    if (group->row_ns == 0 || at_ns >= group->row_ns) {
+        told = group->row_ns != 0 && group_row(g, kind, of - 1, rule, ret_finding);
+        group->row_ns = at_ns - at_ns % step_ns + step_ns;
+        for (uint32_t i = 0; i < group->count; i++) {
+            group->values[i] = NAN;
+        }
+    }
+    group->values[group_place(group, series)] = value;
+    return told;
+}
+
+/* ---- checkpoint --------------------------------------------------------------------- */
+
+ql_err ql_dt_groups_save(const struct ql_dt_groups *g, struct ql_buf *out)
+{
+    for (uint32_t k = 0; k < QL_DT_GROUP_KINDS; k++) {
+        (void)ql_buf_u32(out, g->counts[k]);
+        (void)ql_buf_put(out, g->groups[k], (size_t)g->counts[k] * sizeof(*g->groups[k]));
+        (void)ql_buf_u64(out, g->pool_points[k]);
+        (void)ql_buf_u64(out, g->pool_refresh_at[k]);
+        (void)ql_buf_put(out, &g->pools[k], sizeof(g->pools[k]));
+        (void)ql_buf_u32(out, g->open_of[k].count);
+        for (uint32_t i = 0; i < g->open_of[k].capacity; i++) {
+            const struct ql_map64_slot *slot = &g->open_of[k].slots[i];
+            if (slot->used != 0) {
+                (void)ql_buf_u64(out, slot->key);
+                (void)ql_buf_u32(out, slot->value);
+            }
+        }
+    }
+    for (uint32_t i = 0; i < g->counts[QL_DT_GROUP_ENTITY]; i++) {
+        const struct ql_dt_group *group = &g->groups[QL_DT_GROUP_ENTITY][i];
+        if (group->sealed != 0) {
+            (void)ql_buf_put(out, group_fusion(g, i), ql_fusion_bytes(group->count));
+        }
+    }
+    return ql_buf_check(out);
+}
+
+static bool load_bytes(struct ql_reader *in, void *at, size_t bytes)
+{
+    const char *from = ql_reader_bytes(in, bytes);
+    if (from != NULL && bytes > 0) {
+        memcpy(at, from, bytes);
+    }
+    return !in->failed;
+}
+
+static bool load_group(struct ql_dt_groups *g, uint32_t kind, uint32_t index)
+{
+    const struct ql_dt_group *group = &g->groups[kind][index];
+    if (group->count > QL_DT_GROUP_MAX || (group->count > 0 && group->step_ms == 0)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < group->count; i++) {
+        if (group->members[i] >= g->series_max) {
+            return false;
+        }
+        g->members[group->members[i]].of[kind] = 1 + index;
+    }
+    return true;
+}
+
+static bool load_open(struct ql_dt_groups *g, uint32_t kind, struct ql_reader *in)
+{
+    const uint32_t count = ql_reader_u32(in);
+    bool whole = !in->failed;
+    ql_map64_clear(&g->open_of[kind]);
+    for (uint32_t i = 0; i < count && whole && !in->failed; i++) {
+        const uint64_t key = ql_reader_u64(in);
+        const uint32_t value = ql_reader_u32(in);
+        const uint32_t bound = (value & SINGLE) != 0 ? g->series_max : g->counts[kind];
+        whole = (value & ~SINGLE) < bound && ql_map64_put(&g->open_of[kind], key, value) == QL_OK;
+    }
+    return whole && !in->failed;
+}
+
+ql_err ql_dt_groups_load(struct ql_dt_groups *g, struct ql_reader *in)
+{
+    bool whole = true;
+    for (uint32_t k = 0; k < QL_DT_GROUP_KINDS && whole; k++) {
+        const uint32_t count = ql_reader_u32(in);
+        whole = !in->failed && count <= g->max &&
+                load_bytes(in, g->groups[k], (size_t)count * sizeof(*g->groups[k]));
+        g->counts[k] = whole ? count : 0;
+        for (uint32_t i = 0; i < g->counts[k] && whole; i++) {
+            whole = load_group(g, k, i);
+        }
+        g->pool_points[k] = ql_reader_u64(in);
+        g->pool_refresh_at[k] = ql_reader_u64(in);
+        whole = whole && load_bytes(in, &g->pools[k], sizeof(g->pools[k])) && load_open(g, k, in);
+    }
+    for (uint32_t i = 0; i < g->counts[QL_DT_GROUP_ENTITY] && whole; i++) {
+        const struct ql_dt_group *group = &g->groups[QL_DT_GROUP_ENTITY][i];
+        if (group->sealed != 0) {
+            whole = group->count > 0 &&
+                    load_bytes(in, group_fusion(g, i), ql_fusion_bytes(group->count)) &&
+                    ql_fusion_holds(group_fusion(g, i), group->count);
+        }
+    }
+    return whole ? QL_OK : QL_E_MALFORMED;
+}

@@ -1,0 +1,105 @@
+/* dt_group.h - series that are judged together: the metrics of an entity, and replicas.
+ *
+ * A group of an entity holds up to 32 of its metrics; fusion.h tells whether they still go
+ * together. A group of peers holds up to 32 series with the same name and labels but for
+ * the place they come from (instance, pod, host ...); each is compared with the median of
+ * all, so one replica that slowly leaves the others is seen though its own history calls it
+ * normal. Values are laid out in rows of the group's step; a row is judged when a value of
+ * the next one comes.
+ *
+ * Units         ns; values in the series' own units.
+ * Ownership     open/close.
+ * Threads       one at a time.
+ * Errors        open: QL_E_MEMORY. load: QL_E_MALFORMED.
+ * Bounds        series_max / QL_DT_GROUP_SHARE groups of each kind in memory that is only
+ *               touched when used, about 230 B a series in a group; who finds none left is
+ *               counted (`full`) and judged alone. One row costs an entity about 64
+ *               multiplications a metric. With several shards each groups what it owns.
+ * Determinism   groups are filled in the order of first sight; ties go to the first member.
+ */
+#ifndef QL_DETECT_DT_GROUP_H
+#define QL_DETECT_DT_GROUP_H
+
+#include "base/buf.h"
+#include "base/map.h"
+#include "detect/dt_signal.h"
+#include "detect/fusion.h"
+#include "math/pool.h"
+#include "model/series.h"
+
+#define QL_DT_GROUP_MAX 32u
+#define QL_DT_GROUP_SHARE 16u
+#define QL_DT_ENTITY_MIN 8u  /* metrics, or there is nothing to fuse */
+#define QL_DT_PEERS_MIN 4u   /* present in a row, or there is no majority */
+
+enum ql_dt_group_kind { QL_DT_GROUP_ENTITY, QL_DT_GROUP_PEERS, QL_DT_GROUP_KINDS };
+
+struct ql_dt_group {
+    uint64_t key;                       /* entity, or hash of what peers share */
+    int64_t row_ns;                     /* end of the row that is being filled; 0: none */
+    int64_t joined_ns;                  /* when the last member came */
+    int64_t rise_ns;                    /* since when it is odd; 0: it is not */
+    uint32_t members[QL_DT_GROUP_MAX];  /* series */
+    double values[QL_DT_GROUP_MAX];     /* of the row; NaN: none yet */
+    float usual[QL_DT_GROUP_MAX];       /* peers: where each usually stands among the others */
+    float now[QL_DT_GROUP_MAX];         /* peers: where it stands, smoothed */
+    uint32_t count, step_ms;
+    uint32_t sealed;                    /* no more members; judged from now on */
+    uint32_t rows;                      /* judged, since it started or started anew */
+    uint32_t run;                       /* rows in a row above what is usual, or open */
+    uint32_t lead;                      /* series that the open signal is about */
+    uint32_t pad;
+    uint32_t told;                      /* its open signal is; for whoever tells */
+    struct ql_tails tails;              /* peers: lane 0 */
+    struct ql_dt_series signal;         /* only what dt_signal.h needs of it */
+};
+
+struct ql_dt_group_finding {
+    struct ql_dt_group *group;
+    enum ql_dt_group_kind kind;
+    enum ql_dt_change change;           /* OPENED, GREW or CLOSED */
+    uint32_t series, peers;             /* whom it is about, how many were there */
+    int64_t onset_ns, at_ns;
+    double value;
+    struct ql_dt_verdict verdict;       /* surprise and band */
+    uint32_t with[3];                   /* entity: who else is odd, largest first */
+    float share, with_share[3];         /* 0 to 1; 0 ends the list */
+};
+
+struct ql_dt_groups {
+    bool enabled;
+    struct ql_series_table *series;     /* borrowed */
+    uint32_t series_max, max;
+    struct ql_dt_member { uint32_t of[QL_DT_GROUP_KINDS]; } *members; /* by series: 1 + group */
+    struct ql_dt_group *groups[QL_DT_GROUP_KINDS];
+    uint32_t counts[QL_DT_GROUP_KINDS];
+    char *fusions;                      /* a slot for each group of an entity */
+    size_t fusion_bytes;                /* of a slot */
+    struct ql_map64 open_of[QL_DT_GROUP_KINDS]; /* key -> group that takes members, or a series */
+    struct ql_pool pools[QL_DT_GROUP_KINDS];
+    uint64_t pool_points[QL_DT_GROUP_KINDS], pool_refresh_at[QL_DT_GROUP_KINDS];
+    uint64_t full;                      /* series that found no group */
+    struct ql_buf scratch;
+};
+
+QL_MUST_USE ql_err ql_dt_groups_open(struct ql_dt_groups *groups, struct ql_series_table *series,
+                                     uint32_t series_max, bool enabled);
+void ql_dt_groups_close(struct ql_dt_groups *groups);
+
+/* Looks for the groups of a series that has none; `state` tells whether it is worth it. */
+void ql_dt_groups_meet(struct ql_dt_groups *groups, uint32_t series,
+                       const struct ql_dt_series *state, int64_t at_ns);
+/* Puts a value into its row of one kind; true when a row was judged and something is to be
+ * told. `rule` gives the threshold. */
+bool ql_dt_groups_value(struct ql_dt_groups *groups, enum ql_dt_group_kind kind, uint32_t series,
+                        int64_t at_ns, double value, const struct ql_dt_rule *rule,
+                        struct ql_dt_group_finding *ret_finding);
+
+ql_err ql_dt_groups_save(const struct ql_dt_groups *groups, struct ql_buf *out);
+QL_MUST_USE ql_err ql_dt_groups_load(struct ql_dt_groups *groups, struct ql_reader *in);
+
+/* dt_peers.c: judges a full row. Returns the member furthest from the others. */
+uint32_t ql_dt_peers_row(struct ql_dt_group *group, struct ql_dt_verdict *ret_verdict,
+                         uint32_t *ret_present);
+
+#endif
