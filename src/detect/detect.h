@@ -6,8 +6,8 @@
  * opens an absence signal for a series that was regular, and closes nothing: an open
  * signal waits for values. After a day of silence what is open is given up.
  *
- * Bounds        248 B a series, up to 260 B more for series in groups (dt_group.h), 1 kB more for each of the at most series_max / 4 daily
- *               profiles, 0.7 MB of pools. About 0.2 us a point.
+ * Bounds        248 B a series; up to 270 B more for a series in groups (dt_group.h); 1 kB more
+ *               for each of the at most series_max / 4 daily profiles; 0.7 MB of pools.
  * Errors        as stage.h. What could not be written is counted as
  *               ql_detect_dropped_total{what=...}.
  */
