@@ -204,7 +204,12 @@ static void detect_push(void *stage, ql_time now, struct ql_batch *bus)
     }
     for (uint32_t i = 0; i < bus->points.count; i++) {
         if (i + PREFETCH_POINTS < bus->points.count) {
-            ql_dt_judge_prefetch(&d->judge, bus->points.at[i + PREFETCH_POINTS].series);
+            const struct ql_point *ahead = &bus->points.at[i];
+            ql_dt_judge_prefetch(&d->judge, ahead[PREFETCH_POINTS].series);
+            if (d->groups.enabled) {
+                ql_dt_groups_prefetch_member(&d->groups, ahead[PREFETCH_POINTS].series);
+                ql_dt_groups_prefetch_row(&d->groups, ahead[PREFETCH_POINTS / 2].series);
+            }
         }
         const struct ql_point point = bus->points.at[i];
         point_push(d, bus, &point);

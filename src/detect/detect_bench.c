@@ -1,4 +1,5 @@
-/* detect_bench - CPU time of the stage a point, with as many series as asked (100,000).
+/* detect_bench - CPU time of the stage a point, with as many series as asked (100,000); a
+ * second argument switches groups off.
  *
  * Each round pushes one point of every series in batches of 10,000, as a remote write
  * sender does; the first rounds only warm. */
@@ -12,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BATCH = 10000, WARM_ROUNDS = 80, ROUNDS = 40, STEP_S = 15 };
+enum { BATCH = 10000, WARM_ROUNDS = 240, ROUNDS = 40, STEP_S = 15 };
 
 static void series_fill(struct ql_series_table *table, uint32_t count)
 {
@@ -33,6 +34,7 @@ static void series_fill(struct ql_series_table *table, uint32_t count)
             abort();
         }
         ql_series_at(table, index)->step_ms = STEP_S * 1000;
+        ql_series_at(table, index)->entity.v = 1 + i / 100;
     }
     ql_buf_fini(&block);
 }
@@ -70,6 +72,7 @@ int main(int argc, char **argv)
         return 1;
     }
     config->series_max = series;
+    config->detect_groups = argc <= 2;
     series_fill(table, series);
     const struct ql_stage_env env = {
         .config = config, .series = table, .stats = ql_stats_new(256), .shard_count = 1

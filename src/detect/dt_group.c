@@ -13,6 +13,7 @@ enum {
     MEET_COUNT = 64,           /* values before a series is worth a place */
     MEET_MOVES = 8,            /* times that its value changed: constants say nothing */
     JOIN_ROWS = 64,            /* rows without a new member that seal a group */
+    ROW_MS_MIN = 60000,        /* a finer grain costs more than it shows */
     POOL_REFRESH_FIRST = 512,
     POOL_POINTS_MAX = 1 << 28
 };
@@ -118,7 +119,8 @@ static void group_join(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint3
     group->count++;
     group->joined_ns = at_ns;
     group->step_ms = step_ms > group->step_ms ? step_ms : group->step_ms;
-    g->members[series].of[kind] = 1 + index;
+    group->step_ms = group->step_ms > ROW_MS_MIN ? group->step_ms : ROW_MS_MIN;
+    g->members[series].of[kind] = 1 + index * QL_DT_GROUP_MAX + group->count - 1;
 }
 
 static uint32_t group_new(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint64_t key)
@@ -300,8 +302,8 @@ static bool group_live(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint3
     return true;
 }
 
-/* What was unusual for a day without a break is how things are now: it is learnt from the start again. What is
- * open closes when the new picture is there and calm. */
+/* What was unusual for a day without a break is how things are now, and is learnt from the
+ * start again. What is open closes when the new picture is there and calm. */
 static void group_accept(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint32_t index)
 {
     struct ql_dt_group *group = &g->groups[kind][index];
@@ -358,38 +360,29 @@ static bool group_ready(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint
     return true;
 }
 
-static uint32_t group_place(const struct ql_dt_group *group, uint32_t series)
-{
-    uint32_t i = 0;
-    while (i < group->count && group->members[i] != series) {
-        i++;
-    }
-    QL_ASSERT(i < group->count);
-    return i;
-}
-
 bool ql_dt_groups_value(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint32_t series,
                         int64_t at_ns, double value, const struct ql_dt_rule *rule,
                         struct ql_dt_group_finding *ret_finding)
 {
     const uint32_t of = g->members[series].of[kind];
-    if (of == 0 || !group_ready(g, kind, of - 1, at_ns)) {
+    const uint32_t index = (of - 1) / QL_DT_GROUP_MAX;
+    if (of == 0 || !group_ready(g, kind, index, at_ns)) {
         return false;
     }
-    struct ql_dt_group *group = &g->groups[kind][of - 1];
+    struct ql_dt_group *group = &g->groups[kind][index];
     const int64_t step_ns = (int64_t)group->step_ms * 1000000;
     bool told = false;
     if (group->row_ns != 0 && at_ns < group->row_ns - step_ns) {
         return false; /* late: its row was judged without it */
     }
     if (group->row_ns == 0 || at_ns >= group->row_ns) {
-        told = group->row_ns != 0 && group_row(g, kind, of - 1, rule, ret_finding);
+        told = group->row_ns != 0 && group_row(g, kind, index, rule, ret_finding);
         group->row_ns = at_ns - at_ns % step_ns + step_ns;
         for (uint32_t i = 0; i < group->count; i++) {
             group->values[i] = NAN;
         }
     }
-    group->values[group_place(group, series)] = value;
+    group->values[(of - 1) % QL_DT_GROUP_MAX] = value;
     return told;
 }
 
@@ -440,7 +433,7 @@ static bool load_group(struct ql_dt_groups *g, uint32_t kind, uint32_t index)
         if (group->members[i] >= g->series_max) {
             return false;
         }
-        g->members[group->members[i]].of[kind] = 1 + index;
+        g->members[group->members[i]].of[kind] = 1 + index * QL_DT_GROUP_MAX + i;
     }
     return true;
 }

@@ -4,8 +4,8 @@
  * together. A group of peers holds up to 32 series with the same name and labels but for
  * the place they come from (instance, pod, host ...); each is compared with the median of
  * all, so one replica that slowly leaves the others is seen though its own history calls it
- * normal. Values are laid out in rows of the group's step; a row is judged when a value of
- * the next one comes.
+ * normal. Values are laid out in rows of the group's step, at least a minute (the newest value
+ * of each counts); a row is judged when a value of the next one comes.
  *
  * Units         ns; values in the series' own units.
  * Ownership     open/close.
@@ -35,17 +35,17 @@
 enum ql_dt_group_kind { QL_DT_GROUP_ENTITY, QL_DT_GROUP_PEERS, QL_DT_GROUP_KINDS };
 
 struct ql_dt_group {
-    uint64_t key;                       /* entity, or hash of what peers share */
     int64_t row_ns;                     /* end of the row that is being filled; 0: none */
-    int64_t joined_ns;                  /* when the last member came */
-    int64_t rise_ns;                    /* since when it is odd; 0: it is not */
-    uint32_t members[QL_DT_GROUP_MAX];  /* series */
-    double values[QL_DT_GROUP_MAX];     /* of the row; NaN: none yet */
-    float usual[QL_DT_GROUP_MAX];       /* peers: where each usually stands among the others */
-    float now[QL_DT_GROUP_MAX];         /* peers: where it stands, smoothed */
-    uint32_t count, step_ms;
+    uint32_t step_ms, count;
     uint32_t sealed;                    /* no more members; judged from now on */
     uint32_t rows;                      /* judged, since it started or started anew */
+    int64_t joined_ns;                  /* when the last member came */
+    double values[QL_DT_GROUP_MAX];     /* of the row; NaN: none yet */
+    uint64_t key;                       /* entity, or hash of what peers share */
+    int64_t rise_ns;                    /* since when it is odd; 0: it is not */
+    uint32_t members[QL_DT_GROUP_MAX];  /* series */
+    float usual[QL_DT_GROUP_MAX];       /* peers: where each usually stands among the others */
+    float now[QL_DT_GROUP_MAX];         /* peers: where it stands, smoothed */
     uint32_t run;                       /* rows in a row above what is usual, or open */
     uint32_t lead;                      /* series that the open signal is about */
     uint32_t pad;
@@ -66,11 +66,12 @@ struct ql_dt_group_finding {
     float share, with_share[3];         /* 0 to 1; 0 ends the list */
 };
 
+/* A place: group * QL_DT_GROUP_MAX + member. */
 struct ql_dt_groups {
     bool enabled;
     struct ql_series_table *series;     /* borrowed */
     uint32_t series_max, max;
-    struct ql_dt_member { uint32_t of[QL_DT_GROUP_KINDS]; } *members; /* by series: 1 + group */
+    struct ql_dt_member { uint32_t of[QL_DT_GROUP_KINDS]; } *members; /* by series: 1 + place */
     struct ql_dt_group *groups[QL_DT_GROUP_KINDS];
     uint32_t counts[QL_DT_GROUP_KINDS];
     char *fusions;                      /* a slot for each group of an entity */
@@ -89,6 +90,22 @@ void ql_dt_groups_close(struct ql_dt_groups *groups);
 /* Looks for the groups of a series that has none; `state` tells whether it is worth it. */
 void ql_dt_groups_meet(struct ql_dt_groups *groups, uint32_t series,
                        const struct ql_dt_series *state, int64_t at_ns);
+/* Two steps of fetching what the next calls will touch, the second a few points later. */
+static inline void ql_dt_groups_prefetch_member(const struct ql_dt_groups *groups, uint32_t series)
+{
+    __builtin_prefetch(&groups->members[series]);
+}
+static inline void ql_dt_groups_prefetch_row(const struct ql_dt_groups *groups, uint32_t series)
+{
+    for (uint32_t k = 0; k < QL_DT_GROUP_KINDS; k++) {
+        const uint32_t of = groups->members[series].of[k];
+        if (of != 0) {
+            struct ql_dt_group *group = &groups->groups[k][(of - 1) / QL_DT_GROUP_MAX];
+            __builtin_prefetch(group, 1);
+            __builtin_prefetch(&group->values[(of - 1) % QL_DT_GROUP_MAX], 1);
+        }
+    }
+}
 /* Puts a value into its row of one kind; true when a row was judged and something is to be
  * told. `rule` gives the threshold. */
 bool ql_dt_groups_value(struct ql_dt_groups *groups, enum ql_dt_group_kind kind, uint32_t series,

@@ -259,34 +259,36 @@ static void block_remainders(struct fusion_block *b, const double *row, float *e
     }
 }
 
-/* Sum of u^2 of the block; learns the usual remainders. */
-static float block_judge(struct fusion_block *b, const double *row, float gain)
+/* Sum of u^2 of the block. */
+static float block_judge(struct fusion_block *b, const double *row)
 {
-    _Alignas(16) float e[BLOCK] = { 0 };
+    float e[BLOCK] = { 0 };
     float sum = 0.0f;
     block_remainders(b, row, e);
+    for (uint32_t j = 0; j < b->count; j++) {
+        const float usual = b->tails[j / QL_TAIL_LANES].quantile[j % QL_TAIL_LANES];
+        const float u = fabsf(e[j]) / (usual + UNIT);
+        b->u[j] = u < U_MAX ? u : U_MAX;
+        sum += b->u[j] * b->u[j];
+    }
+    return sum;
+}
+
+/* Learns the usual remainders of the row that was judged last. */
+static void block_settle(struct fusion_block *b, float gain)
+{
     for (uint32_t g = 0; g * QL_TAIL_LANES < b->count; g++) {
+        _Alignas(32) float r[QL_TAIL_LANES] = { 0 };
+        for (uint32_t j = g * QL_TAIL_LANES; j < b->count && j < (g + 1) * QL_TAIL_LANES; j++) {
+            r[j % QL_TAIL_LANES] = fabsf(b->z[j] - b->explained[j]);
+        }
         struct ql_tails *t = &b->tails[g];
-        float *r = &e[g * QL_TAIL_LANES];
-        for (uint32_t lane = 0; lane < QL_TAIL_LANES; lane++) {
-            r[lane] = fabsf(r[lane]);
-            const uint32_t j = g * QL_TAIL_LANES + lane;
-            if (j < b->count) {
-                const float u = r[lane] / (t->quantile[lane] + UNIT);
-                b->u[j] = u < U_MAX ? u : U_MAX;
-                sum += b->u[j] * b->u[j];
-            }
-        }
-        if (gain <= 0.0f) {
-            continue;
-        }
         uint32_t over = ql_tails_step(t, r, gain);
         for (; over != 0; over &= over - 1) {
             const uint32_t lane = (uint32_t)__builtin_ctz(over);
             ql_tail_learn_excess(t, lane, r[lane], gain, 0.05f, 1e-3f);
         }
     }
-    return sum;
 }
 
 static float fusion_gain(uint64_t rows)
@@ -307,18 +309,24 @@ static float fusion_mean(struct ql_fusion *f, float score)
     return sum / (float)f->recent_count;
 }
 
-static float fusion_judge(struct ql_fusion *f, const double *row, float gain)
+static float fusion_judge(struct ql_fusion *f, const double *row)
 {
     float sum = 0.0f;
     for (uint32_t b = 0; b < f->block_count; b++) {
         struct fusion_block block = block_at(f, b);
-        sum += block_judge(&block, row, gain);
+        sum += block_judge(&block, row);
     }
     return fusion_mean(f, sqrtf(sum / (float)f->metrics));
 }
 
-static void fusion_tail_learn(struct ql_fusion *f, float score, float gain)
+/* What was usual, of the row that was judged last. */
+static void fusion_learn_usual(struct ql_fusion *f, float score)
 {
+    const float gain = fusion_gain(f->settled);
+    for (uint32_t b = 0; b < f->block_count; b++) {
+        struct fusion_block block = block_at(f, b);
+        block_settle(&block, gain);
+    }
     const float residuals[QL_TAIL_LANES] = { score };
     if (f->settled < ROWS_FIRST) {
         ql_tail_warm(&f->score_tail, 0, score);
@@ -333,8 +341,7 @@ static void fusion_tail_learn(struct ql_fusion *f, float score, float gain)
 void ql_fusion_settle(struct ql_fusion *f, const double *row)
 {
     if (f->fitted != 0) {
-        const float gain = fusion_gain(f->settled);
-        fusion_tail_learn(f, fusion_judge(f, row, gain), gain);
+        fusion_learn_usual(f, fusion_judge(f, row));
     }
 }
 
@@ -364,7 +371,7 @@ void ql_fusion_step(struct ql_fusion *f, const double *row, bool learn,
     struct ql_fusion_verdict *v = ret_verdict;
     *v = (struct ql_fusion_verdict){ .judged = f->fitted != 0 && f->settled > ROWS_FIRST };
     if (f->fitted != 0) {
-        v->score = fusion_judge(f, row, 0.0f);
+        v->score = fusion_judge(f, row);
         v->surprise = v->score > f->score_tail.quantile[0] && v->judged
                           ? ql_tail_excess(&f->score_tail, 0, v->score, 0.01f)
                           : 0.0f;
@@ -374,12 +381,7 @@ void ql_fusion_step(struct ql_fusion *f, const double *row, bool learn,
         return;
     }
     if (f->fitted != 0 && v->surprise < ODD_SURPRISE) {
-        const float gain = fusion_gain(f->settled);
-        for (uint32_t b = 0; b < f->block_count; b++) {
-            struct fusion_block block = block_at(f, b);
-            (void)block_judge(&block, row, gain);
-        }
-        fusion_tail_learn(f, v->score, gain);
+        fusion_learn_usual(f, v->score);
     }
     if (v->surprise < ODD_SURPRISE) {
         ql_fusion_learn(f, row);

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-enum { SERIES_MAX = 24, STEP_S = 30, CALM = 1500, ODD = 200, DAY_ROWS = 86400 / STEP_S };
+enum { SERIES_MAX = 24, STEP_S = 60, CALM = 1500, ODD = 200, DAY_ROWS = 86400 / STEP_S };
 #define BEGIN_S INT64_C(1767571200)
 
 enum world_kind { MACHINE, REPLICAS };
@@ -32,8 +32,10 @@ static const struct {
     uint32_t odd_rows;      /* how long it lasts; to its end */
     bool want_closed;
 } rows[] = {
-    { "a machine whose metrics go together is silent", MACHINE, 12, false, true, NULL, 0, ODD, false },
-    { "one that parts from its load is out of step", MACHINE, 12, true, true, "out of step", 3, ODD, false },
+    { "a machine whose metrics go together is silent", MACHINE, 12, false, true, NULL, 0,
+      ODD, false },
+    { "one that parts from its load is out of step", MACHINE, 12, true, true, "out of step", 3,
+      ODD, false },
     { "too few metrics are not fused", MACHINE, 6, true, true, NULL, 0, ODD, false },
     { "replicas that differ as ever are silent", REPLICAS, 6, false, true, NULL, 0, ODD, false },
     { "one that leaves the others slowly is seen", REPLICAS, 6, true, true, "unlike its peers", 4,
