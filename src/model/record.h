@@ -86,6 +86,19 @@ struct ql_change_in {
     ql_str summary, source, link;
 };
 
+/* What the look-ahead says of something with a limit; journaled, so that a replay needs no
+ * history. */
+struct ql_outlook {
+    ql_series_id series;                /* what is used */
+    ql_str entity, metric, labels;      /* "kind/name"; canonical block */
+    ql_time at;
+    ql_duration horizon;
+    double used, limit;                 /* in one unit, limit > 0 */
+    double full;                        /* P(full before at + horizon) */
+    ql_time early, middle, late;        /* full by then with 10, 50, 90 %; QL_TIME_NONE: never */
+    uint32_t tests, right;              /* the same claim in the past, and how often it held */
+};
+
 /* ---- normalise -> enrich -> detect ---------------------------------------------- */
 
 enum ql_point_kind {
@@ -120,7 +133,8 @@ struct ql_edge { /* caller calls callee; repeats refresh it */
     X(SEASONAL, "seasonal miss") X(DRIFT, "drift") X(VOLATILITY, "volatility")        \
     X(FLATLINE, "flatline") X(NEVER_SEEN, "never seen") X(ABSENCE, "absence")         \
     X(RESET, "reset") X(BOUND, "out of bounds")           \
-    X(FUSED, "out of step") X(PEER, "unlike its peers")
+    X(FUSED, "out of step") X(PEER, "unlike its peers")               \
+    X(EXHAUSTION, "exhaustion")
 enum ql_signal_kind {
 #define X(name, text) QL_SIGNAL_##name,
     QL_SIGNAL_KIND_MAP(X)
