@@ -462,9 +462,11 @@ static void tracks_silent(struct count *c, ql_time now, struct ql_batch *bus)
     for (uint32_t i = 0; i < c->track_count; i++) {
         const struct track *t = &c->tracks[i];
         if ((t->flags & TRACK_SILENT) == 0 || t->bad_ns == INT64_MIN ||
-            (t->flags & TRACK_RESOLVED) == 0 || t->last_ns - t->bad_ns > SPREAD_NS ||
-            now.ns - t->last_ns > SPREAD_NS) {
+            t->last_ns - t->bad_ns > SPREAD_NS || now.ns - t->last_ns > SPREAD_NS) {
             continue;
+        }
+        if ((t->flags & TRACK_RESOLVED) == 0) {
+            series_resolve(c, t->series);
         }
         for (uint32_t k = 0; k < t->side_count; k++) {
             const uint16_t packed = t->sides[k];

@@ -3,13 +3,20 @@
 
 #include <math.h>
 
+/* Three figures, and never an exponent. */
+static void why_rate(double burn, struct ql_buf *out)
+{
+    (void)ql_buf_printf(out, burn < 99.95 ? "%.3gx" : "%.0fx", burn);
+}
+
 static void why_windows(const struct slo_row *row, const struct slo_rule *rule,
                         struct ql_buf *out)
 {
-    (void)ql_buf_printf(out, "SLO %s: burn rate %.3gx over %s and %.3gx over %s", row->name,
-                        row->view.burn[rule->long_window], ql_slo_window_text(rule->long_window),
-                        row->view.burn[rule->short_window],
-                        ql_slo_window_text(rule->short_window));
+    (void)ql_buf_printf(out, "SLO %s: burn rate ", row->name);
+    why_rate(row->view.burn[rule->long_window], out);
+    (void)ql_buf_printf(out, " over %s and ", ql_slo_window_text(rule->long_window));
+    why_rate(row->view.burn[rule->short_window], out);
+    (void)ql_buf_printf(out, " over %s", ql_slo_window_text(rule->short_window));
 }
 
 /* "1.5 d", "3.2 h", "12 min" */
@@ -57,8 +64,9 @@ void slo_why_close(const struct slo_row *row, const struct slo_rule *rule, enum 
                    struct ql_buf *out)
 {
     if (why == SLO_CALM) {
-        (void)ql_buf_printf(out, "SLO %s: burn rate %.3gx over %s, below %.3gx again", row->name,
-                            row->view.burn[rule->short_window],
+        (void)ql_buf_printf(out, "SLO %s: burn rate ", row->name);
+        why_rate(row->view.burn[rule->short_window], out);
+        (void)ql_buf_printf(out, " over %s, below %.3gx again",
                             ql_slo_window_text(rule->short_window), rule->factor);
         why_budget(row, out);
     } else {
