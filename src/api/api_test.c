@@ -439,7 +439,7 @@ static const struct { const char *path; int status; const char *has; } get_rows[
     { "/api/v1/slos", 200, "{\"slos\":[{\"name\":\"checkout\",\"entity\":\"service/checkout\","
       "\"state\":\"page\",\"target\":99.9,\"window_s\":2592000,\"burn_rate\":{\"5m\":20,\"30m\":null," },
     { "/api/v1/slos", 200, "\"budget_left\":0.5,\"gone\":null,\"bad\":1,\"total\":100,\"since\":null,"
-      "\"at\":\"2026-01-05T09:00:00Z\"}]}" },
+      "\"at\":\"2026-01-05T09:00:00.000Z\"}]}" },
     { "/api/v1/query?query=1%2B1&time=1767603600.5", 200,
       "{\"status\":\"success\",\"data\":{\"resultType\":\"scalar\",\"result\":[1767603600.5,\"2\"]}}" },
     { "/api/v1/query?query=up%7Binstance%3D%22a%22%7D&time=1767603720", 200,
