@@ -174,7 +174,7 @@ static const struct { const char *yaml, *why; } bad_rows[] = {
       "      - {name: a, target: 99, window: 1h, bad: e, total: t}\n"
       "                                      ^\n" },
     { "slos:\n  - {name: a, target: 99, bad: 'e{', total: t}\n",
-      "quell.yaml:2:33: not a selector: at character 3: a label's name is expected\n"
+      "quell.yaml:2:32: not a selector: at character 3: a text in quotes is expected\n"
       "      - {name: a, target: 99, bad: 'e{', total: t}\n"
       "                                   ^\n" },
     { "slos:\n  - {name: a, target: 99, match: up, above: 1, below: 2}\n",

@@ -92,6 +92,9 @@ def burn_pages(place):
         check(part in page["why"], page["why"])
     incident = wait_until("its incident", lambda: quell.get("/api/v1/incidents")["incidents"], 10)[0]
     check(incident["entity"] == "service/checkout" and incident["state"] == "open", f"{incident}")
+    check(incident["title"].startswith("checkout: SLO checkout answers burn rate"), incident["title"])
+    members = quell.get(f"/api/v1/incidents/{incident['id']}")["members"]
+    check(any(m["why"] == "opened the incident: an error budget burns" for m in members), f"{members}")
 
     shop.minutes(12, silent=True)
     quell.program.stop(signal.SIGKILL)
