@@ -21,8 +21,8 @@ ql_err slo_activate(struct slo_stage *s)
     if (s->rows != NULL) {
         return QL_OK;
     }
-    s->states = calloc(QL_CONFIG_SLOS_MAX, sizeof(*s->states));
-    s->rings = ql_pages_new(SLO_ROWS * sizeof(*s->rings));
+    s->states = s->states != NULL ? s->states : calloc(QL_CONFIG_SLOS_MAX, sizeof(*s->states));
+    s->rings = s->rings != NULL ? s->rings : ql_pages_new(SLO_ROWS * sizeof(*s->rings));
     if (s->states == NULL || s->rings == NULL) {
         return QL_E_MEMORY;
     }
@@ -90,7 +90,6 @@ static ql_err slo_adopt_config(void *stage, const struct ql_config *config)
         s->rows[i].slo = NULL;
         row_cells_clear(&s->rows[i]);
     }
-    s->config = config;
     s->order_count = config->slo_count;
     for (uint32_t i = 0; i < config->slo_count; i++) {
         const struct ql_slo *slo = &config->slos[i];

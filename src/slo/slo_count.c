@@ -85,8 +85,8 @@ static ql_err count_activate(struct count *c)
     if (c->marks != NULL) {
         return QL_OK;
     }
-    c->tracks = ql_pages_new(TRACKS_MAX * sizeof(*c->tracks));
-    c->parts = ql_pages_new(PARTS_MAX * sizeof(*c->parts));
+    c->tracks = c->tracks != NULL ? c->tracks : ql_pages_new(TRACKS_MAX * sizeof(*c->tracks));
+    c->parts = c->parts != NULL ? c->parts : ql_pages_new(PARTS_MAX * sizeof(*c->parts));
     if (c->tracks == NULL || c->parts == NULL) {
         return QL_E_MEMORY;
     }

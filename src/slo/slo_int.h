@@ -107,7 +107,6 @@ struct slo_row {
     double target, window_s;
 };
 struct slo_stage {
-    const struct ql_config *config;
     struct ql_topology *topology;
     struct ql_stats *stats;
     struct slo_row *rows;                /* SLO_ROWS; NULL until there is an SLO */
