@@ -42,8 +42,9 @@ static struct ql_config *config_make(void)
     ql_buf_init(&why, 1 << 20);
     (void)ql_buf_printf(&yaml, "limits: {series_max: %u}\nslos:\n", (unsigned)SERIES);
     for (uint32_t i = 0; i < SLOS; i++) {
-        (void)ql_buf_printf(&yaml, "  - {name: s%u, target: 99.9, bad: 'requests_total{code=~\"5..\","
-                            "service=\"s%u\"}', total: 'requests_total{service=\"s%u\"}'}\n",
+        (void)ql_buf_printf(&yaml, "  - {name: s%u, target: 99.9, "
+                            "bad: 'requests_total{code=~\"5..\",service=\"s%u\"}', "
+                            "total: 'requests_total{service=\"s%u\"}'}\n",
                             i, i, i);
     }
     if (ql_config_parse(ql_buf_view(&yaml), "bench", &config, &why) != QL_OK) {

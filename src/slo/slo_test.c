@@ -7,7 +7,8 @@
  *   want     "open page @from-to" and "close ticket @from-to" in order, by the minute
  *
  * Two pods of one service count 300 requests a minute each, sampled every 30 s, and a gauge
- * that is 900 for that share of its values, else 100. Every row runs on one shard, on three,
+ * that is 900 for that share of its values, else 100; one more tells the same as rates and as
+ * increments. Every row runs on one shard, on three,
  * and with a checkpoint wherever C stands; all three must say the same.
  */
 #include "slo/slo.h"
@@ -28,11 +29,13 @@
 
 #include <cmocka.h>
 
-enum { SHARDS_MAX = 3, SERIES = 6, STEP_S = 30, EVENTS_MAX = 32 };
+enum { SHARDS_MAX = 3, SERIES = 10, STEP_S = 30, EVENTS_MAX = 32 };
 #define START_S INT64_C(1767571200)
 
 #define BAD "target: 99.9, bad: 'requests_total{code=\"500\"}', total: requests_total"
 #define GOOD "target: 99.9, good: 'requests_total{code!=\"500\"}', total: requests_total"
+#define RATES "target: 99.9, bad: errors_per_second, total: requests_per_second"
+#define DELTAS "target: 99.9, bad: errors_since, total: requests_since"
 #define SLOW "target: 99, match: latency_ms, above: 500"
 
 static const struct row { const char *story, *slo, *minutes, *want; } rows[] = {
@@ -42,6 +45,12 @@ static const struct row { const char *story, *slo, *minutes, *want; } rows[] = {
       "open page @91-92 open ticket @91-92 close page @104-106" },
     { "the same from good events", GOOD, "0*90 100*10 C 0*20",
       "open page @91-92 open ticket @91-92 close page @104-106" },
+    { "the same from rates", RATES, "0*90 100*10 C 0*20",
+      "open page @91-92 open ticket @91-92 close page @104-106" },
+    { "the same from increments", DELTAS, "0*90 100*10 C 0*20",
+      "open page @91-92 open ticket @91-92 close page @104-106" },
+    { "rates of a tenth: a silence is not filled", RATES, "0*90 10*30 _*10 C 0*20",
+      "open ticket @96-97 open page @98-100 close page @132-134 close ticket @147-151" },
     { "a tenth fails: a page within ten", BAD, "0*90 10*30 C 0*20",
       "open ticket @96-97 open page @98-100 close page @124-126" },
     { "a slow burn is a ticket, no page", BAD, "0*400 1*300 C 0*60",
@@ -87,13 +96,23 @@ struct world {
     struct ql_batch bus;
 };
 
-static const char *const series_texts[SERIES] = {
-    "requests_total{code=\"200\",pod=\"a\",service=\"checkout\"}",
-    "requests_total{code=\"500\",pod=\"a\",service=\"checkout\"}",
-    "latency_ms{pod=\"a\",service=\"checkout\"}",
-    "requests_total{code=\"200\",pod=\"b\",service=\"checkout\"}",
-    "requests_total{code=\"500\",pod=\"b\",service=\"checkout\"}",
-    "latency_ms{pod=\"b\",service=\"checkout\"}",
+enum tells { TELLS_GOOD, TELLS_BAD, TELLS_SLOW, TELLS_RATE, TELLS_BAD_RATE, TELLS_DELTA,
+             TELLS_BAD_DELTA };
+static const struct { const char *text; enum ql_metric_type type; enum tells tells; }
+series_rows[SERIES] = {
+#define REQUESTS(code, pod)                                                                    \
+    "requests_total{code=\"" code "\",pod=\"" pod "\",service=\"checkout\"}", QL_METRIC_COUNTER
+    { REQUESTS("200", "a"), TELLS_GOOD },
+    { REQUESTS("500", "a"), TELLS_BAD },
+    { "latency_ms{pod=\"a\",service=\"checkout\"}", QL_METRIC_GAUGE, TELLS_SLOW },
+    { REQUESTS("200", "b"), TELLS_GOOD },
+    { REQUESTS("500", "b"), TELLS_BAD },
+#undef REQUESTS
+    { "latency_ms{pod=\"b\",service=\"checkout\"}", QL_METRIC_GAUGE, TELLS_SLOW },
+    { "requests_per_second{service=\"checkout\"}", QL_METRIC_GAUGE, TELLS_RATE },
+    { "errors_per_second{service=\"checkout\"}", QL_METRIC_GAUGE, TELLS_BAD_RATE },
+    { "requests_since{service=\"checkout\"}", QL_METRIC_DELTA, TELLS_DELTA },
+    { "errors_since{service=\"checkout\"}", QL_METRIC_DELTA, TELLS_BAD_DELTA },
 };
 
 static struct ql_config *config_of(const char *slos)
@@ -123,11 +142,10 @@ static void series_make(struct world *w, uint32_t number)
     struct ql_buf block;
     bool added;
     ql_buf_init(&block, 4096);
-    assert_int_equal(ql_labels_parse(ql_str_of(series_texts[number]), &block), QL_OK);
+    assert_int_equal(ql_labels_parse(ql_str_of(series_rows[number].text), &block), QL_OK);
     const ql_str labels = ql_buf_view(&block);
-    const enum ql_metric_type type = number % 3 == 2 ? QL_METRIC_GAUGE : QL_METRIC_COUNTER;
-    assert_int_equal(ql_series_add(table, ql_hash128_of(labels.at, labels.bytes), labels, type,
-                                   &w->indexes[number], &added), QL_OK);
+    assert_int_equal(ql_series_add(table, ql_hash128_of(labels.at, labels.bytes), labels,
+                                   series_rows[number].type, &w->indexes[number], &added), QL_OK);
     struct ql_series *row = ql_series_at(table, w->indexes[number]);
     row->entity = ql_entity_id_of(QL_STR("service/checkout"));
     row->step_ms = STEP_S * 1000;
@@ -291,13 +309,30 @@ static void run_point(struct run *run, uint32_t number, enum ql_point_kind kind,
     assert_non_null(p);
     *p = (struct ql_point){ .at = run_now(run, 0), .series = run->w->indexes[number],
                             .kind = kind, .raw = raw,
-                            .value = number % 3 == 2 ? raw : 0.0 };
+                            .value = series_rows[number].type == QL_METRIC_GAUGE ? raw : 0.0 };
+}
+
+/* Of 25 % every fourth value is slow. */
+static double series_value(struct run *run, uint32_t number, double requests, double errors,
+                           double percent)
+{
+    switch (series_rows[number].tells) {
+    case TELLS_GOOD: return run->counts[number] += requests - errors;
+    case TELLS_BAD: return run->counts[number] += errors;
+    case TELLS_SLOW: return (double)(run->slow++ % 4) * 25.0 < percent ? 900.0 : 100.0;
+    case TELLS_RATE: return requests / STEP_S;
+    case TELLS_BAD_RATE: return errors / STEP_S;
+    case TELLS_DELTA: return requests;
+    case TELLS_BAD_DELTA: return errors;
+    }
+    return 0.0;
 }
 
 static void run_series(struct run *run, uint32_t number, char what, double percent)
 {
     const double requests = what == 'z' ? 0.0 : 150.0, errors = requests * percent / 100.0;
-    if (what == '_' || (what == 's' && number % 3 == 1)) {
+    const enum tells tells = series_rows[number].tells;
+    if (what == '_' || (what == 's' && tells == TELLS_BAD)) {
         if (!run->silent[number]) {
             run_point(run, number, QL_POINT_HOLE, (double)NAN);
         }
@@ -310,13 +345,8 @@ static void run_series(struct run *run, uint32_t number, char what, double perce
         return;
     }
     run->silent[number] = false;
-    if (number % 3 == 2) { /* 25 % is every fourth value */
-        const bool slow = (double)(run->slow++ % 4) * 25.0 < percent;
-        run_point(run, number, QL_POINT_VALUE, slow ? 900.0 : 100.0);
-        return;
-    }
-    run->counts[number] += number % 3 == 1 ? errors : requests - errors;
-    run_point(run, number, QL_POINT_VALUE, run->counts[number]);
+    run_point(run, number, QL_POINT_VALUE,
+              series_value(run, number, requests, errors, percent));
 }
 
 /* Samples on the step, a tick right behind them and one when the minute may be judged. */
@@ -343,7 +373,10 @@ static void run_at_once(struct run *run, char what)
     if (what == 'R') {
         memset(run->counts, 0, sizeof(run->counts));
     }
-    for (uint32_t i = 1; what == 'M' && i < SERIES; i += 3) {
+    for (uint32_t i = 0; what == 'M' && i < SERIES; i++) {
+        if (series_rows[i].tells != TELLS_BAD) {
+            continue;
+        }
         struct shard *shard = &run->w->shards[i % run->w->shard_count];
         run_series(run, i, 'M', 0.0);
         ql_slo_count_stage.push(shard->stage, run_now(run, 0), &shard->batch);
