@@ -47,7 +47,8 @@ static void run_add(struct ql_batch *batch, int pod, int code, int step, double 
     char text[128];
     struct ql_buf block;
     ql_buf_init(&block, 4096);
-    (void)snprintf(text, sizeof(text), "requests_total{code=\"%d\",pod=\"p%d\",service=\"checkout\"}",
+    (void)snprintf(text, sizeof(text),
+                   "requests_total{code=\"%d\",pod=\"p%d\",service=\"checkout\"}",
                    200 + 75 * code, pod);
     assert_int_equal(ql_labels_parse(ql_str_of(text), &block), QL_OK);
     struct ql_run *run = ql_batch_add_run(batch);

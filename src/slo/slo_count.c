@@ -17,14 +17,12 @@
 #include <stdlib.h>
 
 enum {
-    TRACKS_MAX = 65536, SIDES_MAX = 16, PARTS_MAX = 32768,
-    PICKS_MAX = 2 * QL_CONFIG_SLOS_MAX, SPREAD_MINUTES = 60, BITS_OF_SIDE = 2
+    TRACKS_MAX = 65536, SIDES_MAX = 16, PICKS_MAX = 2 * QL_CONFIG_SLOS_MAX
 };
-#define SPREAD_NS (SPREAD_MINUTES * SLO_MINUTE_NS)
+#define SPREAD_NS (60 * SLO_MINUTE_NS)
 #define AMOUNT_MAX 4398046511104.0 /* 2^42 events */
 #define COUNT_STATE_VERSION 1u
 
-enum side { SIDE_GOOD, SIDE_BAD, SIDE_TOTAL, SIDE_MATCH };
 enum { TRACK_KNOWN = 1, TRACK_SILENT = 2, TRACK_RESOLVED = 4 };
 enum { MARK_UNKNOWN, MARK_NOTHING, MARK_TRACKS }; /* from here on: + the track */
 
@@ -34,7 +32,7 @@ struct track {
     double last_raw;
     uint32_t series;
     uint8_t flags, side_count;
-    uint16_t sides[SIDES_MAX];       /* SLO << BITS_OF_SIDE | enum side */
+    uint16_t sides[SIDES_MAX];       /* packed: slo_side_of() */
 };
 
 struct pick { struct ql_selector selector; uint16_t side; };
@@ -48,12 +46,10 @@ struct count {
     uint32_t *marks;                 /* one a series; NULL until there is an SLO */
     struct track *tracks;
     uint32_t track_count;
-    struct ql_slo_part *parts;       /* since the last flush */
-    uint32_t part_count;
-    struct ql_map64 part_of;
+    struct slo_parts parts;          /* since the last flush */
     int64_t minute;                  /* of the last tick */
     struct ql_buf scratch;
-    struct ql_stat_cell *series_dropped, *sides_dropped, *parts_dropped;
+    struct ql_stat_cell *series_dropped, *sides_dropped;
 };
 
 /* ---- life ------------------------------------------------------------------------ */
@@ -73,8 +69,7 @@ static void count_close(void *stage)
         picks_free(c->picks, c->pick_count);
         ql_pages_free(c->marks, (size_t)c->series_max * sizeof(*c->marks));
         ql_pages_free(c->tracks, TRACKS_MAX * sizeof(*c->tracks));
-        ql_pages_free(c->parts, PARTS_MAX * sizeof(*c->parts));
-        ql_map64_fini(&c->part_of);
+        slo_parts_fini(&c->parts);
         ql_buf_fini(&c->scratch);
         free(c);
     }
@@ -86,8 +81,7 @@ static ql_err count_activate(struct count *c)
         return QL_OK;
     }
     c->tracks = c->tracks != NULL ? c->tracks : ql_pages_new(TRACKS_MAX * sizeof(*c->tracks));
-    c->parts = c->parts != NULL ? c->parts : ql_pages_new(PARTS_MAX * sizeof(*c->parts));
-    if (c->tracks == NULL || c->parts == NULL) {
+    if (c->tracks == NULL || slo_parts_activate(&c->parts) != QL_OK) {
         return QL_E_MEMORY;
     }
     c->marks = ql_pages_new((size_t)c->series_max * sizeof(*c->marks));
@@ -95,14 +89,14 @@ static ql_err count_activate(struct count *c)
 }
 
 static ql_err pick_add(struct pick *picks, uint32_t *count, const char *text, uint32_t slo,
-                       enum side side)
+                       enum slo_side side)
 {
     char why[QL_SELECTOR_WHY_BYTES];
     if (text == NULL) {
         return QL_OK;
     }
     struct pick *pick = &picks[*count];
-    pick->side = (uint16_t)(slo << BITS_OF_SIDE | (uint32_t)side);
+    pick->side = (uint16_t)(slo << SLO_SIDE_BITS | (uint32_t)side);
     const ql_err err = ql_selector_parse(ql_str_of(text), &pick->selector, why);
     *count += err == QL_OK;
     return err == QL_OK || err == QL_E_MEMORY ? err : QL_E_CONFIG;
@@ -118,7 +112,7 @@ static ql_err picks_make(const struct ql_config *config, struct pick **ret_picks
         const struct ql_slo *slo = &config->slos[i];
         const char *const texts[] = { slo->good, slo->bad, slo->total, slo->match };
         for (uint32_t side = 0; side < QL_COUNT_OF(texts) && err == QL_OK; side++) {
-            err = pick_add(picks, &count, texts[side], i, (enum side)side);
+            err = pick_add(picks, &count, texts[side], i, (enum slo_side)side);
         }
     }
     if (err != QL_OK) {
@@ -138,7 +132,7 @@ static ql_err count_adopt_config(void *stage, const struct ql_config *config)
     uint32_t pick_count;
     QL_ASSERT(config->slo_count <= QL_CONFIG_SLOS_MAX);
     if (config->slo_count == 0 && c->marks == NULL) {
-        c->config = config;
+        c->config = c->parts.config = config;
         return QL_OK;
     }
     ql_err err = picks_make(config, &picks, &pick_count);
@@ -151,7 +145,7 @@ static ql_err count_adopt_config(void *stage, const struct ql_config *config)
         return err;
     }
     picks_free(c->picks, c->pick_count);
-    c->config = config;
+    c->config = c->parts.config = config;
     c->picks = picks;
     c->pick_count = pick_count;
     for (uint32_t i = 0; i < ql_series_count(c->series); i++) {
@@ -178,11 +172,11 @@ static ql_err count_open(const struct ql_stage_env *env, void **ret_stage)
     c->series = env->series;
     c->series_max = env->config->series_max;
     c->minute = INT64_MIN;
-    ql_map64_init(&c->part_of, PARTS_MAX);
+    ql_map64_init(&c->parts.of, SLO_PARTS_MAX);
     ql_buf_init(&c->scratch, QL_LABELS_BYTES_MAX);
     c->series_dropped = count_cell(env->stats, "what=\"series\"");
     c->sides_dropped = count_cell(env->stats, "what=\"sides\"");
-    c->parts_dropped = count_cell(env->stats, "what=\"parts\"");
+    c->parts.dropped = count_cell(env->stats, "what=\"parts\"");
     const ql_err err = count_adopt_config(c, env->config);
     if (err != QL_OK) {
         count_close(c);
@@ -190,104 +184,6 @@ static ql_err count_open(const struct ql_stage_env *env, void **ret_stage)
     }
     *ret_stage = c;
     return QL_OK;
-}
-
-/* ---- parts ----------------------------------------------------------------------- */
-
-static void parts_flush(struct count *c, struct ql_batch *bus)
-{
-    for (uint32_t i = 0; i < c->part_count; i++) {
-        struct ql_slo_part *part = ql_batch_add_slo_part(bus);
-        if (part == NULL) {
-            ql_stat_add(c->parts_dropped, (int64_t)(c->part_count - i));
-            break;
-        }
-        *part = c->parts[i];
-    }
-    if (c->part_count > 0) {
-        c->part_count = 0;
-        ql_map64_clear(&c->part_of);
-    }
-}
-
-/* The part of that SLO, entity and minute, new or gathered before. */
-static struct ql_slo_part *part_at(struct count *c, uint64_t slo, ql_entity_id entity,
-                                   int64_t minute, struct ql_batch *bus)
-{
-    const uint64_t words[] = { slo, entity.v, (uint64_t)minute };
-    const uint64_t key = ql_hash64(words, sizeof(words));
-    const uint32_t known = ql_map64_get(&c->part_of, key);
-    if (known != QL_MAP_NONE) {
-        return &c->parts[known];
-    }
-    if (c->part_count == PARTS_MAX) {
-        parts_flush(c, bus);
-    }
-    if (ql_map64_put(&c->part_of, key, c->part_count) != QL_OK) {
-        ql_stat_add(c->parts_dropped, 1);
-        return NULL;
-    }
-    struct ql_slo_part *part = &c->parts[c->part_count++];
-    *part = (struct ql_slo_part){ .slo = slo, .entity = entity, .minute = minute };
-    return part;
-}
-
-/* What one sample says: `amount` events, evenly over (from, at]. */
-struct told {
-    ql_entity_id entity;
-    int64_t from_ns, at_ns;
-    int64_t amount;
-    bool bad;     /* of SIDE_MATCH: the value is */
-};
-
-static void side_add(struct count *c, uint16_t packed, const struct told *told, int64_t minute,
-                     int64_t amount, struct ql_batch *bus)
-{
-    const struct ql_slo *slo = &c->config->slos[packed >> BITS_OF_SIDE];
-    const enum side side = (enum side)(packed & ((1u << BITS_OF_SIDE) - 1));
-    struct ql_slo_part *part = part_at(c, slo->key, told->entity, minute, bus);
-    if (part == NULL) {
-        return;
-    }
-    if (side == SIDE_GOOD) {
-        part->bad = slo_add(part->bad, -amount);
-    } else if (side == SIDE_BAD) {
-        part->bad = slo_add(part->bad, amount);
-    } else {
-        part->total = slo_add(part->total, amount);
-        part->bad = slo_add(part->bad, slo->good != NULL || told->bad ? amount : 0);
-        part->covered = 1;
-    }
-}
-
-/* A sample on the full minute belongs to the minute that it ends. */
-static void side_spread(struct count *c, uint16_t packed, const struct told *told,
-                        struct ql_batch *bus)
-{
-    const int64_t last = slo_minute_of(told->at_ns - 1);
-    const double span = (double)(told->at_ns - told->from_ns);
-    const int64_t first = told->from_ns < told->at_ns ? slo_minute_of(told->from_ns) : last;
-    int64_t before = 0;
-    for (int64_t minute = first; minute <= last; minute++) {
-        const double share = (double)((minute + 1) * SLO_MINUTE_NS - told->from_ns) / span;
-        const int64_t upto =
-            minute == last ? told->amount : (int64_t)((double)told->amount * share);
-        side_add(c, packed, told, minute, upto - before, bus);
-        before = upto;
-    }
-}
-
-/* A value is one event in its own minute; the time since the one before it is covered. */
-static void side_match(struct count *c, uint16_t packed, const struct told *told,
-                       struct ql_batch *bus)
-{
-    const int64_t last = slo_minute_of(told->at_ns - 1);
-    for (int64_t minute = slo_minute_of(told->from_ns); minute < last; minute++) {
-        struct told nothing = *told;
-        nothing.bad = false;
-        side_add(c, packed, &nothing, minute, 0, bus);
-    }
-    side_add(c, packed, told, last, (int64_t)QL_SLO_UNIT, bus);
 }
 
 /* ---- tracks ---------------------------------------------------------------------- */
@@ -348,7 +244,7 @@ static double counter_increase(const struct track *t, enum ql_metric_type type, 
 
 /* How many events a sample tells of and since when; false: of none that can be known. */
 static bool track_told(const struct track *t, const struct ql_series *row,
-                       const struct ql_point *point, struct told *told)
+                       const struct ql_point *point, struct slo_told *told)
 {
     const enum ql_metric_type type = (enum ql_metric_type)row->type;
     const bool known = (t->flags & TRACK_KNOWN) != 0 && point->at.ns > t->last_ns;
@@ -381,33 +277,33 @@ static int64_t match_from(const struct track *t, const struct ql_point *point)
 
 /* True: it counted something that is bad, or, with good events, that may be. */
 static bool track_side(struct count *c, struct track *t, uint16_t packed,
-                       const struct ql_point *point, const struct told *counted,
+                       const struct ql_point *point, const struct slo_told *counted,
                        struct ql_batch *bus)
 {
-    const struct ql_slo *slo = &c->config->slos[packed >> BITS_OF_SIDE];
-    const enum side side = (enum side)(packed & ((1u << BITS_OF_SIDE) - 1));
-    if (side == SIDE_MATCH) {
-        struct told told = *counted;
+    const struct ql_slo *slo = &c->config->slos[packed >> SLO_SIDE_BITS];
+    const enum slo_side side = slo_side_of(packed);
+    if (side == SLO_SIDE_MATCH) {
+        struct slo_told told = *counted;
         if (point->kind != QL_POINT_VALUE) {
             return false;
         }
         told.from_ns = match_from(t, point);
         told.bad = point->value > slo->above || point->value < slo->below;
-        side_match(c, packed, &told, bus);
+        slo_parts_match(&c->parts, packed, &told, bus);
         return told.bad;
     }
     if (counted->amount < 0) {
         return false;
     }
-    side_spread(c, packed, counted, bus);
-    return counted->amount > 0 && side != SIDE_GOOD && (side == SIDE_BAD || slo->good != NULL);
+    slo_parts_spread(&c->parts, packed, counted, bus);
+    return counted->amount > 0 && side != SLO_SIDE_GOOD && (side == SLO_SIDE_BAD || slo->good != NULL);
 }
 
 static void track_value(struct count *c, struct track *t, const struct ql_point *point,
                         struct ql_batch *bus)
 {
     const struct ql_series *row = ql_series_at(c->series, t->series);
-    struct told told = { .entity = row->entity, .at_ns = point->at.ns };
+    struct slo_told told = { .entity = row->entity, .at_ns = point->at.ns };
     if (!track_told(t, row, point, &told)) {
         told.amount = -1;
     }
@@ -471,8 +367,8 @@ static void tracks_silent(struct count *c, ql_time now, struct ql_batch *bus)
         for (uint32_t k = 0; k < t->side_count; k++) {
             const uint16_t packed = t->sides[k];
             struct ql_slo_part *part =
-                part_at(c, c->config->slos[packed >> BITS_OF_SIDE].key, (ql_entity_id){ 0 },
-                        slo_minute_of(now.ns) - 1, bus);
+                slo_part_at(&c->parts, c->config->slos[packed >> SLO_SIDE_BITS].key,
+                            (ql_entity_id){ 0 }, slo_minute_of(now.ns) - 1, bus);
             if (part != NULL) {
                 part->silent++;
             }
@@ -490,7 +386,7 @@ static void count_tick(void *stage, ql_time now, struct ql_batch *bus)
         tracks_silent(c, now, bus);
         c->minute = slo_minute_of(now.ns);
     }
-    parts_flush(c, bus);
+    slo_parts_flush(&c->parts, bus);
 }
 
 /* ---- checkpoint ------------------------------------------------------------------ */
@@ -498,7 +394,7 @@ static void count_tick(void *stage, ql_time now, struct ql_batch *bus)
 static ql_err count_save(const void *stage, struct ql_buf *out)
 {
     const struct count *c = stage;
-    QL_ASSERT(c->part_count == 0);
+    QL_ASSERT(c->parts.count == 0);
     (void)ql_buf_i64(out, c->minute);
     (void)ql_buf_u32(out, c->track_count);
     for (uint32_t i = 0; i < c->track_count; i++) {

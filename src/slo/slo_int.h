@@ -55,6 +55,41 @@ const struct slo_minute *slo_ring_minute(const struct slo_ring *ring, int64_t mi
 void slo_ring_save(const struct slo_ring *ring, struct ql_buf *out);
 bool slo_ring_load(struct slo_ring *ring, struct ql_reader *in);
 
+/* ---- slo_parts.c: what a shard has counted since the last tick -------------------- */
+
+enum { SLO_PARTS_MAX = 32768, SLO_SIDE_BITS = 2 };
+/* Where a series counts: packed as the SLO's number << SLO_SIDE_BITS | side. */
+enum slo_side { SLO_SIDE_GOOD, SLO_SIDE_BAD, SLO_SIDE_TOTAL, SLO_SIDE_MATCH };
+static inline enum slo_side slo_side_of(uint16_t packed)
+{
+    return (enum slo_side)(packed & ((1u << SLO_SIDE_BITS) - 1));
+}
+
+struct slo_parts {
+    const struct ql_config *config;
+    struct ql_slo_part *at;              /* NULL until activate */
+    uint32_t count;
+    struct ql_map64 of;
+    struct ql_stat_cell *dropped;
+};
+/* What one sample says: `amount` events, evenly over (from, at]. */
+struct slo_told {
+    ql_entity_id entity;
+    int64_t from_ns, at_ns;
+    int64_t amount;
+    bool bad;                            /* of SLO_SIDE_MATCH: the value is */
+};
+QL_MUST_USE ql_err slo_parts_activate(struct slo_parts *p);
+void slo_parts_fini(struct slo_parts *p);
+/* The part of that SLO, entity and minute, new or gathered before; NULL: no memory (counted). */
+struct ql_slo_part *slo_part_at(struct slo_parts *p, uint64_t slo, ql_entity_id entity,
+                                int64_t minute, struct ql_batch *bus);
+void slo_parts_spread(struct slo_parts *p, uint16_t packed, const struct slo_told *told,
+                      struct ql_batch *bus);
+void slo_parts_match(struct slo_parts *p, uint16_t packed, const struct slo_told *told,
+                     struct ql_batch *bus);
+void slo_parts_flush(struct slo_parts *p, struct ql_batch *bus);
+
 /* ---- slo_judge.c: pure arithmetic ------------------------------------------------- */
 
 enum slo_severity { SLO_PAGE, SLO_TICKET, SLO_SEVERITIES };
@@ -124,13 +159,24 @@ struct slo_row *slo_row_of(struct slo_stage *s, uint64_t key); /* NULL: there is
 struct slo_row *slo_row_add(struct slo_stage *s, uint64_t key);
 void slo_look_again(struct slo_stage *s);
 
+/* ---- slo_signal.c ----------------------------------------------------------------- */
+
+enum slo_close { SLO_CALM, SLO_NO_DATA, SLO_REMOVED };
+/* "kind/name" of the entity that the configuration names, in s->scratch. */
+ql_str slo_entity_named(struct slo_stage *s, const struct ql_slo *slo);
+/* Named by the configuration, or the one with most of the bad events lately; 0: none. */
+ql_entity_id slo_row_entity(struct slo_stage *s, const struct slo_row *row);
+void slo_burn_close(struct slo_stage *s, struct slo_row *row, enum slo_severity severity,
+                    enum slo_close because, ql_time at, struct ql_batch *bus);
+/* Opens, closes or tells again by row->view at the end of minute `end`. */
+void slo_burn_step(struct slo_stage *s, struct slo_row *row, enum slo_severity severity,
+                   int64_t end, ql_time at, struct ql_batch *bus);
+
 /* ---- slo_save.c ------------------------------------------------------------------- */
 ql_err slo_save(const void *stage, struct ql_buf *out);
 ql_err slo_load(void *stage, uint32_t version, struct ql_reader *in);
 
 /* ---- slo_why.c: sentences --------------------------------------------------------- */
-
-enum slo_close { SLO_CALM, SLO_NO_DATA, SLO_REMOVED };
 void slo_why_burn(const struct slo_row *row, const struct slo_rule *rule, ql_time at,
                   struct ql_buf *out);
 void slo_why_close(const struct slo_row *row, const struct slo_rule *rule, enum slo_close why,
