@@ -296,7 +296,8 @@ static bool track_side(struct count *c, struct track *t, uint16_t packed,
         return false;
     }
     slo_parts_spread(&c->parts, packed, counted, bus);
-    return counted->amount > 0 && side != SLO_SIDE_GOOD && (side == SLO_SIDE_BAD || slo->good != NULL);
+    const bool may_be_bad = side == SLO_SIDE_BAD || (side == SLO_SIDE_TOTAL && slo->good != NULL);
+    return counted->amount > 0 && may_be_bad;
 }
 
 static void track_value(struct count *c, struct track *t, const struct ql_point *point,
