@@ -598,6 +598,50 @@ static void the_worst_entity_is_named(void **state)
     world_close(&w);
 }
 
+static const struct ql_slo_state *core_minutes(struct run *run, uint32_t minutes, int64_t bad)
+{
+    struct world *w = run->w;
+    uint32_t count;
+    uint64_t version;
+    for (uint32_t i = 0; i < minutes; i++) {
+        ql_batch_reset(&w->bus);
+        *ql_batch_add_slo_part(&w->bus) = (struct ql_slo_part){
+            .slo = w->config->slos[0].key, .entity = { 10 }, .covered = 1,
+            .minute = START_S / 60 + run->step / 2, .total = 1000 * (int64_t)QL_SLO_UNIT,
+            .bad = bad * (int64_t)QL_SLO_UNIT };
+        run->step += 2;
+        ql_slo_stage.push(w->core, run_now(run, 16), &w->bus);
+        ql_slo_stage.tick(w->core, run_now(run, 16), &w->bus);
+        run_take(run);
+    }
+    return ql_slo_states(w->core, &count, &version);
+}
+
+/* At a burn rate of one the budget lasts its window; what is older than that is forgiven. */
+static void a_budget_lasts_its_window(void **state)
+{
+    (void)state;
+    struct world w;
+    world_open(&w, config_one(BAD), 1);
+    struct run run = { .w = &w };
+    const uint32_t day = 1440;
+    const struct ql_slo_state *slo = core_minutes(&run, 3 * day, 1);
+    assert_true(fabs(slo->budget_left - 0.9) < 1e-3);
+    assert_true(fabs((double)(slo->gone.ns - slo->at.ns) / 1e9 / 86400.0 - 27.0) < 0.1);
+    slo = core_minutes(&run, 27 * day, 1);
+    assert_true(fabs(slo->budget_left) < 1e-2);
+    slo = core_minutes(&run, 3 * day, 2);
+    assert_true(fabs(slo->budget_left + 0.1) < 1e-2);
+    assert_true(slo->gone.ns == slo->at.ns);
+    slo = core_minutes(&run, 15 * day, 0);
+    assert_true(fabs(slo->budget_left - 0.4) < 1e-2);
+    assert_true(slo->gone.ns == QL_TIME_NONE.ns && fabs(slo->total - 43200e3) < 61e3);
+    slo = core_minutes(&run, 15 * day, 0);
+    assert_true(fabs(slo->budget_left - 1.0) < 1e-2);
+    assert_int_equal(run.event_count, 0); /* none of it was fast */
+    world_close(&w);
+}
+
 /* ---- reloads ------------------------------------------------------------------------ */
 
 static void adopt(struct world *w, struct ql_config *config)
@@ -720,6 +764,7 @@ int main(void)
         cmocka_unit_test(signals_say_what_matters),
         cmocka_unit_test(increases_are_spread),
         cmocka_unit_test(the_worst_entity_is_named),
+        cmocka_unit_test(a_budget_lasts_its_window),
         cmocka_unit_test(a_new_target_keeps_what_was_counted),
         cmocka_unit_test(what_is_taken_out_is_closed),
         cmocka_unit_test(damaged_states_are_refused),

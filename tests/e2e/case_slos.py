@@ -75,6 +75,18 @@ def slos(quell):
     return {slo["name"]: slo for slo in quell.get("/api/v1/slos")["slos"]}
 
 
+def same_as_promql(quell):
+    """What PromQL makes of the same samples, window by window."""
+    slo = slos(quell)["checkout answers"]
+    at = datetime.fromisoformat(slo["at"].replace("Z", "+00:00")).timestamp()
+    for window, burn in slo["burn_rate"].items():
+        query = (f'sum(rate(requests_total{{code="503"}}[{window}])) / sum(rate(requests_total[{window}]))'
+                 ' / (1 - 0.999)')
+        answer = quell.get("/api/v1/query", query=query, time=at)["data"]["result"]
+        want = float(answer[0]["value"][1])
+        check(abs(burn - want) <= 0.03 * want, f"{window}: {burn}, PromQL says {want}")
+
+
 def burn_pages(place):
     quell = Configured(place, SLOS)
     shop = Shop(quell)
@@ -96,6 +108,7 @@ def burn_pages(place):
     members = quell.get(f"/api/v1/incidents/{incident['id']}")["members"]
     check(any(m["why"] == "opened the incident: an error budget burns" for m in members), f"{members}")
 
+    same_as_promql(quell)
     shop.minutes(12, silent=True)
     quell.program.stop(signal.SIGKILL)
     quell.start()
