@@ -118,7 +118,7 @@ bool slo_is_calm(const struct slo_view *view, const struct slo_rule *rule);
 /* The first minute of the run of bad ones that ends at `end`, within the rule's long window. */
 int64_t slo_onset(const struct slo_ring *ring, const struct ql_slo *slo,
                   const struct slo_rule *rule, int64_t end);
-/* Seconds until the budget is used up at `burn`; 0: it is; infinity: not at this rate. */
+/* Seconds until the budget is used up at `burn`; 0: it is; infinity: not within ten years. */
 double slo_gone_s(const struct slo_view *view, double window_s, double burn);
 
 /* ---- slo.c ------------------------------------------------------------------------ */

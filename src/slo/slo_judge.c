@@ -17,6 +17,7 @@ const struct slo_rule slo_rules[SLO_SEVERITIES] = {
                      6.0 },
 };
 
+#define GONE_S_MAX (10.0 * 365.0 * 86400.0)
 #define NEAR 1e-9 /* a burn of exactly the factor burns, whatever the rounding */
 
 uint32_t slo_window_minutes(enum ql_slo_window window)
@@ -114,6 +115,6 @@ double slo_gone_s(const struct slo_view *view, double window_s, double burn)
     if (view->used >= 1.0) {
         return 0.0;
     }
-    return burn > 0.0 && !isnan(view->used) ? (1.0 - view->used) * window_s / burn
-                                            : (double)INFINITY;
+    const double s = burn > 0.0 ? (1.0 - view->used) * window_s / burn : (double)INFINITY;
+    return s < GONE_S_MAX ? s : (double)INFINITY; /* NaN too */
 }

@@ -491,6 +491,21 @@ static void two_windows_judge(void **state)
     }
 }
 
+static void budgets_end_when_they_do(void **state)
+{
+    static const struct { double used, burn, want; } ends[] = {
+        { 0.0, 1.0, 2592000.0 }, { 0.5, 14.4, 90000.0 }, { 1.0, 0.0, 0.0 }, { 1.5, 3.0, 0.0 },
+        { 0.5, 0.0, (double)INFINITY }, { 0.5, 1e-12, (double)INFINITY },
+        { 0.5, (double)NAN, (double)INFINITY }, { (double)NAN, 3.0, (double)INFINITY },
+    };
+    (void)state;
+    for (uint32_t i = 0; i < QL_COUNT_OF(ends); i++) {
+        const struct slo_view view = { .used = ends[i].used };
+        const double s = slo_gone_s(&view, 2592000.0, ends[i].burn);
+        assert_true(isinf(ends[i].want) ? isinf(s) : fabs(s - ends[i].want) < 1e-3);
+    }
+}
+
 static void signals_say_what_matters(void **state)
 {
     (void)state;
@@ -761,6 +776,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stories),
         cmocka_unit_test(two_windows_judge),
+        cmocka_unit_test(budgets_end_when_they_do),
         cmocka_unit_test(signals_say_what_matters),
         cmocka_unit_test(increases_are_spread),
         cmocka_unit_test(the_worst_entity_is_named),
