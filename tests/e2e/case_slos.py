@@ -132,4 +132,38 @@ def burn_pages(place):
     return page["why"]
 
 
-CASES = [burn_pages]
+SPANS = """engine:
+  tick: 1s
+slos:
+  - name: spans
+    target: 99
+    bad: service_errors_per_second{service="cart"}
+    total: service_requests_per_second{service="cart"}
+"""
+
+
+def spans_burn(place):
+    """The rates that quell makes of spans count as events."""
+    quell = Configured(place, SPANS)
+    for step in range(60 * 6):
+        at, spans = START + step * 10, []
+        for i in range(10):
+            failed = step >= 50 * 6 and i < 5
+            ns = (at * 1000 + i * 900) * 1000000
+            spans.append({"traceId": f"{step:016x}{i:016x}", "spanId": f"{step:08x}{i + 1:08x}", "name": "GET /cart",
+                          "kind": 2, "startTimeUnixNano": str(ns), "endTimeUnixNano": str(ns + 1000000),
+                          "status": {"code": 2 if failed else 1}})
+        body = {"resourceSpans": [{"resource": {"attributes": [
+            {"key": "service.name", "value": {"stringValue": "cart"}}]}, "scopeSpans": [{"spans": spans}]}]}
+        status, _, text = quell.post("/v1/traces", json.dumps(body).encode())
+        check(status == 200, f"{status} {text!r}")
+    wait_until("a ticket", lambda: burns(quell), 10)
+    slo = slos(quell)["spans"]
+    check(slo["entity"] == "service/cart" and slo["state"] == "ticket", f"{slo}")
+    seconds = datetime.fromisoformat(slo["at"].replace("Z", "+00:00")).timestamp() - START
+    total, bad = seconds, (seconds - 3000) / 2
+    check(seconds >= 3480 and abs(slo["bad"] - bad) <= 6 and abs(slo["total"] - total) <= 11, f"{bad} of {total}: {slo}")
+    return f"{slo['bad']:.0f} of {slo['total']:.0f} are bad, {bad:.0f} of {total:.0f} were sent"
+
+
+CASES = [burn_pages, spans_burn]
