@@ -11,6 +11,7 @@
 #include "store/store_story.h"
 
 #include <arpa/inet.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -195,6 +196,22 @@ static void world_tick(uint32_t tick)
     assert_int_equal(ql_store_apply(w.store, tick, story_at(tick), &w.bus), QL_OK);
 }
 
+static ql_err world_slos(void *host, struct ql_slo_state **ret_states, uint32_t *ret_count)
+{
+    (void)host;
+    struct ql_slo_state *slo = calloc(1, sizeof(*slo));
+    assert_non_null(slo);
+    *slo = (struct ql_slo_state){
+        .name = "checkout", .entity = "service/checkout", .target = 99.9, .window_s = 2592000.0,
+        .burn = { 20.0, (double)NAN, 16.0, 3.0 }, .budget_left = 0.5, .bad = 1.0, .total = 100.0,
+        .since = QL_TIME_NONE, .at = { INT64_C(1767603600) * QL_NS_PER_S }, .gone = QL_TIME_NONE,
+        .page = true, .ticket = true,
+    };
+    *ret_states = slo;
+    *ret_count = 1;
+    return QL_OK;
+}
+
 static int world_setup(void **state)
 {
     char why[256];
@@ -209,7 +226,7 @@ static int world_setup(void **state)
     assert_int_equal(ql_store_open(w.dir, w.stats, &w.store), QL_OK);
     w.view = (struct ql_view){ .series_find = world_series_find, .series_get = world_series_get,
                                .series_read = world_series_read,
-                               .series_raw = world_series_raw, .command = world_command,
+                               .series_raw = world_series_raw, .command = world_command, .slos = world_slos,
                                .status = world_status, .now = world_now, .events = world_events,
                                .ready = world_ready };
     const struct ql_api_env env = { .data_dir = w.dir, .view = &w.view, .stats = w.stats,
@@ -419,6 +436,10 @@ static const struct { const char *path; int status; const char *has; } get_rows[
     { "/api/v1/capacity?match=up", 200, "\"limits\":[],\"more\":false" },
     { "/api/v1/capacity?horizon=soon", 400, "horizon: 'soon' is not a duration" },
     { "/api/v1/capacity?match=up{", 400, "match[]: 'up{' is no selector" },
+    { "/api/v1/slos", 200, "{\"slos\":[{\"name\":\"checkout\",\"entity\":\"service/checkout\","
+      "\"state\":\"page\",\"target\":99.9,\"window_s\":2592000,\"burn_rate\":{\"5m\":20,\"30m\":null," },
+    { "/api/v1/slos", 200, "\"budget_left\":0.5,\"gone\":null,\"bad\":1,\"total\":100,\"since\":null,"
+      "\"at\":\"2026-01-05T09:00:00.000Z\"}]}" },
     { "/api/v1/query?query=1%2B1&time=1767603600.5", 200,
       "{\"status\":\"success\",\"data\":{\"resultType\":\"scalar\",\"result\":[1767603600.5,\"2\"]}}" },
     { "/api/v1/query?query=up%7Binstance%3D%22a%22%7D&time=1767603720", 200,

@@ -83,6 +83,15 @@ static void check_says_what_it_finds(void **state)
     assert_int_equal(check_run(1, 3, series, &said), 0);
     assert_non_null(strstr(said.at, "up{a=\"b\"}\n0 of 0 policies apply\n"
                                     "  direction: both  (default)"));
+    assert_int_equal(ql_file_replace(path, ql_str_of(
+        "slos:\n - {name: answers, target: 99, bad: 'up{a=\"b\"}', total: up}\n"
+        " - {name: other, target: 99, match: down, above: 1}\n")), QL_OK);
+    char *counted[] = { (char[]){ "check" }, (char[]){ "--explain" }, (char[]){ "up{a=\"b\"}" },
+                        path, NULL };
+    assert_int_equal(check_run(1, 4, counted, &said), 0);
+    assert_non_null(strstr(said.at, "counts for: answers  (as bad, total)\n"));
+    assert_null(strstr(said.at, "other"));
+    (void)unlink(path);
     char *odd[] = { (char[]){ "check" }, (char[]){ "--explain" }, (char[]){ "up{a=b}" }, NULL };
     assert_int_equal(check_run(2, 3, odd, &said), 2);
     assert_non_null(strstr(said.at, "'up{a=b}' is no series"));

@@ -22,10 +22,11 @@ static void check_summary(const struct ql_config *config)
     }
     (void)printf("ok\n");
     (void)printf("listens on %s, keeps its data in %s\n", config->listen, config->data_dir);
-    (void)printf("scrapes: %u (targets: %u), runbooks: %u (at most %s), edges: %u, policies: %u\n",
+    (void)printf("scrapes: %u (targets: %u), runbooks: %u (at most %s), edges: %u, policies: %u, "
+                 "slos: %u\n",
                  config->scrape_count, targets, config->runbook_count,
                  ql_act_mode_text(config->act_mode), config->edge_count,
-                 config->policy_count);
+                 config->policy_count, config->slo_count);
 }
 
 static int check_series(const struct ql_config *config, const char *series, struct ql_buf *text)

@@ -28,6 +28,7 @@
 #define QL_CONFIG_POLICIES_MAX 1024u
 #define QL_CONFIG_MUTES_MAX 16u
 #define QL_CONFIG_HOLIDAYS_MAX 512u
+#define QL_CONFIG_SLOS_MAX 256u
 
 enum ql_act_mode { QL_ACT_OFF, QL_ACT_OBSERVE, QL_ACT_APPROVE, QL_ACT_AUTO };
 
@@ -109,6 +110,20 @@ struct ql_policy {                /* policies: - name: n / match: SELECTOR; poli
     uint32_t range_count;
 };
 
+enum ql_slo_field {
+    QL_SLO_GOOD, QL_SLO_BAD, QL_SLO_TOTAL, QL_SLO_MATCH, QL_SLO_ABOVE, QL_SLO_BELOW, QL_SLO_ENTITY
+};
+struct ql_slo {                   /* slos: - name: n / target: 99.9 / good: ... / total: ... */
+    const char *name;
+    double target;                /* percent */
+    double window_s;
+    const char *good, *bad, *total, *match; /* selectors; good + total, bad + total or match */
+    double above, below;          /* of match: where a value is bad; inf and -inf when not given */
+    const char *entity;           /* NULL: where most of the bad is */
+    uint32_t given;               /* bits 1 << enum ql_slo_field */
+    uint64_t key;                 /* of what it counts: the same over reloads; not the target */
+};
+
 struct ql_config {
     /* server */
     const char *listen;
@@ -161,6 +176,8 @@ struct ql_config {
     uint32_t edge_count;
     struct ql_policy *policies;
     uint32_t policy_count;
+    struct ql_slo *slos;
+    uint32_t slo_count;
     struct ql_remote_write *remote_writes;
     uint32_t remote_write_count;
     /* private */

@@ -37,7 +37,8 @@ static const struct { const char *yaml, *why; } bad_rows[] = {
       "    ^\n" },
     { "colour: red\n",
       "quell.yaml:1:1: unknown key 'colour'; allowed: server, limits, engine, detect, calendar, "
-      "correlate, diagnose, act, forecast, store, scrapes, runbooks, edges, policies, remote_write\n"
+      "correlate, diagnose, act, forecast, store, scrapes, runbooks, edges, policies, slos, "
+      "remote_write\n"
       "    colour: red\n"
       "    ^\n" },
     { "server: 5\n",
@@ -146,6 +147,51 @@ static const struct { const char *yaml, *why; } bad_rows[] = {
       "quell.yaml:2:38: 'huge' is not known; allowed: normal, low, high, critical\n"
       "      - {name: a, match: up, importance: huge}\n"
       "                                         ^\n" },
+    { "slos:\n  - {name: a, good: up}\n",
+      "quell.yaml:2:5: an SLO needs 'target': 1 to 99.9999\n"
+      "      - {name: a, good: up}\n"
+      "        ^\n" },
+    { "slos:\n  - {name: a, target: 99, good: up}\n",
+      "quell.yaml:2:5: an SLO is good and total, bad and total, or match with above or below; "
+      "found: good\n"
+      "      - {name: a, target: 99, good: up}\n"
+      "        ^\n" },
+    { "slos:\n  - {name: a, target: 99, bad: e, good: g, total: t}\n",
+      "quell.yaml:2:5: an SLO is good and total, bad and total, or match with above or below; "
+      "found: good, bad, total\n"
+      "      - {name: a, target: 99, bad: e, good: g, total: t}\n"
+      "        ^\n" },
+    { "slos:\n  - {name: a, target: 99}\n",
+      "quell.yaml:2:5: an SLO is good and total, bad and total, or match with above or below; "
+      "found: none of them\n"
+      "      - {name: a, target: 99}\n"
+      "        ^\n" },
+    { "slos:\n  - {name: a, target: 100, bad: e, total: t}\n",
+      "quell.yaml:2:23: 100 is out of range; allowed: 1 to 99.9999\n"
+      "      - {name: a, target: 100, bad: e, total: t}\n"
+      "                          ^\n" },
+    { "slos:\n  - {name: a, target: 99, window: 1h, bad: e, total: t}\n",
+      "quell.yaml:2:35: 1h is out of range; allowed: 1d to 90d\n"
+      "      - {name: a, target: 99, window: 1h, bad: e, total: t}\n"
+      "                                      ^\n" },
+    { "slos:\n  - {name: a, target: 99, bad: 'e{', total: t}\n",
+      "quell.yaml:2:32: not a selector: at character 3: a text in quotes is expected\n"
+      "      - {name: a, target: 99, bad: 'e{', total: t}\n"
+      "                                   ^\n" },
+    { "slos:\n  - {name: a, target: 99, match: up, above: 1, below: 2}\n",
+      "quell.yaml:2:55: every value is bad: below 2 or above 1; allowed: below <= above\n"
+      "      - {name: a, target: 99, match: up, above: 1, below: 2}\n"
+      "                                                          ^\n" },
+    { "slos:\n  - {name: 'a\"b', target: 99, match: up, below: 1}\n",
+      "quell.yaml:2:12: 'a\"b' is no name for an SLO; allowed: up to 64 of letters, digits, "
+      "blanks and _ . - / :\n"
+      "      - {name: 'a\"b', target: 99, match: up, below: 1}\n"
+      "               ^\n" },
+    { "slos:\n  - {name: a, target: 99, bad: e, total: t}\n"
+      "  - {name: a, target: 98, bad: e, total: t}\n",
+      "quell.yaml:3:12: an SLO called 'a' stands twice\n"
+      "      - {name: a, target: 98, bad: e, total: t}\n"
+      "               ^\n" },
     { "calendar: {utc_offset: 1h}\n",
       "quell.yaml:1:24: '1h' is not an offset; allowed: +HH:MM or -HH:MM\n"
       "    calendar: {utc_offset: 1h}\n"

@@ -2,6 +2,7 @@
 #include "config/config.h"
 #include "config/policy_lists.h"
 #include "config/row.h"
+#include "config/slo_lists.h"
 #include "config/yaml.h"
 
 #define LIST_AT(type, field) .at = offsetof(struct type, field)
@@ -285,6 +286,8 @@ const struct cf_row cf_lists[] = {
                "Calls between entities that no span tells about."),
     LIST_ITEMS(policies, policies, policy_count, cf_policies, QL_CONFIG_POLICIES_MAX,
                "What is to be expected of chosen series; see policies.md."),
+    LIST_ITEMS(slos, slos, slo_count, cf_slos, QL_CONFIG_SLOS_MAX,
+               "What is promised, and judged by how fast its error budget burns; see slos.md."),
     LIST_ITEMS(remote_write, remote_writes, remote_write_count, list_remote_writes,
                QL_CONFIG_REMOTE_WRITES_MAX,
                "Where bands, scores and samples are sent on to; see promql.md."),

@@ -2,6 +2,7 @@
 
 #include "config/moment.h"
 #include "config/row.h"
+#include "config/slo.h"
 #include "model/labels.h"
 #include "model/selector.h"
 
@@ -163,7 +164,7 @@ static ql_err explain_series(struct ql_policy_set *set, ql_str labels, struct ql
         (void)ql_buf_printf(out, "  %s: ", names[field]);
         explain_field(set, &effect, (enum ql_policy_field)field, out);
     }
-    return ql_buf_check(out);
+    return ql_slo_explain(set->config, labels, out);
 }
 
 ql_err ql_policy_explain(const struct ql_config *config, ql_str series, struct ql_buf *out)

@@ -139,6 +139,7 @@ static inline uint32_t ql_co_incident_row(const struct ql_correlate *co,
 }
 static inline void ql_co_importance(const struct co_member *m, struct ql_rule_evidence *evidence)
 {
+    evidence->burn = m->signal_kind == QL_SIGNAL_BURN_RATE;
     evidence->low = m->importance == QL_IMPORTANCE_LOW;
     evidence->high = m->importance == QL_IMPORTANCE_HIGH || m->importance == QL_IMPORTANCE_CRITICAL;
 }

@@ -3,6 +3,7 @@
 
 #include "config/config.h"
 #include "model/entity.h"
+#include "model/labels.h"
 #include "topology/topology.h"
 
 #include <setjmp.h>
@@ -230,6 +231,25 @@ static void a_router_and_its_300_interfaces_are_one_incident(void **state)
         assert_int_equal(last_of(w, 1)->at.entity_count, 301);
         world_free(w);
     }
+}
+
+static void a_burning_budget_opens_alone_and_is_named(void **state)
+{
+    (void)state;
+    struct world *w = world_new();
+    struct ql_buf labels;
+    ql_buf_init(&labels, 4096);
+    assert_int_equal(ql_labels_parse(QL_STR("slo_burn_rate{severity=\"ticket\",slo=\"answers\"}"),
+                                     &labels), QL_OK);
+    signal_kind(w, "checkout", "slo_burn_rate", 0, 6.0, QL_PHASE_OPEN, QL_SIGNAL_BURN_RATE);
+    w->bus.signals.at[0].importance = QL_IMPORTANCE_HIGH;
+    w->bus.signals.at[0].labels = ql_batch_text(&w->bus, ql_buf_view(&labels));
+    step(w, 10);
+    assert_int_equal(count_of(w, QL_INC_OPENED), 1);
+    assert_string_equal(w->why, "opened the incident: an error budget burns");
+    assert_string_equal(last_of(w, 1)->title, "checkout: SLO answers burn rate");
+    ql_buf_fini(&labels);
+    world_free(w);
 }
 
 static void two_faults_in_unconnected_parts_are_two_incidents(void **state)
@@ -686,6 +706,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_router_and_its_300_interfaces_are_one_incident),
+        cmocka_unit_test(a_burning_budget_opens_alone_and_is_named),
         cmocka_unit_test(two_faults_in_unconnected_parts_are_two_incidents),
         cmocka_unit_test(a_hop_without_alerts_does_not_break_the_chain),
         cmocka_unit_test(importance_decides_what_opens_alone),

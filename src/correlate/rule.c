@@ -11,6 +11,9 @@ const char *ql_rule_opens(const struct ql_rule_evidence *e, ql_duration join)
     if (e->series_count == 0 || e->low) {
         return NULL;
     }
+    if (e->burn && e->high) {
+        return "an error budget burns";
+    }
     if (e->high) {
         return "a policy says that it matters";
     }

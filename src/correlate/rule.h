@@ -35,6 +35,7 @@
 struct ql_rule_evidence {
     bool alert;              /* one is firing */
     bool low, high;          /* importance by policy: never opens; opens alone */
+    bool burn;               /* an error budget burns: high by what somebody promised */
     bool symptom;            /* the strongest signal is one that callers feel */
     uint32_t series_count;   /* distinct odd series of the neighbourhood, resets left out */
     double surprise_max;

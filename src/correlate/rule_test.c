@@ -27,6 +27,8 @@ static void one_weak_oddity_pages_nobody(void **state)
         { "extreme", { .series_count = 1, .surprise_max = 12.0 }, true },
         { "weak, but a policy says that it matters",
           { .series_count = 1, .surprise_max = 3.0, .high = true }, true },
+        { "a budget that burns",
+          { .series_count = 1, .surprise_max = 6.0, .high = true, .burn = true }, true },
         { "a reset that matters", { .surprise_max = 20.0, .high = true }, false },
         { "extreme, but a policy says that it does not",
           { .series_count = 2, .surprise_max = 20.0, .symptom = true, .low = true }, false },

@@ -2,6 +2,7 @@
  * stand there, and takes the strongest link; else it may bring back a resolved incident,
  * or open a new one. Whatever waits nearby and fits in time follows it. */
 #include "correlate/correlate_int.h"
+#include "model/labels.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -406,6 +407,21 @@ static const char *opens(struct ql_correlate *co, const struct co_member *m)
     return ql_rule_opens(&e, co->join);
 }
 
+/* "HighLatency", "latency_ms level shift", "SLO checkout answers burn rate" */
+static int headline_write(const struct co_member *m, char *out, size_t out_bytes)
+{
+    const ql_str name = { m->name, m->name_bytes };
+    if (m->kind == QL_MEMBER_ALERT) {
+        return snprintf(out, out_bytes, "%.*s", QL_STR_ARG(name));
+    }
+    const ql_str slo = m->signal_kind == QL_SIGNAL_BURN_RATE
+                           ? ql_labels_get((ql_str){ m->labels, m->labels_bytes }, QL_STR("slo"))
+                           : QL_STR("");
+    const char *kind = ql_signal_kind_text((enum ql_signal_kind)m->signal_kind);
+    return slo.bytes > 0 ? snprintf(out, out_bytes, "SLO %.*s %s", QL_STR_ARG(slo), kind)
+                         : snprintf(out, out_bytes, "%.*s %s", QL_STR_ARG(name), kind);
+}
+
 static struct co_incident *open_for(struct ql_correlate *co, struct co_member *m, const char *why)
 {
     struct co_incident *in = ql_co_incident_add(co);
@@ -416,11 +432,7 @@ static struct co_incident *open_for(struct ql_correlate *co, struct co_member *m
     in->told.state = QL_INCIDENT_OPEN;
     in->opened = 1;
     ql_co_by_set(in, QL_STR("engine"));
-    const int bytes =
-        m->kind == QL_MEMBER_ALERT
-            ? snprintf(in->headline, sizeof in->headline, "%.*s", (int)m->name_bytes, m->name)
-            : snprintf(in->headline, sizeof in->headline, "%.*s %s", (int)m->name_bytes, m->name,
-                       ql_signal_kind_text((enum ql_signal_kind)m->signal_kind));
+    const int bytes = headline_write(m, in->headline, sizeof in->headline);
     in->headline_bytes = (uint8_t)(bytes < (int)sizeof in->headline ? bytes
                                                                     : (int)sizeof in->headline - 1);
     ql_co_member_why(m, "opened the incident: %s", why);

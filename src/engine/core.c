@@ -1,6 +1,7 @@
 #include "engine/core.h"
 
 #include "learn/learn.h"
+#include "slo/slo.h"
 #include "topology/topology.h"
 
 #include <stdlib.h>
@@ -129,6 +130,14 @@ static uint32_t core_take_said(struct ql_batch *to, const struct ql_batch *from)
         }
         *edge = from->edges.at[i];
     }
+    for (uint32_t i = 0; i < from->slo_parts.count; i++) {
+        struct ql_slo_part *part = ql_batch_add_slo_part(to);
+        if (part == NULL) {
+            lost++;
+            continue;
+        }
+        *part = from->slo_parts.at[i];
+    }
     return lost;
 }
 
@@ -143,6 +152,18 @@ static int core_signal_order(const void *a, const void *b)
         return x->series.h.low < y->series.h.low ? -1 : 1;
     }
     return (int)x->phase - (int)y->phase;
+}
+
+static int core_part_order(const void *a, const void *b)
+{
+    const struct ql_slo_part *x = a, *y = b;
+    if (x->slo != y->slo) {
+        return x->slo < y->slo ? -1 : 1;
+    }
+    if (x->minute != y->minute) {
+        return x->minute < y->minute ? -1 : 1;
+    }
+    return (x->entity.v > y->entity.v) - (x->entity.v < y->entity.v);
 }
 
 /* Shards learn of changes with the next tick's requests: who changed and when, no texts. */
@@ -185,6 +206,10 @@ const struct ql_batch *ql_core_tick(struct ql_core *core, ql_time now,
     if (core->bus.signals.count > 1) {
         qsort(core->bus.signals.at, core->bus.signals.count, sizeof(*core->bus.signals.at),
               core_signal_order);
+    }
+    if (core->bus.slo_parts.count > 1) {
+        qsort(core->bus.slo_parts.at, core->bus.slo_parts.count,
+              sizeof(*core->bus.slo_parts.at), core_part_order);
     }
     ql_pipeline_tick(&core->pipeline, now, &core->bus);
     memcpy(core->digests, core->pipeline.digests, sizeof(core->digests));
@@ -266,6 +291,12 @@ ql_err ql_core_load(struct ql_core *core, struct ql_reader *in)
     }
     const ql_err err = ql_topology_load(core->topology, in);
     return err == QL_OK ? ql_pipeline_load(&core->pipeline, in) : err;
+}
+
+const struct ql_slo_state *ql_core_slos(const struct ql_core *core, uint32_t *ret_count,
+                                        uint64_t *ret_version)
+{
+    return ql_slo_states(ql_pipeline_stage(&core->pipeline, "slo"), ret_count, ret_version);
 }
 
 const struct ql_topology *ql_core_topology(const struct ql_core *core)

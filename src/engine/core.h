@@ -35,6 +35,10 @@ void ql_core_adopt(struct ql_core *core, const struct ql_model_set *set);
 QL_MUST_USE ql_err ql_core_adopt_config(struct ql_core *core, const struct ql_config *config);
 QL_MUST_USE ql_err ql_core_save(const struct ql_core *core, struct ql_buf *out);
 QL_MUST_USE ql_err ql_core_load(struct ql_core *core, struct ql_reader *in);
+/* Every SLO as it stood when it was last judged; borrowed until the next call that changes
+ * the core. `version` moves when they do. */
+const struct ql_slo_state *ql_core_slos(const struct ql_core *core, uint32_t *ret_count,
+                                        uint64_t *ret_version);
 const struct ql_topology *ql_core_topology(const struct ql_core *core);
 const struct ql_pipeline *ql_core_pipeline(const struct ql_core *core);
 

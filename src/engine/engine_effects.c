@@ -84,6 +84,24 @@ static void effects_publish(struct ql_engine *engine, const struct ql_batch *bus
     ql_buf_fini(&text);
 }
 
+/* The core's own copy may change at its next tick. */
+void engine_publish_slos(struct ql_engine *engine)
+{
+    uint32_t count;
+    uint64_t version;
+    const struct ql_slo_state *states = ql_core_slos(engine->machine.core, &count, &version);
+    if (version == engine->slo_version) {
+        return;
+    }
+    (void)pthread_mutex_lock(&engine->lock);
+    if (count > 0) {
+        memcpy(engine->slos, states, count * sizeof(*states));
+    }
+    engine->slo_count = count;
+    engine->slo_version = version;
+    (void)pthread_mutex_unlock(&engine->lock);
+}
+
 void engine_effects(struct ql_engine *engine, uint64_t sequence, ql_time now,
                     const struct ql_batch *bus, bool live)
 {
@@ -95,4 +113,5 @@ void engine_effects(struct ql_engine *engine, uint64_t sequence, ql_time now,
     if (live) {
         effects_publish(engine, bus);
     }
+    engine_publish_slos(engine);
 }

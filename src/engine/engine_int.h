@@ -3,6 +3,7 @@
 #define QL_ENGINE_ENGINE_INT_H
 
 #include "base/ring.h"
+#include "config/config.h"
 #include "engine/engine.h"
 #include "engine/events.h"
 #include "engine/machine.h"
@@ -75,6 +76,9 @@ struct ql_engine {
     pthread_cond_t moved;  /* a shard closed a tick, or the core finished one */
     uint64_t core_tick;    /* newest tick the core has finished */
     uint64_t core_opened;  /* ... and at open, for shards' first */
+    struct ql_slo_state slos[QL_CONFIG_SLOS_MAX]; /* as published; under `lock` */
+    uint32_t slo_count;
+    uint64_t slo_version;  /* the core thread's */
     struct ql_config *retired[64]; /* replaced settings: stages of slower threads may read them */
     uint32_t retired_count;
     void (*dispatch)(void *context, const struct ql_action *action);
@@ -101,6 +105,8 @@ void engine_pool_give_back(struct engine_pool *pool, struct ql_batch *batch);
 /* engine_effects.c: what follows from a finished tick, once. */
 void engine_effects(struct ql_engine *engine, uint64_t sequence, ql_time now,
                     const struct ql_batch *bus, bool live);
+
+void engine_publish_slos(struct ql_engine *engine);
 
 /* engine_recover.c */
 QL_MUST_USE ql_err engine_recover(struct ql_engine *engine, struct ql_buf *ret_why);

@@ -359,6 +359,21 @@ static ql_err view_command(void *host, const struct ql_command *command)
     return err;
 }
 
+static ql_err view_slos(void *host, struct ql_slo_state **ret_states, uint32_t *ret_count)
+{
+    struct ql_engine *engine = host;
+    struct ql_slo_state *states = malloc(sizeof(engine->slos));
+    if (states == NULL) {
+        return QL_E_MEMORY;
+    }
+    (void)pthread_mutex_lock(&engine->lock);
+    memcpy(states, engine->slos, engine->slo_count * sizeof(*states));
+    *ret_count = engine->slo_count;
+    (void)pthread_mutex_unlock(&engine->lock);
+    *ret_states = states;
+    return QL_OK;
+}
+
 static ql_time view_now(void *host)
 {
     return ql_sequencer_now(((struct ql_engine *)host)->sequencer);
@@ -380,7 +395,7 @@ void engine_view_init(struct ql_engine *engine)
         .host = engine, .series_find = view_series_find,
         .series_get = view_series_get, .series_read = view_series_read, .series_raw = view_series_raw,
         .series_tails = view_series_tails,
-        .command = view_command, .status = engine_status, .now = view_now,
+        .command = view_command, .slos = view_slos, .status = engine_status, .now = view_now,
         .events = view_events, .ready = view_ready,
     };
 }

@@ -154,7 +154,9 @@ static struct ql_config *day_config(const struct place *place, struct ql_buf *ya
                         "engine:\n  journal_max: 16MiB\n  tick: 10s\n  journal_sync: 0s\n"
                         "correlate:\n  close: 5m\n"
                         "edges:\n  - caller: service/web\n    callee: service/cart\n"
-                        "  - caller: service/cart\n    callee: service/checkout\n", place->dir);
+                        "  - caller: service/cart\n    callee: service/checkout\n"
+                        "slos:\n  - {name: fast, target: 99, match: latency_ms, above: 500}\n",
+                        place->dir);
     if (ql_config_parse(ql_buf_view(yaml), "test", &config, &why) != QL_OK) {
         fail_msg("%s", why.at);
     }

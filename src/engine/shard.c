@@ -92,6 +92,14 @@ static void shard_say(struct ql_shard *shard, struct ql_batch *to, const struct 
         }
         *edge = from->edges.at[i];
     }
+    for (uint32_t i = 0; i < from->slo_parts.count; i++) {
+        struct ql_slo_part *part = ql_batch_add_slo_part(to);
+        if (part == NULL) {
+            lost++;
+            continue;
+        }
+        *part = from->slo_parts.at[i];
+    }
     if (lost > 0) {
         ql_stat_add(shard->lost, lost);
     }

@@ -44,6 +44,7 @@ ql_str ql_blob_view(const struct ql_blob *blob);
     X(changes, change, struct ql_change, 100000)                                       \
     X(signals, signal, struct ql_signal, 1000000)                                      \
     X(bands, band, struct ql_band, 16000000)                                           \
+    X(slo_parts, slo_part, struct ql_slo_part, 1000000)                                \
     X(incidents, incident, struct ql_incident, 100000)                                 \
     X(members, member, struct ql_member, 1000000)                                      \
     X(window_requests, window_request, struct ql_window_request, 100000)               \

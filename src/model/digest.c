@@ -56,6 +56,8 @@ DIGEST(signal, struct ql_signal, U(id.v) U(series.h.low) U(entity.v) T(metric) T
        U(phase) U(importance) U(onset.ns) U(at.ns)
       F(value) F(expected) F(lower) F(upper) F(surprise) T(why))
 DIGEST(band, struct ql_band, U(at.ns) U(series) F(expected) F(lower) F(upper) F(surprise))
+DIGEST(slo_part, struct ql_slo_part, U(slo) U(entity.v) U(minute) U(bad) U(total) U(covered)
+       U(silent))
 DIGEST(incident, struct ql_incident, U(id.v) U(event) U(state) U(entity.v) U(onset.ns)
        U(opened.ns) U(updated.ns) U(resolved.ns) T(title) T(by) U(alert_count) U(signal_count)
        U(entity_count) U(raw_count) U(reopen_count) U(merged_into.v))

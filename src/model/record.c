@@ -20,6 +20,16 @@ const char *ql_signal_kind_text(enum ql_signal_kind kind)
     return (unsigned)kind < QL_SIGNAL_KIND_COUNT ? texts[kind] : "unknown";
 }
 
+const char *ql_slo_window_text(enum ql_slo_window window)
+{
+    static const char *const texts[] = {
+#define X(name, text, minutes) text,
+        QL_SLO_WINDOW_MAP(X)
+#undef X
+    };
+    return (unsigned)window < QL_SLO_WINDOWS ? texts[window] : "unknown";
+}
+
 const char *ql_incident_state_text(enum ql_incident_state state)
 {
     static const char *const texts[] = { "open", "acknowledged", "resolved" };

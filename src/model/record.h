@@ -132,9 +132,8 @@ struct ql_edge { /* caller calls callee; repeats refresh it */
     X(SPIKE, "spike") X(LEVEL_SHIFT, "level shift") X(RANGE, "out of range")          \
     X(SEASONAL, "seasonal miss") X(DRIFT, "drift") X(VOLATILITY, "volatility")        \
     X(FLATLINE, "flatline") X(NEVER_SEEN, "never seen") X(ABSENCE, "absence")         \
-    X(RESET, "reset") X(BOUND, "out of bounds")           \
-    X(FUSED, "out of step") X(PEER, "unlike its peers")               \
-    X(EXHAUSTION, "exhaustion")
+    X(RESET, "reset") X(BOUND, "out of bounds") X(BURN_RATE, "burn rate")             \
+    X(FUSED, "out of step") X(PEER, "unlike its peers") X(EXHAUSTION, "exhaustion")
 enum ql_signal_kind {
 #define X(name, text) QL_SIGNAL_##name,
     QL_SIGNAL_KIND_MAP(X)
@@ -173,6 +172,44 @@ struct ql_signal {
 /* The band of one series at one time; recorded every so often, and at every point
  * while a signal is open, so that a plot shows what was judged. */
 struct ql_band { ql_time at; uint32_t series; float expected, lower, upper, surprise; };
+
+/* ---- slo ------------------------------------------------------------------------ */
+
+/* What the series of one entity add to one SLO in one minute. Sums are whole numbers of
+ * 1/QL_SLO_UNIT of an event, so that adding them is exact whatever the order. */
+#define QL_SLO_UNIT 1048576.0
+struct ql_slo_part {
+    uint64_t slo;                   /* struct ql_slo.key of config.h */
+    ql_entity_id entity;
+    int64_t minute;                 /* since 1970 */
+    int64_t bad, total;             /* bad may be negative: good events are taken off it */
+    uint32_t covered;               /* not 0: all events were told, though there may be none */
+    uint32_t silent;                /* series that went silent while they counted bad events */
+};
+
+#define QL_SLO_WINDOW_MAP(X)                                                          \
+    X(5M, "5m", 5) X(30M, "30m", 30) X(1H, "1h", 60) X(6H, "6h", 360)
+enum ql_slo_window {
+#define X(name, text, minutes) QL_SLO_WINDOW_##name,
+    QL_SLO_WINDOW_MAP(X)
+#undef X
+    QL_SLO_WINDOWS
+};
+const char *ql_slo_window_text(enum ql_slo_window window); /* "5m" */
+
+#define QL_SLO_NAME_BYTES 65    /* with the NUL, as all texts here */
+#define QL_SLO_ENTITY_BYTES 192
+/* How an SLO stands: published once a minute, for people. */
+struct ql_slo_state {
+    char name[QL_SLO_NAME_BYTES];
+    char entity[QL_SLO_ENTITY_BYTES];   /* "kind/name", "" while none is known */
+    double target, window_s;            /* percent; seconds */
+    double burn[QL_SLO_WINDOWS];        /* NaN: no data in that window */
+    double budget_left;                 /* 1 all of it, 0 none, below 0 more than all; NaN */
+    double bad, total;                  /* events in the window */
+    ql_time since, at, gone;            /* first data, this judgement, when the budget is used */
+    bool page, ticket;                  /* a signal is open */
+};
 
 struct ql_alert {
     ql_id id;                       /* XXH3-64 of the canonical labels: one alert, one id */

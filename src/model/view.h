@@ -65,6 +65,10 @@ struct ql_view {
     QL_MUST_USE ql_err (*command)(void *host, const struct ql_command *command);
     /* A JSON object: uptime, version, series, bytes per series, rates, lag, stages. */
     QL_MUST_USE ql_err (*status)(void *host, struct ql_buf *out);
+    /* Every SLO in the order of the file, as it stood at its last judgement; at most a minute
+     * old. The caller frees *ret_states with free(). */
+    QL_MUST_USE ql_err (*slos)(void *host, struct ql_slo_state **ret_states,
+                               uint32_t *ret_count);
     ql_time (*now)(void *host); /* the engine's time: newest tick */
     /* Waits until an event after *cursor or timeout; appends SSE-ready "event: ...\ndata:
      * ...\n\n" text and moves *cursor. Start with *cursor = 0 for "from now on". */
