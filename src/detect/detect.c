@@ -195,9 +195,12 @@ static void point_push(struct dt_stage *d, struct ql_batch *bus, const struct ql
 static void detect_push(void *stage, ql_time now, struct ql_batch *bus)
 {
     struct dt_stage *d = stage;
-    (void)now;
+    d->now_ns = now.ns;
     if (!d->enabled) {
         return;
+    }
+    for (uint32_t i = 0; i < bus->changes.count; i++) {
+        ql_dt_changes_note(&d->changes, &bus->changes.at[i]);
     }
     for (uint32_t i = 0; d->policy.active && i < bus->changes.count; i++) {
         ql_dt_policy_change(&d->policy, bus->changes.at[i].entity, bus->changes.at[i].at);
@@ -245,6 +248,7 @@ static void detect_threshold(struct dt_stage *d)
 static void detect_tick(void *stage, ql_time now, struct ql_batch *bus)
 {
     struct dt_stage *d = stage;
+    d->now_ns = now.ns;
     together_push(d, bus);
     detect_threshold(d);
     dt_tell_honesty(d);
@@ -299,6 +303,7 @@ static ql_err detect_save(const void *stage, struct ql_buf *out)
     (void)ql_buf_u32(out, d->absent_count);
     (void)ql_buf_put(out, d->absent, d->absent_count * sizeof(*d->absent));
     (void)ql_dt_groups_save(&d->groups, out);
+    (void)ql_dt_changes_save(&d->changes, out);
     return ql_dt_policy_save(&d->policy, ql_series_count(d->series), out);
 }
 
@@ -323,7 +328,8 @@ static ql_err detect_load(void *stage, uint32_t version, struct ql_reader *in)
         }
     }
     d->absent_count = count;
-    if (in->failed || ql_dt_groups_load(&d->groups, in) != QL_OK) {
+    if (in->failed || ql_dt_groups_load(&d->groups, in) != QL_OK ||
+        ql_dt_changes_load(&d->changes, in) != QL_OK) {
         return QL_E_MALFORMED;
     }
     return ql_dt_policy_load(&d->policy, in);

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/stat.h"
 #include "detect/dt_calendar.h"
+#include "detect/dt_change.h"
 #include "detect/dt_drill.h"
 #include "detect/dt_group.h"
 #include "detect/dt_judge.h"
@@ -32,10 +33,12 @@ struct dt_stage {
     struct ql_dt_judge judge;
     struct ql_dt_policy policy;
     struct ql_dt_calendar calendar;
+    struct ql_dt_changes changes;   /* of late */
     struct ql_dt_drill drill;
     struct ql_dt_groups groups;
     struct dt_shown shown;          /* what the cells below were last told */
     bool enabled;                   /* by configuration */
+    int64_t now_ns;                 /* of the call under way */
     double shard_share;             /* of the instance's budget */
     uint32_t *absent;               /* series with an absence signal, unordered */
     uint32_t absent_count;

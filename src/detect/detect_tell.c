@@ -42,11 +42,24 @@ static void finding_policy(struct dt_stage *d, const struct dt_finding *f,
     }
 }
 
+/* What was changed just before it began. */
+static void finding_change(struct dt_stage *d, const struct dt_finding *f)
+{
+    const struct ql_series *row = ql_series_at(d->series, f->series);
+    const struct ql_dt_change_row *change =
+        ql_dt_changes_find(&d->changes, row->entity, f->onset_ns, row->step_ms);
+    if (change != NULL) {
+        const double after_s = (double)(f->onset_ns - change->at_ns) / 1e9;
+        (void)ql_buf_printf(&d->scratch, "; %.0f s after %s", after_s > 0.0 ? after_s : 0.0,
+                            change->text);
+    }
+}
+
 /* Whom a group's signal was found among. */
 static void finding_group(struct dt_stage *d, const struct dt_finding *f)
 {
     const struct ql_dt_group_finding *g = f->group;
-    if (g == NULL || f->phase != QL_PHASE_OPEN) {
+    if (g == NULL || f->phase == QL_PHASE_CLOSE) {
         return;
     }
     if (f->kind == QL_SIGNAL_PEER) {
@@ -79,7 +92,7 @@ void dt_finding_write(struct dt_stage *d, struct ql_batch *bus,
         .lower = f->verdict->lower,
         .upper = f->verdict->upper,
         .surprise = f->surprise,
-        .silence = { f->at_ns - f->onset_ns },
+        .silence = { (d->now_ns > f->at_ns ? d->now_ns : f->at_ns) - f->onset_ns },
     };
     *signal = (struct ql_signal){
         .id = finding_id(row->id, f),
@@ -101,6 +114,7 @@ void dt_finding_write(struct dt_stage *d, struct ql_batch *bus,
     signal->labels = finding_text(d, bus);
     ql_dt_why(&reason, &d->scratch);
     finding_group(d, f);
+    finding_change(d, f);
     finding_policy(d, f, signal);
     signal->why = finding_text(d, bus);
     ql_stat_add(f->phase == QL_PHASE_OPEN ? d->opened : d->closed, f->phase != QL_PHASE_UPDATE);

@@ -333,8 +333,8 @@ static bool group_row(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint32
     if (!told) {
         return false;
     }
-    if (kind == QL_DT_GROUP_ENTITY && f->change == QL_DT_OPENED) {
-        entity_shares(g, index, lead, f);
+    if (kind == QL_DT_GROUP_ENTITY && f->change != QL_DT_CLOSED) {
+        entity_shares(g, index, g->groups[kind][index].lead, f);
     }
     return true;
 }

@@ -166,15 +166,17 @@ static int core_part_order(const void *a, const void *b)
     return (x->entity.v > y->entity.v) - (x->entity.v < y->entity.v);
 }
 
-/* Shards learn of changes with the next tick's requests: who changed and when, no texts. */
-static void core_keep_change(struct ql_core *core, ql_entity_id entity, ql_time at)
+/* Shards learn of changes with the next tick's requests: who changed, when and what. */
+static void core_keep_change(struct ql_core *core, const struct ql_change *from)
 {
     struct ql_change *change = ql_batch_add_change(&core->requests);
     if (change == NULL) {
         ql_stat_add(core->lost, 1);
         return;
     }
-    *change = (struct ql_change){ .entity = entity, .at = at };
+    *change = (struct ql_change){ .entity = from->entity, .at = from->at };
+    change->kind = ql_batch_text(&core->requests, from->kind);
+    change->summary = ql_batch_text(&core->requests, from->summary);
 }
 
 static void core_keep_requests(struct ql_core *core)
@@ -189,7 +191,7 @@ static void core_keep_requests(struct ql_core *core)
         *request = core->bus.window_requests.at[i];
     }
     for (uint32_t i = 0; i < core->bus.changes.count; i++) {
-        core_keep_change(core, core->bus.changes.at[i].entity, core->bus.changes.at[i].at);
+        core_keep_change(core, &core->bus.changes.at[i]);
     }
 }
 
@@ -263,6 +265,8 @@ ql_err ql_core_save(const struct ql_core *core, struct ql_buf *out)
     for (uint32_t i = 0; i < core->requests.changes.count; i++) {
         (void)ql_buf_u64(out, core->requests.changes.at[i].entity.v);
         (void)ql_buf_i64(out, core->requests.changes.at[i].at.ns);
+        (void)ql_buf_lstr(out, core->requests.changes.at[i].kind);
+        (void)ql_buf_lstr(out, core->requests.changes.at[i].summary);
     }
     const ql_err err = ql_topology_save(core->topology, out);
     return err == QL_OK ? ql_pipeline_save(&core->pipeline, out) : err;
@@ -283,8 +287,11 @@ ql_err ql_core_load(struct ql_core *core, struct ql_reader *in)
     }
     const uint32_t changes = ql_reader_u32(in);
     for (uint32_t i = 0; i < changes && !in->failed; i++) {
-        const ql_entity_id entity = { ql_reader_u64(in) };
-        core_keep_change(core, entity, (ql_time){ ql_reader_i64(in) });
+        struct ql_change change = { .entity = { ql_reader_u64(in) } };
+        change.at.ns = ql_reader_i64(in);
+        change.kind = ql_reader_lstr(in);
+        change.summary = ql_reader_lstr(in);
+        core_keep_change(core, &change);
     }
     if (in->failed) {
         return QL_E_MALFORMED;

@@ -1,0 +1,160 @@
+"""Stories of days and weeks, told to a real daemon whose time follows the samples.
+
+Each posts its life hour by hour through the OTLP door and looks at what was raised. Noise is
+seeded, so a story is the same every time.
+"""
+import json
+import math
+import random
+
+from case_life import gauge
+from harness import Quell, check, wait_until
+
+MONDAY = 1767571200 # 2026-01-05, a Monday
+HOUR, DAY, WEEK = 3600, 86400, 604800
+
+
+class Told(Quell):
+    """Its time follows the samples."""
+
+    def start(self):
+        self.program = self.place.run("quell", [
+            self.place.binary, "serve", "--listen", f"127.0.0.1:{self.port}",
+            "--data", self.data, "--clock", "input"])
+        wait_until("quell is ready", self.ready, 10)
+
+    def live(self, begin, end, step, series, chunk=HOUR, after=None):
+        """series: (name, labels, value of a time or None for silence). Sent once a chunk."""
+        for hour in range(begin, end, chunk):
+            metrics = []
+            for name, labels, value in series:
+                points = [(at, value(at)) for at in range(hour, min(hour + chunk, end), step)]
+                points = [point for point in points if point[1] is not None]
+                if points:
+                    one = json.loads(gauge(name, labels, points))
+                    metrics += one["resourceMetrics"][0]["scopeMetrics"][0]["metrics"]
+            body = json.dumps({"resourceMetrics": [{"scopeMetrics": [{"metrics": metrics}]}]}).encode()
+            status, _, text = self.post("/v1/metrics", body)
+            check(status == 200 and b"rejected" not in text.lower(), f"at {hour}: {status} {text[:300]!r}")
+            if after:
+                after(hour)
+
+    def judged_until(self, metric, at, step):
+        wait_until(f"{metric} is judged until {at}", lambda: any(
+            points and points[-1][0] >= at - step for points in self.points(metric, start=at - HOUR, end=at)), 60)
+
+    def signals(self, **filters):
+        return self.get("/api/v1/signals", limit=500, **filters)["signals"]
+
+
+def onset(signal):
+    import datetime
+    return datetime.datetime.fromisoformat(signal["onset"].replace("Z", "+00:00")).timestamp()
+
+
+def noise(seed):
+    """Normal noise that is a function of time alone."""
+    return lambda at: random.Random(f"{seed}/{at}").gauss(0, 1)
+
+
+def weekly_peak(place):
+    """Monday 09:00 in week 3 is silent, and the same peak on Sunday is not."""
+    quell, rough, step = Told(place, ""), noise(1), 300
+    sunday = MONDAY + 2 * WEEK + 6 * DAY
+
+    def backup(at):
+        monday = (at - MONDAY) % WEEK // HOUR == 9
+        odd = sunday + 9 * HOUR <= at < sunday + 10 * HOUR
+        return 100 + 4 * rough(at) + (300 if monday or odd else 0)
+    end = MONDAY + 3 * WEEK
+    quell.live(MONDAY, end, step, [("queue_depth", {"service": "batch"}, backup)])
+    quell.judged_until("queue_depth", end, step)
+    weeks = {0: 0, 1: 0, 2: 0}
+    on_sunday = 0
+    for signal in quell.signals():
+        since = onset(signal) - MONDAY
+        weeks[since // WEEK] += since % WEEK < DAY
+        on_sunday += onset(signal) >= sunday
+    check(weeks[0] >= 1, f"the first Monday was not seen: {weeks}")
+    check(weeks[2] == 0, f"the third Monday was raised: {quell.signals()}")
+    check(on_sunday == 1, f"{on_sunday} signals on Sunday: {quell.signals()}")
+    return f"Mondays {weeks}, Sunday {on_sunday}"
+
+
+def rotated_disk(place):
+    """A disk that is cleaned up every night raises nothing once two nights were seen."""
+    quell, rough, step = Told(place, ""), noise(2), 300
+    end = MONDAY + 10 * DAY
+    quell.live(MONDAY, end, step, [
+        ("disk_used", {"host": "a"}, lambda at: 30 + 55 * (at % DAY) / DAY + 0.3 * rough(at)),
+        ("disk_limit", {"host": "a"}, lambda at: 100)])
+    quell.judged_until("disk_used", end, step)
+    late = [s for s in quell.signals() if onset(s) > MONDAY + 2 * DAY]
+    check(len(late) == 0, f"{late}")
+    return f"{len(quell.signals())} in the first two days, none in eight"
+
+
+def stopped_service(place):
+    """A service that stops is absent, not normal: the silence is a signal that stays open.
+    Sent at every step: who always sends in bulk is not silent between."""
+    quell, rough, step = Told(place, ""), noise(3), 60
+    stop = MONDAY + 3 * HOUR
+    end = stop + HOUR
+    quell.live(MONDAY, end, step, [
+        ("requests_in_flight", {"service": "cart"}, lambda at: 20 + rough(at) if at < stop else None),
+        ("requests_in_flight", {"service": "shop"}, lambda at: 50 + 2 * rough(at + 7))], chunk=step)
+    quell.judged_until('requests_in_flight{service="shop"}', end, step)
+    signals = wait_until("the silence is told", lambda: [s for s in quell.signals() if s["kind"] == "absence"], 20)
+    check(len(signals) == 1 and 'cart' in json.dumps(signals[0]["labels"]), f"{signals}")
+    check(signals[0]["closed"] is None or signals[0]["closed"] is False, f"closed: {signals[0]}")
+    check(len(quell.signals()) == 1, f"{quell.signals()}")
+    return signals[0]["why"]
+
+
+def no_op_day(place):
+    """Forty series of five kinds of normal life: a day without events stays in the budget of ten
+    false signals, and no incident comes of it."""
+    quell, step = Told(place, ""), 300
+    kinds = [
+        lambda at, z: 100 + 5 * z,
+        lambda at, z: 50 * math.exp(0.3 * z),
+        lambda at, z: 200 + 80 * math.sin(2 * math.pi * at / DAY) + 6 * z,
+        lambda at, z: max(0, round(2 + 1.5 * z)),
+        lambda at, z: 0.98 + 0.004 * z,
+    ]
+
+    def one(i):
+        rough = noise(f"noop-{i}")
+        return (f"metric_{i}", {"service": f"s{i % 8}"}, lambda at: kinds[i % 5](at, rough(at)))
+    end = MONDAY + 3 * DAY
+    quell.live(MONDAY, end, step, [one(i) for i in range(40)])
+    quell.judged_until("metric_0", end, step)
+    last = [s for s in quell.signals() if onset(s) >= end - DAY]
+    incidents = quell.get("/api/v1/incidents")["incidents"]
+    check(not incidents, f"{incidents}")
+    check(len(last) <= 10, f"{len(last)} of a budget of ten: {last}")
+    return f"{len(last)} signals on the third day (a budget of 10), no incident"
+
+
+def shift_after_deploy(place):
+    """A level shift after a deploy is one signal that names it."""
+    quell, rough, step = Told(place, ""), noise(4), 60
+    noon = MONDAY + 12 * HOUR
+    deploy = noon + 30
+
+    def tell(begin):
+        if begin == noon:
+            status, _, text = quell.post("/api/v1/changes", json.dumps({
+                "service": "cart", "kind": "deploy", "summary": "v42", "at": deploy}).encode())
+            check(status in (200, 202, 204), f"{status} {text!r}")
+    latency = ("latency_ms", {"service": "cart"}, lambda at: (120 if at >= deploy + 150 else 40) + 2 * rough(at))
+    quell.live(MONDAY, noon, step, [latency])
+    quell.live(noon, noon + 6 * HOUR, step, [latency], chunk=step, after=tell)
+    quell.judged_until("latency_ms", noon + 6 * HOUR, step)
+    signals = quell.signals()
+    check(len(signals) == 1, f"{signals}")
+    check("after deploy v42" in signals[0]["why"], signals[0]["why"])
+    return signals[0]["why"]
+
+
+CASES = [weekly_peak, rotated_disk, stopped_service, no_op_day, shift_after_deploy]
