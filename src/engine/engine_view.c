@@ -236,7 +236,10 @@ static ql_err view_read_all(struct ql_engine *engine, ql_series_id id, ql_time f
     }
     err = err == QL_OK ? read.err : err;
     if (err == QL_OK) {
-        err = ql_history_read(engine->history, id, from, to, raw);
+        /* Of cells, a counter's last value makes rates right, and a gauge's mean sums. */
+        const enum ql_history_take take =
+            read.type == QL_METRIC_COUNTER ? QL_HISTORY_LAST : QL_HISTORY_MEAN;
+        err = ql_history_read(engine->history, id, from, to, take, raw, &raw->cell_ms);
     }
     if (err == QL_OK) {
         if (raw->samples.count > 1) {
@@ -263,6 +266,7 @@ static ql_err view_series_read(void *host, ql_series_id id, ql_time from, ql_tim
     if (err == QL_OK) {
         view_judge(&raw, type, from, to, out);
         view_take_bands(&raw, out);
+        out->cell_ms = raw.cell_ms;
     }
     ql_batch_fini(&raw);
     return err;
@@ -375,6 +379,28 @@ static uint64_t view_rss_bytes(void)
     return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+static void view_status_history(const struct ql_engine *engine, struct ql_json_out *json)
+{
+    static const struct { const char *key, *metric, *part; } counts[] = {
+        { "days", "ql_history_days", "" },
+        { "disk_bytes", "ql_history_bytes", "" },
+        { "days_removed_by_age", "ql_history_days_removed_total", "age" },
+        { "days_removed_by_size", "ql_history_days_removed_total", "size" },
+    };
+    const int64_t oldest_s = ql_stats_sum(engine->stats, "ql_history_oldest_timestamp_seconds", "");
+    ql_json_out_object(json, "history");
+    for (size_t i = 0; i < QL_COUNT_OF(counts); i++) {
+        ql_json_out_i64(json, counts[i].key,
+                        ql_stats_sum(engine->stats, counts[i].metric, counts[i].part));
+    }
+    if (oldest_s != 0) {
+        ql_json_out_time(json, "oldest", ql_time_from_ms(oldest_s * 1000));
+    } else {
+        ql_json_out_null(json, "oldest");
+    }
+    ql_json_out_end(json);
+}
+
 static ql_err view_status(void *host, struct ql_buf *out)
 {
     struct ql_engine *engine = host;
@@ -402,6 +428,7 @@ static ql_err view_status(void *host, struct ql_buf *out)
         ql_json_out_null(&json, "bytes_per_series");
     }
     ql_json_out_u64(&json, "shards", engine->machine.shard_count);
+    view_status_history(engine, &json);
     ql_json_out_end(&json);
     return ql_buf_check(out);
 }

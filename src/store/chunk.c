@@ -586,7 +586,8 @@ ql_err ql_chunk_read(const void *chunk, size_t bytes,
             return QL_E_MALFORMED;
         }
     }
-    if (r.at != r.bits || (head.count > 0 && at_ms != head.last_ms)) {
+    const bool is_last = at_ms == head.last_ms || head.last_ms == QL_CHUNK_LAST_UNKNOWN;
+    if (r.at != r.bits || (head.count > 0 && !is_last)) {
         return QL_E_MALFORMED;
     }
     *ret_count = head.count;

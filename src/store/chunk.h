@@ -45,6 +45,7 @@ bool ql_chunk_append(struct ql_chunk *chunk, struct ql_sample sample);
 QL_MUST_USE ql_err ql_chunk_read(const void *chunk, size_t bytes,
                                  struct ql_sample ret_samples[QL_CHUNK_SAMPLES_MAX],
                                  uint32_t *ret_count);
+#define QL_CHUNK_LAST_UNKNOWN INT64_MAX /* as last_ms: the end is not checked */
 size_t ql_chunk_used(const struct ql_chunk *chunk); /* header and used data, in bytes */
 
 #endif
