@@ -92,6 +92,8 @@ static void samples_put(struct fixture *f, uint64_t number, int64_t from_s, int6
 static double value_wave(int64_t s) { return round(1000.0 * sin((double)s / 3000.0)) / 100.0; }
 static double value_count(int64_t s) { return (double)(s * 2); }
 static double value_gaps(int64_t s) { return s / 900 % 2 == 1 ? ql_stale_marker() : (double)(s % 300); }
+/* A restart each quarter of an hour: one stale marker. It begins with one. */
+static double value_restarts(int64_t s) { return s % 900 == 0 ? ql_stale_marker() : (double)(s % 300); }
 static double value_one(int64_t s) { (void)s; return 1.0; }
 
 static void read_all(struct fixture *f, uint64_t number, int64_t from_s, int64_t to_s,
@@ -131,7 +133,8 @@ static int64_t day_bytes(const struct fixture *f, int64_t day)
 
 static void packing_changes_no_bit(void **state)
 {
-    static double (*const values[])(int64_t) = { value_wave, value_count, value_gaps, value_one };
+    static double (*const values[])(int64_t) = { value_wave, value_count, value_restarts,
+                                                    value_one };
     struct fixture f;
     struct ql_batch out;
     (void)state;

@@ -5,11 +5,13 @@
 #include <math.h>
 
 enum {
-    ROW_BYTES_MAX = 950, /* with its head a quarter of a page of 4096 */
-    HEAD_BYTES = 8,
-    BAND_BYTES = 12,
-    PIECE_BYTES_MAX = QL_CHUNK_BYTES
+    ROW_BYTES_MAX = 960,   /* with its head a quarter of a page of 4096 */
+    ROW_SAMPLES_MAX = 4096,
+    HEAD_BYTES = 4,        /* count and bits of a stream */
+    BAND_BYTES = 12
 };
+_Static_assert(ROW_BYTES_MAX <= QL_CHUNK_STREAM_BYTES_MAX, "a row is read at once");
+_Static_assert(ROW_BYTES_MAX * 8 <= UINT16_MAX, "bits and count share a word");
 #define ROW_SPAN_MS_MAX (INT64_C(1) << 31)
 
 const char ql_history_rows_schema[] =
@@ -67,38 +69,68 @@ static ql_err row_room(struct rows_put *row, int64_t first_ms, size_t bytes)
     return err;
 }
 
-static ql_err row_put_piece(struct rows_put *row, const struct ql_chunk *chunk)
+/* Moves the chunk's full bytes behind those of the row; false: they do not fit. */
+static bool stream_drain(struct rows_put *row, struct ql_chunk *chunk, size_t spare)
 {
-    const size_t data_bytes = ql_chunk_used(chunk) - offsetof(struct ql_chunk, data);
-    const ql_err err = row_room(row, chunk->first_ms, HEAD_BYTES + data_bytes);
-    if (err == QL_OK) {
-        put_u32(row, (uint32_t)(chunk->first_ms - row->first_ms));
-        put_u32(row, (uint32_t)chunk->count << 16 | chunk->bits);
-        memcpy(row->data + row->bytes, chunk->data, data_bytes);
-        row->bytes += data_bytes;
-        row->last_ms = chunk->last_ms;
+    if (row->bytes + QL_CHUNK_DATA_BYTES + spare > sizeof(row->data)) {
+        return false;
     }
-    return err;
+    row->bytes += ql_chunk_drain(chunk, row->data + row->bytes);
+    return true;
 }
-_Static_assert(HEAD_BYTES + PIECE_BYTES_MAX <= ROW_BYTES_MAX, "a row takes any piece");
+
+/* The stream ends here: its last bytes, its head, and the row into the file. */
+static ql_err stream_write(struct rows_put *row, struct ql_chunk *chunk)
+{
+    const size_t bytes = (chunk->bits + 7u) / 8;
+    QL_ASSERT(row->bytes + bytes <= sizeof(row->data));
+    const uint32_t bits = (uint32_t)(row->bytes - HEAD_BYTES) * 8 + chunk->bits;
+    memcpy(row->data + row->bytes, chunk->data, bytes);
+    const size_t end = row->bytes + bytes;
+    row->bytes = 0;
+    put_u32(row, (uint32_t)chunk->count << 16 | bits);
+    row->bytes = end;
+    row->first_ms = chunk->first_ms;
+    row->last_ms = chunk->last_ms;
+    return row_write(row);
+}
+
+/* One odd value made the coder look for decimals no more; would it find them now? */
+static bool stream_is_stuck(const struct ql_chunk *chunk, const struct ql_sample *samples,
+                            uint32_t count)
+{
+    struct ql_chunk fresh;
+    if (!ql_chunk_is_xor(chunk)) {
+        return false;
+    }
+    ql_chunk_init(&fresh);
+    for (uint32_t i = 0; i < count && ql_chunk_append(&fresh, samples[i]); i++) {
+    }
+    return !ql_chunk_is_xor(&fresh);
+}
 
 ql_err ql_history_rows_put(sqlite3_stmt *put, ql_series_id series, uint32_t form,
                            const struct ql_sample *samples, uint32_t count)
 {
-    struct rows_put row = { .put = put, .series = series, .form = form };
+    struct rows_put row = { .put = put, .series = series, .form = form, .bytes = HEAD_BYTES };
     struct ql_chunk chunk;
     ql_err err = QL_OK;
     ql_chunk_init(&chunk);
     for (uint32_t i = 0; i < count && err == QL_OK; i++) {
-        if (!ql_chunk_append(&chunk, samples[i])) {
-            err = row_put_piece(&row, &chunk);
-            ql_chunk_init(&chunk);
-            const bool fits = ql_chunk_append(&chunk, samples[i]);
-            QL_ASSERT(fits);
+        const bool is_full = chunk.count == ROW_SAMPLES_MAX;
+        if (!is_full && (ql_chunk_append(&chunk, samples[i]) ||
+                         (!stream_is_stuck(&chunk, samples + i, count - i) &&
+                          stream_drain(&row, &chunk, QL_CHUNK_DATA_BYTES) &&
+                          ql_chunk_append(&chunk, samples[i])))) {
+            continue;
         }
+        err = stream_write(&row, &chunk);
+        row.bytes = HEAD_BYTES;
+        ql_chunk_init(&chunk);
+        const bool fits = ql_chunk_append(&chunk, samples[i]);
+        QL_ASSERT(fits);
     }
-    err = err == QL_OK && chunk.count > 0 ? row_put_piece(&row, &chunk) : err;
-    return err == QL_OK ? row_write(&row) : err;
+    return err == QL_OK && chunk.count > 0 ? stream_write(&row, &chunk) : err;
 }
 
 /* The top half of a float that is not less: a band may grow by 0.8 %, never shrink. */
@@ -179,17 +211,14 @@ ql_err ql_history_rows_chunk(int64_t first_ms, int64_t last_ms, uint32_t count, 
 static ql_err row_read_samples(ql_str data, int64_t first_ms, struct ql_batch *out)
 {
     struct ql_reader in = ql_reader_of(data);
-    ql_err err = QL_OK;
-    while (err == QL_OK && ql_reader_left(&in) > 0) {
-        const int64_t at_ms = first_ms + (int64_t)ql_reader_u32(&in);
-        const uint32_t count_bits = ql_reader_u32(&in), bits = count_bits & 0xffffu;
-        const size_t bytes = (bits + 7u) / 8;
-        const char *at = ql_reader_bytes(&in, bytes);
-        err = at == NULL ? QL_E_IO
-                         : ql_history_rows_chunk(at_ms, QL_CHUNK_LAST_UNKNOWN, count_bits >> 16,
-                                                 bits, (ql_str){ at, bytes }, out);
+    const uint32_t count_bits = ql_reader_u32(&in), count = count_bits >> 16;
+    const ql_str stream = { in.at, ql_reader_left(&in) };
+    struct ql_sample *to = in.failed ? NULL : ql_batch_more_samples(out, count);
+    if (to == NULL) {
+        return in.failed ? QL_E_IO : QL_E_FULL;
     }
-    return err;
+    return ql_chunk_read_stream(first_ms, count, count_bits & 0xffffu, stream, to) == QL_OK
+               ? QL_OK : QL_E_IO; /* what we wrote does not come back: the file is damaged */
 }
 
 static ql_err row_read_bands(ql_str data, int64_t first_ms, struct ql_batch *out)

@@ -1,7 +1,7 @@
-/* history_rows.h - packed rows: many pieces of one series' samples, or many bands, in one row.
+/* history_rows.h - packed rows: one stream of a series' samples, or many bands, in one row.
  *
- * A piece is what ql_chunk makes, without the state that only appending needs; a row takes as
- * many as four rows a page of the file allow. Samples come back bit for bit. Bands are kept
+ * A stream is what ql_chunk makes, as long as four rows a page of the file allow. Samples come
+ * back bit for bit. Bands are kept
  * thinner and narrower: the expected value as it was, its distances to the edges as the top half
  * of a float, rounded away from it.
  *
@@ -41,7 +41,7 @@ QL_MUST_USE ql_err ql_history_rows_put_bands(sqlite3_stmt *put, ql_series_id ser
                                              int64_t every_ms);
 
 /* All rows of a series that touch [from, to]: samples of each form to forms[form] (NULL: not
- * wanted), bands to `bands`. Whole pieces that touch the range: the caller cuts. */
+ * wanted), bands to `bands`. Whole rows: the caller cuts. */
 struct ql_history_rows_out {
     struct ql_batch *forms[QL_HISTORY_FORM_COUNT];
     struct ql_batch *bands;
@@ -49,7 +49,7 @@ struct ql_history_rows_out {
 };
 QL_MUST_USE ql_err ql_history_rows_read(sqlite3_stmt *read, ql_series_id series, int64_t from_ms,
                                         int64_t to_ms, struct ql_history_rows_out *out);
-/* Decodes one chunk's used bytes to out->samples; last_ms may be QL_CHUNK_LAST_UNKNOWN. */
+/* Decodes one chunk's used bytes to out->samples. */
 QL_MUST_USE ql_err ql_history_rows_chunk(int64_t first_ms, int64_t last_ms, uint32_t count,
                                          uint32_t bits, ql_str data, struct ql_batch *out);
 
