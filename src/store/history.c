@@ -284,6 +284,7 @@ static ql_err history_start(struct ql_history *h, const char *data_dir)
     err = err == QL_OK ? history_files_scan(h) : err;
     if (err == QL_OK) {
         history_files_expire(h);
+        history_files_measure(h);
         h->has_thread = pthread_create(&h->thread, NULL, writer_run, h) == 0;
         err = h->has_thread ? QL_OK : QL_E_MEMORY;
     }
@@ -423,11 +424,12 @@ static int64_t *files_between(struct ql_history *h, int64_t from_ms, int64_t to_
 ql_err ql_history_read(struct ql_history *history, ql_series_id series, ql_time from, ql_time to,
                        enum ql_history_take take, struct ql_batch *out, int64_t *ret_cell_ms)
 {
-    struct ql_history_reading reading = { .from = from, .to = to, .take = take, .out = out };
+    struct ql_history_reading reading = {
+        .show = { .take = take, .from_ms = ql_time_to_ms(from), .to_ms = ql_time_to_ms(to),
+                  .out = out, .end_ms = INT64_MIN } };
     const uint32_t first_sample = out->samples.count, first_band = out->bands.count;
     uint32_t count = 0;
     ql_err err = QL_OK;
-    reading.shown.end_ms = INT64_MIN;
     /* A sealed chunk has left the engine's memory: it must not be invisible until the next
      * transaction. When the disk refuses, what is there is shown. */
     (void)!history_wait(history, READ_WAIT_MS);
@@ -440,6 +442,7 @@ ql_err ql_history_read(struct ql_history *history, ql_series_id series, ql_time 
         err = err == QL_E_NOT_FOUND ? QL_OK : err; /* expired meanwhile */
     }
     free(days);
+    err = err == QL_OK ? ql_history_show_end(&reading.show, INT64_MAX) : err;
     ql_history_tidy_samples(out, first_sample, from, to);
     ql_history_tidy_bands(out, first_band, from, to);
     if (ret_cell_ms != NULL) {

@@ -37,6 +37,16 @@ static int64_t cell_begin(int64_t ms, int64_t width_ms)
     return ms - (rest < 0 ? rest + width_ms : rest);
 }
 
+/* `part` is later. */
+static void cell_join(struct ql_history_cell *cell, const struct ql_history_cell *part)
+{
+    cell->least = part->least < cell->least ? part->least : cell->least;
+    cell->greatest = part->greatest > cell->greatest ? part->greatest : cell->greatest;
+    cell->sum += part->sum;
+    cell->count += part->count;
+    cell->last = part->last;
+}
+
 /* Takes up what `part` holds into the cell that it belongs to: the last one or a new one. */
 static ql_err cells_take(struct ql_history_cells *cells, const struct ql_history_cell *part)
 {
@@ -51,11 +61,7 @@ static ql_err cells_take(struct ql_history_cells *cells, const struct ql_history
         cell->at_ms = at_ms;
         return QL_OK;
     }
-    cell->least = part->least < cell->least ? part->least : cell->least;
-    cell->greatest = part->greatest > cell->greatest ? part->greatest : cell->greatest;
-    cell->sum += part->sum;
-    cell->count += part->count;
-    cell->last = part->last;
+    cell_join(cell, part);
     return QL_OK;
 }
 
@@ -149,14 +155,12 @@ ql_err ql_history_cells_load(struct ql_history_cells *cells, uint32_t column,
 
 /* ---- showing -------------------------------------------------------------------------- */
 
-struct cell_window { int64_t from_ms, to_ms; struct ql_batch *out; };
-
-static ql_err show_one(const struct cell_window *window, int64_t at_ms, double value)
+static ql_err show_one(const struct ql_history_show *show, int64_t at_ms, double value)
 {
-    if (at_ms < window->from_ms || at_ms > window->to_ms) {
+    if (at_ms < show->from_ms || at_ms > show->to_ms) {
         return QL_OK;
     }
-    struct ql_sample *sample = ql_batch_add_sample(window->out);
+    struct ql_sample *sample = ql_batch_add_sample(show->out);
     if (sample == NULL) {
         return QL_E_FULL;
     }
@@ -176,46 +180,59 @@ static double cell_value(const struct ql_history_cell *cell, enum ql_history_tak
 }
 
 /* In the middle of each stretch, so that all of them lie inside of windows on the grid. */
-static ql_err cell_show_held(const struct cell_window *window, const struct ql_history_cell *cell,
-                             int64_t width_ms, double value)
+static ql_err cell_show_held(const struct ql_history_show *show, int64_t end_ms)
 {
+    const double value = cell_value(&show->open, show->take);
     ql_err err = QL_OK;
-    for (int64_t ms = QL_HISTORY_CELL_SHOWN_MS / 2; ms < width_ms && err == QL_OK;
+    for (int64_t ms = show->open.at_ms + QL_HISTORY_CELL_SHOWN_MS / 2; ms < end_ms && err == QL_OK;
          ms += QL_HISTORY_CELL_SHOWN_MS) {
-        err = show_one(window, cell->at_ms + ms, value);
+        err = show_one(show, ms, value);
     }
     return err;
 }
 
 /* A counter: from the end of the cell before to the end of this one. Behind a gap or a reset
  * only the end is known. */
-static ql_err cell_show_line(const struct cell_window *window, const struct ql_history_cell *cell,
-                             int64_t width_ms, const struct ql_history_shown *shown)
+static ql_err cell_show_line(const struct ql_history_show *show, int64_t end_ms)
 {
+    const struct ql_history_cell *cell = &show->open;
+    const bool is_line = show->end_ms == cell->at_ms && cell->last >= show->last;
+    const double slope = (cell->last - show->last) / (double)(end_ms - cell->at_ms);
     ql_err err = QL_OK;
-    const int64_t end_ms = cell->at_ms + width_ms;
-    const bool is_line = shown->end_ms == cell->at_ms && cell->last >= shown->last;
-    for (int64_t ms = QL_HISTORY_CELL_SHOWN_MS; ms < width_ms && is_line && err == QL_OK;
+    for (int64_t ms = cell->at_ms + QL_HISTORY_CELL_SHOWN_MS; ms < end_ms && is_line && err == QL_OK;
          ms += QL_HISTORY_CELL_SHOWN_MS) {
-        const double share = (double)ms / (double)width_ms;
-        err = show_one(window, cell->at_ms + ms - 1,
-                       shown->last + share * (cell->last - shown->last));
+        err = show_one(show, ms - 1, show->last + slope * (double)(ms - cell->at_ms));
     }
-    return err == QL_OK ? show_one(window, end_ms - 1, cell->last) : err;
+    return err == QL_OK ? show_one(show, end_ms - 1, cell->last) : err;
 }
 
-ql_err ql_history_cells_show(const struct ql_history_cells *cells, enum ql_history_take take,
-                             int64_t from_ms, int64_t to_ms, struct ql_history_shown *shown,
-                             struct ql_batch *out)
+ql_err ql_history_show_end(struct ql_history_show *show, int64_t until_ms)
 {
-    const struct cell_window window = { from_ms, to_ms, out };
+    const int64_t width_end_ms = show->open.at_ms + show->open_width_ms;
+    const int64_t end_ms = until_ms < width_end_ms ? until_ms : width_end_ms;
+    if (show->open_width_ms == 0 || end_ms <= show->open.at_ms) {
+        return QL_OK;
+    }
+    const ql_err err = show->take == QL_HISTORY_LAST ? cell_show_line(show, end_ms)
+                                                     : cell_show_held(show, end_ms);
+    show->end_ms = end_ms;
+    show->last = show->open.last;
+    show->open_width_ms = 0;
+    return err;
+}
+
+ql_err ql_history_show_cells(struct ql_history_show *show, const struct ql_history_cells *cells)
+{
     ql_err err = QL_OK;
     for (uint32_t i = 0; i < cells->count && err == QL_OK; i++) {
         const struct ql_history_cell *cell = &cells->at[i];
-        err = take == QL_HISTORY_LAST
-                  ? cell_show_line(&window, cell, cells->width_ms, shown)
-                  : cell_show_held(&window, cell, cells->width_ms, cell_value(cell, take));
-        *shown = (struct ql_history_shown){ cell->at_ms + cells->width_ms, cell->last };
+        if (show->open_width_ms == cells->width_ms && show->open.at_ms == cell->at_ms) {
+            cell_join(&show->open, cell);
+            continue;
+        }
+        err = ql_history_show_end(show, cell->at_ms);
+        show->open = *cell;
+        show->open_width_ms = cells->width_ms;
     }
     return err;
 }

@@ -50,10 +50,20 @@ struct ql_sample ql_history_cell_column(const struct ql_history_cell *cell, uint
 QL_MUST_USE ql_err ql_history_cells_load(struct ql_history_cells *cells, uint32_t column,
                                          const struct ql_sample *samples, uint32_t count);
 
-/* What a read of cells last saw: days are read one after the other. */
-struct ql_history_shown { int64_t end_ms; double last; };
-QL_MUST_USE ql_err ql_history_cells_show(const struct ql_history_cells *cells,
-                                         enum ql_history_take take, int64_t from_ms, int64_t to_ms,
-                                         struct ql_history_shown *shown, struct ql_batch *out);
+/* A read of cells, day after day. The cell that came last stays open: the row that crosses
+ * midnight lies in the file of the day before, so the next file may hold the rest of it. */
+struct ql_history_show {
+    enum ql_history_take take;
+    int64_t from_ms, to_ms;
+    struct ql_batch *out;
+    struct ql_history_cell open; /* from here on the reader's; begin with open_width_ms 0 */
+    int64_t open_width_ms;
+    int64_t end_ms;              /* of the cell before, and its last */
+    double last;
+};
+QL_MUST_USE ql_err ql_history_show_cells(struct ql_history_show *show,
+                                         const struct ql_history_cells *cells);
+/* Shows what is open, up to a time from which on something finer is known. */
+QL_MUST_USE ql_err ql_history_show_end(struct ql_history_show *show, int64_t until_ms);
 
 #endif

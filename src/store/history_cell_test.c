@@ -131,13 +131,13 @@ static void cells_are_shown(void **state)
     ql_history_cells_init(&cells, QL_HISTORY_MINUTES_MS);
     assert_int_equal(ql_history_cells_put(&cells, samples, QL_COUNT_OF(samples)), QL_OK);
     for (size_t i = 0; i < QL_COUNT_OF(rows); i++) {
-        struct ql_history_shown shown = { INT64_MIN, 0.0 };
         struct ql_batch out;
+        struct ql_history_show show = { .take = rows[i].take, .out = &out, .end_ms = INT64_MIN,
+                                        .from_ms = start_ms + rows[i].from_s * 1000,
+                                        .to_ms = start_ms + rows[i].to_s * 1000 };
         ql_batch_init(&out, 1);
-        assert_int_equal(ql_history_cells_show(&cells, rows[i].take,
-                                               start_ms + rows[i].from_s * 1000,
-                                               start_ms + rows[i].to_s * 1000, &shown, &out),
-                         QL_OK);
+        assert_int_equal(ql_history_show_cells(&show, &cells), QL_OK);
+        assert_int_equal(ql_history_show_end(&show, INT64_MAX), QL_OK);
         assert_int_equal(out.samples.count, rows[i].count);
         if (rows[i].count > 0) {
             assert_int_equal((ql_time_to_ms(out.samples.at[0].at) - start_ms) / 1000,
@@ -148,6 +148,34 @@ static void cells_are_shown(void **state)
         ql_batch_fini(&out);
     }
     ql_history_cells_fini(&cells);
+}
+
+/* The row that crosses midnight: one cell in two files, then something finer. */
+static void a_cell_in_two_files_is_one(void **state)
+{
+    const struct ql_sample parts[] = { sample_at(0, 1.0), sample_at(100, 5.0), sample_at(200, 9.0) };
+    struct ql_history_cells a, b;
+    struct ql_batch out;
+    struct ql_history_show show = { .take = QL_HISTORY_MEAN, .out = &out, .end_ms = INT64_MIN,
+                                    .from_ms = start_ms, .to_ms = start_ms + 10000000 };
+    (void)state;
+    ql_batch_init(&out, 1);
+    ql_history_cells_init(&a, QL_HISTORY_HOURS_MS);
+    ql_history_cells_init(&b, QL_HISTORY_HOURS_MS);
+    assert_int_equal(ql_history_cells_put(&a, parts, 1), QL_OK);
+    assert_int_equal(ql_history_cells_put(&b, parts + 1, 2), QL_OK);
+    assert_int_equal(ql_history_show_cells(&show, &a), QL_OK);
+    assert_int_equal(ql_history_show_cells(&show, &b), QL_OK);
+    assert_int_equal(out.samples.count, 0);
+    assert_int_equal(ql_history_show_end(&show, start_ms + 400000), QL_OK); /* 400 s in: finer */
+    assert_int_equal(out.samples.count, 3);
+    assert_true(out.samples.at[0].value == 5.0 && out.samples.at[2].value == 5.0);
+    assert_int_equal(ql_time_to_ms(out.samples.at[2].at), start_ms + 375000);
+    assert_int_equal(ql_history_show_end(&show, INT64_MAX), QL_OK); /* nothing is open */
+    assert_int_equal(out.samples.count, 3);
+    ql_history_cells_fini(&a);
+    ql_history_cells_fini(&b);
+    ql_batch_fini(&out);
 }
 
 static void columns_go_out_and_come_back(void **state)
@@ -184,6 +212,7 @@ int main(void)
         cmocka_unit_test(folding_equals_doing_it_at_once),
         cmocka_unit_test(of_two_cells_the_fuller_stays),
         cmocka_unit_test(cells_are_shown),
+        cmocka_unit_test(a_cell_in_two_files_is_one),
         cmocka_unit_test(columns_go_out_and_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

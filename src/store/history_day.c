@@ -316,17 +316,20 @@ ql_err ql_history_day_head(const char *dir, int64_t day, int64_t *ret_last_ms,
     return err;
 }
 
-static ql_err day_show(const struct ql_history_gather *gather, struct ql_history_reading *reading)
+/* The samples that were read since `first` are finer than a cell that is open. */
+static ql_err day_show(const struct ql_history_gather *gather, uint32_t first,
+                       struct ql_history_reading *reading)
 {
-    const int64_t from_ms = ql_time_to_ms(reading->from), to_ms = ql_time_to_ms(reading->to);
+    struct ql_history_show *show = &reading->show;
+    const struct ql_batch *out = show->out;
     const int64_t width_ms = gather->hours.count > 0     ? QL_HISTORY_HOURS_MS
                              : gather->minutes.count > 0 ? QL_HISTORY_MINUTES_MS : 0;
     reading->cell_ms = width_ms > reading->cell_ms ? width_ms : reading->cell_ms;
-    const ql_err err = ql_history_cells_show(&gather->hours, reading->take, from_ms, to_ms,
-                                             &reading->shown, reading->out);
-    return err != QL_OK ? err
-                        : ql_history_cells_show(&gather->minutes, reading->take, from_ms, to_ms,
-                                                &reading->shown, reading->out);
+    const bool is_finer = out->samples.count > first && width_ms == 0;
+    ql_err err = is_finer ? ql_history_show_end(show, ql_time_to_ms(out->samples.at[first].at))
+                          : QL_OK;
+    err = err == QL_OK ? ql_history_show_cells(show, &gather->hours) : err;
+    return err == QL_OK ? ql_history_show_cells(show, &gather->minutes) : err;
 }
 
 ql_err ql_history_day_read(const char *dir, int64_t day, ql_series_id series,
@@ -339,15 +342,16 @@ ql_err ql_history_day_read(const char *dir, int64_t day, ql_series_id series,
     if (err != QL_OK) {
         return err;
     }
-    ql_history_gather_init(&gather, reading->out);
+    struct ql_batch *out = reading->show.out;
+    const uint32_t first = out->samples.count;
+    ql_history_gather_init(&gather, out);
     err = ql_history_statements_open(db, &statements);
     /* A row of cells is named by where its cells begin. */
-    const int64_t from_ms = ql_time_to_ms(reading->from) - QL_HISTORY_HOURS_MS;
+    const int64_t from_ms = reading->show.from_ms - QL_HISTORY_HOURS_MS;
     if (err == QL_OK) {
-        err = ql_history_gather_series(&statements, series, from_ms, ql_time_to_ms(reading->to),
-                                       &gather);
+        err = ql_history_gather_series(&statements, series, from_ms, reading->show.to_ms, &gather);
     }
-    err = err == QL_OK ? day_show(&gather, reading) : err;
+    err = err == QL_OK ? day_show(&gather, first, reading) : err;
     ql_history_statements_close(&statements);
     ql_history_gather_fini(&gather);
     ql_db_close(db);

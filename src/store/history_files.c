@@ -132,9 +132,10 @@ void history_files_expire(struct ql_history *h)
 }
 
 /* The newest day stays whatever its size: a limit that is too small must not blind us. */
-static void files_measure(struct ql_history *h)
+void history_files_measure(struct ql_history *h)
 {
     int64_t total = 0;
+    h->house.measure_ns = ql_clock_mono_ns() + IDLE_NS;
     (void)pthread_mutex_lock(&h->lock);
     for (uint32_t i = 0; i < h->file_count; i++) {
         h->files[i].bytes = file_bytes(h, h->files[i].number);
@@ -199,6 +200,7 @@ static void house_finish(struct ql_history *h)
         }
     }
     (void)pthread_mutex_unlock(&h->lock);
+    history_files_measure(h);
     ql_stat_add(h->rewritten[house->level], 1);
     (void)ql_time_text(ql_time_from_ms(house->number * HISTORY_DAY_MS), day);
     day[10] = '\0';
@@ -223,11 +225,13 @@ bool history_house_step(struct ql_history *h)
     const int64_t began_ns = ql_clock_mono_ns();
     bool done = false;
     house->failed = false;
+    if (began_ns >= house->measure_ns) {
+        history_files_measure(h);
+    }
     if (house->rewrite == NULL && !house_pick(h)) {
         if (house->failed) {
             return house_failed(h);
         }
-        files_measure(h);
         house->due_ns = ql_clock_mono_ns() + IDLE_NS;
         return false;
     }

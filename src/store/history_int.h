@@ -21,6 +21,7 @@ struct history_open { int64_t number, last_ms; struct ql_history_day *day; };
 struct history_house {
     struct ql_history_rewrite *rewrite; /* NULL: no day is being made smaller */
     int64_t number, level, bytes_before;
+    int64_t measure_ns;                 /* when sizes are looked at again */
     int64_t due_ns;                     /* when there is something to do, by ql_clock_mono_ns() */
     bool failed;
 };
@@ -58,6 +59,7 @@ QL_MUST_USE ql_err history_files_scan(struct ql_history *h);
 QL_MUST_USE ql_err history_files_put(struct ql_history *h, struct history_file file);
 bool history_is_expired(const struct ql_history *h, int64_t last_ms);
 void history_files_expire(struct ql_history *h);
+void history_files_measure(struct ql_history *h); /* sizes, and retention by size */
 /* One bounded step of what is due; sets house.due_ns. True while there is more to do. */
 bool history_house_step(struct ql_history *h);
 void history_house_written(struct ql_history *h, int64_t number); /* rows came into a day */
