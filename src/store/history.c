@@ -450,3 +450,27 @@ ql_err ql_history_read(struct ql_history *history, ql_series_id series, ql_time 
     }
     return err;
 }
+
+ql_err ql_history_peek(const char *data_dir, ql_series_id series, ql_time from, ql_time to,
+                       enum ql_history_take take, struct ql_batch *out, int64_t *ret_cell_ms)
+{
+    enum { ROW_DAYS = 2 }; /* a row may begin so long before its last sample */
+    struct ql_history_reading reading = {
+        .show = { .take = take, .from_ms = ql_time_to_ms(from), .to_ms = ql_time_to_ms(to),
+                  .out = out, .end_ms = INT64_MIN } };
+    const uint32_t first_sample = out->samples.count, first_band = out->bands.count;
+    const int64_t last = ql_history_day_of(reading.show.to_ms);
+    char dir[QL_HISTORY_PATH_BYTES];
+    ql_err err = QL_OK;
+    (void)snprintf(dir, sizeof(dir), "%s/history", data_dir);
+    for (int64_t day = ql_history_day_of(reading.show.from_ms) - ROW_DAYS;
+         day <= last && err == QL_OK; day++) {
+        err = ql_history_day_read(dir, day, series, &reading);
+        err = err == QL_E_NOT_FOUND ? QL_OK : err;
+    }
+    err = err == QL_OK ? ql_history_show_end(&reading.show, INT64_MAX) : err;
+    ql_history_tidy_samples(out, first_sample, from, to);
+    ql_history_tidy_bands(out, first_band, from, to);
+    *ret_cell_ms = reading.cell_ms;
+    return err;
+}

@@ -3,9 +3,10 @@
  * One SQLite file a day (history/history-YYYYMMDD.db) of compressed chunks. Between two writes
  * the writer thread makes old days smaller, a few series at a time: first every sample in fewer
  * rows, then cells of five minutes, then of an hour (history_rewrite.h, history_cell.h). Retention
- * unlinks whole days, the oldest first, by age and by size. A writer thread groups rows into transactions; the queue is bounded. A row
- * is named by its series and first time: writing it again, as a replay after a crash
- * does, changes nothing, and a longer row replaces a shorter one. While the disk is full
+ * unlinks whole days, the oldest first, by age and by size. The thread groups rows into
+ * transactions; the queue is bounded. A row is named by its series and first time: writing it
+ * again, as a replay after a crash does, changes nothing, and a longer row replaces a shorter one.
+ * While the disk is full
  * or read-only the queue keeps its rows and the writer tries again every few seconds.
  *
  * Ownership     open/close; append copies.
@@ -59,6 +60,10 @@ enum ql_history_take { QL_HISTORY_MEAN, QL_HISTORY_LAST, QL_HISTORY_LEAST, QL_HI
  * are cells give samples as history_cell.h says, and ret_cell_ms (may be NULL) tells the widest
  * cell that was met; 0: every sample is there. */
 QL_MUST_USE ql_err ql_history_read(struct ql_history *history, ql_series_id series, ql_time from,
+                                   ql_time to, enum ql_history_take take, struct ql_batch *out,
+                                   int64_t *ret_cell_ms);
+/* The same from the files alone, while whoever owns them may be at work: for tools. */
+QL_MUST_USE ql_err ql_history_peek(const char *data_dir, ql_series_id series, ql_time from,
                                    ql_time to, enum ql_history_take take, struct ql_batch *out,
                                    int64_t *ret_cell_ms);
 

@@ -288,8 +288,8 @@ static void a_full_queue_refuses(void **state)
     fixture_reopen(&f, 30.0);
     struct ql_batch out;
     ql_batch_init(&out, 1 << 20);
-    assert_int_equal(ql_history_read(f.history, series_of(taken - 1), at_s(0), at_s(10000), QL_HISTORY_MEAN, &out, NULL),
-                     QL_OK);
+    assert_int_equal(ql_history_read(f.history, series_of(taken - 1), at_s(0), at_s(10000),
+                                     QL_HISTORY_MEAN, &out, NULL), QL_OK);
     assert_int_equal(out.samples.count, row.chunk.count);
     ql_batch_fini(&out);
     fixture_close(&f);
@@ -366,7 +366,8 @@ static void threads_append_and_read(void **state)
     for (int i = 0; i < 5; i++) {
         struct ql_batch out;
         ql_batch_init(&out, 1 << 20);
-        assert_int_equal(ql_history_read(f.history, series_of(1), at_s(0), at_s(99999), QL_HISTORY_MEAN, &out, NULL), QL_OK);
+        assert_int_equal(ql_history_read(f.history, series_of(1), at_s(0), at_s(99999),
+                                         QL_HISTORY_MEAN, &out, NULL), QL_OK);
         assert_int_equal(out.samples.count % 50, 0);
         ql_batch_fini(&out);
     }
