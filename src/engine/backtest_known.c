@@ -184,7 +184,7 @@ static bool recorded_add(void *context, const struct ql_incident_row *row)
 {
     struct ql_backtest_result *result = context;
     const struct ql_incident *incident = &row->incident;
-    if (incident->opened.ns < result->from.ns || incident->opened.ns > result->to.ns) {
+    if (incident->opened.ns < result->from.ns || incident->onset.ns > result->to.ns) {
         return true;
     }
     result->recorded[result->recorded_count++] = (struct ql_backtest_row){

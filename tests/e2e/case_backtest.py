@@ -44,6 +44,8 @@ def same_and_other_settings(place):
     send(quell, start, now, fault)
     wait_until("all samples are judged",
                lambda: quell.accepted("otlp_metrics") >= 3 * (now - start) // STEP_S)
+    wait_until("the daemon has an incident of the fault", lambda: any(
+        "checkout" in i["title"] for i in quell.get("/api/v1/incidents")["incidents"]))
     check(quell.program.stop() == 0, "a clean stop")
     same = place.write("same.yaml", CONFIG)
     blind = place.write("blind.yaml", "detect:\n  enabled: false\n")
@@ -54,6 +56,8 @@ def same_and_other_settings(place):
     for side in ("running", "new"):
         first[side].pop("cpu_s")
     check(first["running"] == first["new"], f"the same settings differ: {first}")
+    check(any(r["running"] and "checkout" in r["title"] for r in first["recorded"]),
+          f"what is on record is not found: {first['recorded']}")
     near = [i for i in first["running"]["opened"] if "checkout" in i["title"]]
     check(near, f"the fault is not found: {first['running']}")
     code, out, err = backtest(place, "--config", blind, "--since", "1d", "--data", quell.data, "-o", "json")
