@@ -238,6 +238,17 @@ static void result_write(struct ql_json_out *w, struct ql_promql_result *result,
     ql_json_out_end(w);
 }
 
+/* Prometheus' own clients show warnings. */
+static void result_warn(struct ql_json_out *w, int64_t cell_ms)
+{
+    if (cell_ms > 0) {
+        ql_json_out_array(w, "warnings");
+        ql_json_out_printf(w, NULL, "part of the range is kept as cells of %lld minutes: means of"
+                           " gauges, lines through counters", (long long)(cell_ms / 60000));
+        ql_json_out_end(w);
+    }
+}
+
 static void query_answer(struct ql_api *api, struct ql_http_request *request,
                          const struct ql_promql *expression, const struct ql_promql_grid *grid)
 {
@@ -255,6 +266,7 @@ static void query_answer(struct ql_api *api, struct ql_http_request *request,
         prom_answer_init(&answer);
         result_write(&answer.json, &result, grid);
         ql_promql_result_fini(&result);
+        result_warn(&answer.json, prom_source_cell_ms(source));
         prom_answer_send(&answer, request, QL_OK);
     } else {
         prom_fail(request, err, "%s", error.text);

@@ -266,6 +266,7 @@ static ql_err series_ranges(struct ql_api *api, struct ql_json_out *w,
         err = err == QL_E_NOT_FOUND ? QL_OK : err; /* gone since it was found: no points */
         ql_json_out_object(w, NULL);
         series_fields(w, &list->at[i]);
+        ql_json_out_double(w, "cell_s", (double)read.cell_ms / 1000.0);
         series_points(w, &read, range->points_max);
         ql_json_out_end(w);
     }

@@ -19,6 +19,7 @@ struct prom_source {
     struct prom_period *periods; /* in the arena of the query */
     struct ql_sample *made;      /* samples of a made series; grown */
     uint32_t made_max;
+    int64_t cell_ms;             /* the widest that was read */
 };
 
 const char *prom_kind_name(uint32_t kind)
@@ -298,9 +299,9 @@ static ql_err read_periods(struct prom_source *source, uint64_t first, uint64_t 
     return QL_OK;
 }
 
-static ql_err source_read(void *host, const struct ql_promql_series *series, int64_t from_ms,
-                          int64_t to_ms, const struct ql_sample **ret_samples,
-                          uint32_t *ret_count)
+static ql_err source_read_kind(void *host, const struct ql_promql_series *series,
+                               int64_t from_ms, int64_t to_ms,
+                               const struct ql_sample **ret_samples, uint32_t *ret_count)
 {
     struct prom_source *source = host;
     const ql_series_id id = { { series->handle[0], series->handle[1] } };
@@ -318,6 +319,22 @@ static ql_err source_read(void *host, const struct ql_promql_series *series, int
     }
     return read_periods(source, series->handle[0], series->handle[1], from_ms, to_ms, ret_samples,
                         ret_count);
+}
+
+static ql_err source_read(void *host, const struct ql_promql_series *series, int64_t from_ms,
+                          int64_t to_ms, const struct ql_sample **ret_samples,
+                          uint32_t *ret_count)
+{
+    struct prom_source *source = host;
+    const ql_err err = source_read_kind(host, series, from_ms, to_ms, ret_samples, ret_count);
+    source->cell_ms =
+        source->read.cell_ms > source->cell_ms ? source->read.cell_ms : source->cell_ms;
+    return err;
+}
+
+int64_t prom_source_cell_ms(const struct prom_source *source)
+{
+    return source->cell_ms;
 }
 
 /* ---- life ------------------------------------------------------------------------------------- */

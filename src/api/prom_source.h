@@ -26,6 +26,8 @@ QL_MUST_USE ql_err prom_source_new(const struct ql_view *view, const char *data_
                                    struct prom_source **ret_source);
 void prom_source_free(struct prom_source *source); /* NULL is fine */
 const struct ql_promql_source *prom_source_of(struct prom_source *source);
+/* The widest cell of history that was read so far, in ms; 0: every sample was there. */
+int64_t prom_source_cell_ms(const struct prom_source *source);
 /* "anomaly_score", ..., "ALERTS"; for kinds behind PROM_RAW. */
 const char *prom_kind_name(uint32_t kind);
 

@@ -167,6 +167,8 @@ struct ql_config {
     uint32_t act_env_count;
     /* store */
     double history_days;
+    double history_bytes_max;
+    double history_raw_s, history_minutes_s; /* older days are cells of five minutes, an hour */
     /* lists */
     struct ql_scrape *scrapes;
     uint32_t scrape_count;

@@ -202,7 +202,8 @@ static const struct { const char *yaml, *why; } bad_rows[] = {
       "    calendar: {holidays: [02-30 Nonesuch]}\n"
       "                          ^\n" },
     { "# \xC3\xA9\nstore: {\xC3\xA9: 3}\n",
-      "quell.yaml:2:9: unknown key '\xC3\xA9' under 'store'; allowed: history_days\n"
+      "quell.yaml:2:9: unknown key '\xC3\xA9' under 'store'; allowed: history_days, "
+      "history_size_max, raw_for, minutes_for\n"
       "    store: {\xC3\xA9: 3}\n"
       "            ^\n" },
 };
@@ -304,7 +305,7 @@ static void defaults_are_what_runs_without_a_file(void **state)
     assert_int_equal(config->hops_max, 2);
     assert_true(config->baseline_s == 3600.0);
     assert_int_equal(config->act_mode, QL_ACT_APPROVE);
-    assert_true(config->history_days == 15.0);
+    assert_true(config->history_days == 400.0);
     assert_int_equal(config->http_threads, 2);
     assert_int_equal(config->connections_max, 1024);
     assert_int_equal(config->batches_in_flight_max, 64);

@@ -128,8 +128,10 @@ static ql_err engine_open_parts(struct ql_engine *engine, const struct ql_engine
         err = ql_store_open(config->data_dir, env->stats, &engine->store);
     }
     if (err == QL_OK) {
-        err = ql_history_open(config->data_dir, config->history_days, env->stats,
-                              &engine->history);
+        const struct ql_history_limits limits = {
+            .days = config->history_days, .raw_s = config->history_raw_s,
+            .minutes_s = config->history_minutes_s, .bytes_max = (int64_t)config->history_bytes_max };
+        err = ql_history_open(config->data_dir, &limits, env->stats, &engine->history);
     }
     for (uint32_t i = 0; i < engine->machine.shard_count && err == QL_OK; i++) {
         ql_recent_on_seal(ql_shard_recent(engine->machine.shards[i]), engine_seal, engine);

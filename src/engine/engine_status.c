@@ -21,6 +21,28 @@ static uint64_t status_rss_bytes(void)
     return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+static void status_history(const struct ql_engine *engine, struct ql_json_out *json)
+{
+    static const struct { const char *key, *metric, *part; } counts[] = {
+        { "days", "ql_history_days", "" },
+        { "disk_bytes", "ql_history_bytes", "" },
+        { "days_removed_by_age", "ql_history_days_removed_total", "age" },
+        { "days_removed_by_size", "ql_history_days_removed_total", "size" },
+    };
+    const int64_t oldest_s = ql_stats_sum(engine->stats, "ql_history_oldest_timestamp_seconds", "");
+    ql_json_out_object(json, "history");
+    for (size_t i = 0; i < QL_COUNT_OF(counts); i++) {
+        ql_json_out_i64(json, counts[i].key,
+                        ql_stats_sum(engine->stats, counts[i].metric, counts[i].part));
+    }
+    if (oldest_s != 0) {
+        ql_json_out_time(json, "oldest", ql_time_from_ms(oldest_s * 1000));
+    } else {
+        ql_json_out_null(json, "oldest");
+    }
+    ql_json_out_end(json);
+}
+
 /* Observed over nominal: 1 is what was promised, with real anomalies counted as false. */
 static void status_false_alarms(struct ql_engine *engine, struct ql_json_out *json)
 {
@@ -99,6 +121,7 @@ ql_err engine_status(void *host, struct ql_buf *out)
         ql_json_out_null(&json, "bytes_per_series");
     }
     ql_json_out_u64(&json, "shards", engine->machine.shard_count);
+    status_history(engine, &json);
     status_false_alarms(engine, &json);
     status_self_test(engine, &json);
     ql_json_out_end(&json);

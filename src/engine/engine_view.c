@@ -236,7 +236,10 @@ static ql_err view_read_all(struct ql_engine *engine, ql_series_id id, ql_time f
     }
     err = err == QL_OK ? read.err : err;
     if (err == QL_OK) {
-        err = ql_history_read(engine->history, id, from, to, raw);
+        /* Of cells, a counter's last value makes rates right, and a gauge's mean sums. */
+        const enum ql_history_take take =
+            read.type == QL_METRIC_COUNTER ? QL_HISTORY_LAST : QL_HISTORY_MEAN;
+        err = ql_history_read(engine->history, id, from, to, take, raw, &raw->cell_ms);
     }
     if (err == QL_OK) {
         if (raw->samples.count > 1) {
@@ -263,6 +266,7 @@ static ql_err view_series_read(void *host, ql_series_id id, ql_time from, ql_tim
     if (err == QL_OK) {
         view_judge(&raw, type, from, to, out);
         view_take_bands(&raw, out);
+        out->cell_ms = raw.cell_ms;
     }
     ql_batch_fini(&raw);
     return err;

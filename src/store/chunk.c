@@ -373,7 +373,7 @@ size_t ql_chunk_used(const struct ql_chunk *chunk)
 /* The coder's state is rebuilt from the bits; of the header only first_ms, count and bits
  * are believed. `failed` sticks and makes every later read give zero. */
 struct chunk_reader {
-    uint8_t data[DATA_BYTES + 8]; /* so that a word may be loaded at every byte */
+    const uint8_t *data; /* and eight bytes behind it, so that a word may be loaded at every byte */
     uint32_t at, bits;
     bool failed;
     enum chunk_mode mode;
@@ -541,35 +541,15 @@ static double reader_first(struct chunk_reader *r)
     return reader_value(r);
 }
 
-static bool reader_open(struct chunk_reader *r, const struct ql_chunk *head, const void *chunk,
-                        size_t bytes)
+/* Bits to samples; *ret_last_ms is the time of the last one. */
+static ql_err reader_samples(struct chunk_reader *r, int64_t first_ms, uint32_t count,
+                             struct ql_sample *ret_samples, int64_t *ret_last_ms)
 {
-    const size_t data_bytes = bytes - offsetof(struct ql_chunk, data);
-    *r = (struct chunk_reader){ .bits = head->bits };
-    if (head->bits > data_bytes * 8 || head->count > QL_CHUNK_SAMPLES_MAX) {
-        return false;
-    }
-    memcpy(r->data, (const unsigned char *)chunk + offsetof(struct ql_chunk, data), data_bytes);
-    return true;
-}
-
-ql_err ql_chunk_read(const void *chunk, size_t bytes,
-                     struct ql_sample ret_samples[QL_CHUNK_SAMPLES_MAX], uint32_t *ret_count)
-{
-    struct ql_chunk head;
-    struct chunk_reader r;
-    if (bytes < offsetof(struct ql_chunk, data) || bytes > sizeof(head)) {
-        return QL_E_MALFORMED;
-    }
-    memcpy(&head, chunk, offsetof(struct ql_chunk, data));
-    if (!reader_open(&r, &head, chunk, bytes)) {
-        return QL_E_MALFORMED;
-    }
     const int64_t ms_max = INT64_MAX / 1000000;
-    int64_t at_ms = head.first_ms, delta_ms = 0;
-    for (uint32_t i = 0; i < head.count; i++) {
+    int64_t at_ms = first_ms, delta_ms = 0;
+    for (uint32_t i = 0; i < count; i++) {
         if (i > 0) {
-            delta_ms += reader_time(&r);
+            delta_ms += reader_time(r);
             if (delta_ms < 1 || delta_ms > INT32_MAX) {
                 return QL_E_MALFORMED;
             }
@@ -579,16 +559,67 @@ ql_err ql_chunk_read(const void *chunk, size_t bytes,
             return QL_E_MALFORMED;
         }
         ret_samples[i].at = ql_time_from_ms(at_ms);
-        ret_samples[i].value = i == 0            ? reader_first(&r)
-                               : r.mode == MODE_XOR ? reader_xor(&r)
-                                                    : reader_scaled(&r);
-        if (r.failed) {
+        ret_samples[i].value = i == 0            ? reader_first(r)
+                               : r->mode == MODE_XOR ? reader_xor(r)
+                                                     : reader_scaled(r);
+        if (r->failed) {
             return QL_E_MALFORMED;
         }
     }
-    if (r.at != r.bits || (head.count > 0 && at_ms != head.last_ms)) {
+    *ret_last_ms = at_ms;
+    return r->at == r->bits ? QL_OK : QL_E_MALFORMED;
+}
+
+ql_err ql_chunk_read(const void *chunk, size_t bytes,
+                     struct ql_sample ret_samples[QL_CHUNK_SAMPLES_MAX], uint32_t *ret_count)
+{
+    struct ql_chunk head;
+    uint8_t data[DATA_BYTES + 8] = { 0 };
+    int64_t last_ms = 0;
+    if (bytes < offsetof(struct ql_chunk, data) || bytes > sizeof(head)) {
+        return QL_E_MALFORMED;
+    }
+    const size_t data_bytes = bytes - offsetof(struct ql_chunk, data);
+    memcpy(&head, chunk, offsetof(struct ql_chunk, data));
+    memcpy(data, (const unsigned char *)chunk + offsetof(struct ql_chunk, data), data_bytes);
+    if (head.bits > data_bytes * 8 || head.count > QL_CHUNK_SAMPLES_MAX) {
+        return QL_E_MALFORMED;
+    }
+    struct chunk_reader r = { .data = data, .bits = head.bits };
+    const ql_err err = reader_samples(&r, head.first_ms, head.count, ret_samples, &last_ms);
+    if (err != QL_OK || (head.count > 0 && last_ms != head.last_ms)) {
         return QL_E_MALFORMED;
     }
     *ret_count = head.count;
     return QL_OK;
+}
+
+/* ---- streams ------------------------------------------------------------------------- */
+
+bool ql_chunk_is_xor(const struct ql_chunk *chunk)
+{
+    return chunk->mode == MODE_XOR;
+}
+
+/* All of the coder's state stands in the head, so the bytes that are full may leave. */
+size_t ql_chunk_drain(struct ql_chunk *chunk, void *ret_bytes)
+{
+    const size_t whole = chunk->bits / 8;
+    memcpy(ret_bytes, chunk->data, whole);
+    chunk->data[0] = chunk->data[whole < DATA_BYTES ? whole : DATA_BYTES - 1];
+    chunk->bits = (uint16_t)(chunk->bits % 8);
+    return whole;
+}
+
+ql_err ql_chunk_read_stream(int64_t first_ms, uint32_t count, uint32_t bits, ql_str data,
+                            struct ql_sample *ret_samples)
+{
+    uint8_t padded[QL_CHUNK_STREAM_BYTES_MAX + 8] = { 0 };
+    int64_t last_ms;
+    if (data.bytes > QL_CHUNK_STREAM_BYTES_MAX || bits > data.bytes * 8) {
+        return QL_E_MALFORMED;
+    }
+    memcpy(padded, data.at, data.bytes);
+    struct chunk_reader r = { .data = padded, .bits = bits };
+    return reader_samples(&r, first_ms, count, ret_samples, &last_ms);
 }

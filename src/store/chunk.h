@@ -23,6 +23,7 @@
 #include "model/record.h"
 
 #define QL_CHUNK_BYTES 152u
+#define QL_CHUNK_DATA_BYTES (QL_CHUNK_BYTES - 40u)
 struct ql_chunk {
     int64_t first_ms, last_ms;
     uint16_t count, bits;           /* samples held; bits of `data` used */
@@ -31,7 +32,7 @@ struct ql_chunk {
     uint64_t last;                  /* scaled integer or bits of the double, by mode */
     int32_t last_delta_ms;
     uint32_t spread;                /* running mean of the codes, times 8; XOR: the window */
-    uint8_t data[QL_CHUNK_BYTES - 40];
+    uint8_t data[QL_CHUNK_DATA_BYTES];
 };
 _Static_assert(sizeof(struct ql_chunk) == QL_CHUNK_BYTES, "stored as bytes");
 
@@ -46,5 +47,15 @@ QL_MUST_USE ql_err ql_chunk_read(const void *chunk, size_t bytes,
                                  struct ql_sample ret_samples[QL_CHUNK_SAMPLES_MAX],
                                  uint32_t *ret_count);
 size_t ql_chunk_used(const struct ql_chunk *chunk); /* header and used data, in bytes */
+
+/* Streams: a chunk that is drained whenever it is full goes on as one run of bits that may be
+ * longer than a chunk. drain moves its full bytes (at most QL_CHUNK_DATA_BYTES) out; the rest, of
+ * less than eight bits, is the last byte of the stream. */
+bool ql_chunk_is_xor(const struct ql_chunk *chunk); /* it found no decimals, and looks no more */
+size_t ql_chunk_drain(struct ql_chunk *chunk, void *ret_bytes);
+#define QL_CHUNK_STREAM_BYTES_MAX 1024u
+/* Decodes `count` samples, which the caller has made room for. */
+QL_MUST_USE ql_err ql_chunk_read_stream(int64_t first_ms, uint32_t count, uint32_t bits,
+                                        ql_str data, struct ql_sample *ret_samples);
 
 #endif

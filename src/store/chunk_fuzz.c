@@ -50,8 +50,27 @@ static void append_and_read(const uint8_t *data, size_t size)
     }
 }
 
+/* Two bytes of count, two of bits, then a stream. */
+static void read_any_stream(const uint8_t *data, size_t size)
+{
+    static struct ql_sample samples[UINT16_MAX];
+    uint16_t count, bits;
+    if (size < 4) {
+        return;
+    }
+    memcpy(&count, data, sizeof(count));
+    memcpy(&bits, data + 2, sizeof(bits));
+    const ql_str stream = { (const char *)data + 4, size - 4 };
+    if (ql_chunk_read_stream(0, count, bits, stream, samples) == QL_OK) {
+        for (uint32_t i = 1; i < count; i++) {
+            QL_ASSERT(samples[i].at.ns > samples[i - 1].at.ns);
+        }
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    read_any_stream(data, size);
     read_anything(data, size);
     append_and_read(data, size);
     return 0;

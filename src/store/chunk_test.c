@@ -247,10 +247,67 @@ static void broken_chunks_are_refused(void **state)
     assert_int_equal(count, 4711);
 }
 
+/* Kinds of values that change the coder's form in the middle of a stream. */
+static double stream_value(struct ql_rng *rng, int kind, int64_t i)
+{
+    switch (kind) {
+    case 0: return (double)(i * 37 + (int64_t)ql_rng_below(rng, 200));
+    case 1: return (double)ql_rng_below(rng, 20001) / 100.0 - 100.0;
+    case 2: return ql_rng_ratio(rng);
+    case 3: return ql_rng_below(rng, 9) == 0 ? ql_stale_marker() : (double)ql_rng_below(rng, 5);
+    default: return 0.1 * (double)i + 0.2; /* near-decimals */
+    }
+}
+
+static void a_stream_is_longer_than_a_chunk(void **state)
+{
+    static struct ql_sample in[4096], out[4096];
+    struct ql_rng rng;
+    (void)state;
+    ql_rng_init(&rng, 9, "streams");
+    for (int kind = 0; kind < 5; kind++) {
+        char data[QL_CHUNK_STREAM_BYTES_MAX];
+        struct ql_chunk chunk;
+        size_t bytes = 0;
+        uint32_t count = 0;
+        ql_chunk_init(&chunk);
+        for (; count < QL_COUNT_OF(in); count++) {
+            in[count] = (struct ql_sample){ ql_time_from_ms(1000 * (int64_t)count),
+                                            stream_value(&rng, kind, count) };
+            if (ql_chunk_append(&chunk, in[count])) {
+                continue;
+            }
+            if (bytes + 2 * QL_CHUNK_DATA_BYTES > sizeof(data)) {
+                break;
+            }
+            bytes += ql_chunk_drain(&chunk, data + bytes);
+            assert_true(ql_chunk_append(&chunk, in[count]));
+        }
+        const size_t tail = (chunk.bits + 7u) / 8;
+        const uint32_t bits = (uint32_t)bytes * 8 + chunk.bits;
+        memcpy(data + bytes, chunk.data, tail);
+        const ql_str stream = { data, bytes + tail };
+        assert_true(count > 80);
+        assert_int_equal(chunk.count, count);
+        assert_int_equal(ql_chunk_read_stream(0, count, bits, stream, out), QL_OK);
+        for (uint32_t i = 0; i < count; i++) {
+            assert_true(in[i].at.ns == out[i].at.ns);
+            assert_memory_equal(&in[i].value, &out[i].value, sizeof(double));
+        }
+        /* Too few bits, too many, a sample too many, bytes cut off. */
+        assert_int_equal(ql_chunk_read_stream(0, count, bits - 1, stream, out), QL_E_MALFORMED);
+        assert_int_equal(ql_chunk_read_stream(0, count, bits + 8, stream, out), QL_E_MALFORMED);
+        assert_int_equal(ql_chunk_read_stream(0, count - 1, bits, stream, out), QL_E_MALFORMED);
+        assert_int_equal(ql_chunk_read_stream(0, count, bits, (ql_str){ data, bytes }, out),
+                         QL_E_MALFORMED);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_value_each),
+        cmocka_unit_test(a_stream_is_longer_than_a_chunk),
         cmocka_unit_test(nan_payloads_are_kept),
         cmocka_unit_test(times_that_do_not_fit_are_refused),
         cmocka_unit_test(below_a_millisecond_is_floored),

@@ -7,12 +7,13 @@
  */
 #include "store/history.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "store/history_day.h"
+#include "store/history_int.h"
+#include "store/history_series.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -24,102 +25,8 @@ enum {
     RETRY_MS = 5000,
     READ_WAIT_MS = 2000,
     FLUSH_WAIT_MS = 60000,
-    OPEN_DAYS_MAX = 4,
-    DAYS_MAX = 4096,
-    DAY_MS = 86400000
+    TIDY_WAIT_MS = 600000
 };
-
-struct history_file { int64_t number, last_ms; };
-struct history_open { int64_t number, last_ms; struct ql_history_day *day; };
-
-struct ql_history {
-    char *dir;
-    double keep_ms;
-    pthread_t thread;
-    bool has_thread;
-
-    pthread_mutex_t lock;         /* everything down to `files` */
-    pthread_cond_t work, done;
-    struct ql_buf front;          /* packed rows that wait */
-    uint64_t appended, written;   /* rows, ever; written: on disk or given up */
-    bool closing, hurry, failing;
-    struct history_file *files;   /* sorted by day */
-    uint32_t file_count;
-
-    struct ql_buf back;           /* from here on the writer's: what it works on */
-    uint64_t back_rows;
-    struct history_open open[OPEN_DAYS_MAX];
-    uint32_t open_count;
-    int64_t newest_ms;
-
-    struct ql_stat_cell *rows, *failures, *queue_bytes, *too_old, *given_up;
-};
-
-/* ---- the days there are ------------------------------------------------------------ */
-
-static ql_err files_put(struct ql_history *h, struct history_file file)
-{
-    uint32_t at = 0;
-    while (at < h->file_count && h->files[at].number < file.number) {
-        at++;
-    }
-    if (at < h->file_count && h->files[at].number == file.number) {
-        h->files[at].last_ms =
-            file.last_ms > h->files[at].last_ms ? file.last_ms : h->files[at].last_ms;
-        return QL_OK;
-    }
-    if (h->file_count == DAYS_MAX) {
-        return QL_E_FULL;
-    }
-    memmove(&h->files[at + 1], &h->files[at], (h->file_count - at) * sizeof(*h->files));
-    h->files[at] = file;
-    h->file_count++;
-    return QL_OK;
-}
-
-static ql_err files_scan(struct ql_history *h)
-{
-    DIR *dir = opendir(h->dir);
-    if (dir == NULL) {
-        return QL_E_IO;
-    }
-    ql_err err = QL_OK;
-    for (struct dirent *entry; err == QL_OK && (entry = readdir(dir)) != NULL;) {
-        struct history_file file;
-        if (!ql_history_day_parse(entry->d_name, &file.number)) {
-            continue;
-        }
-        if (ql_history_day_last(h->dir, file.number, &file.last_ms) != QL_OK) {
-            file.last_ms = file.number * DAY_MS; /* damaged or half made: its day is known */
-        }
-        h->newest_ms = file.last_ms > h->newest_ms ? file.last_ms : h->newest_ms;
-        err = files_put(h, file);
-    }
-    (void)closedir(dir);
-    return err;
-}
-
-static bool is_expired(const struct ql_history *h, int64_t last_ms)
-{
-    return (double)last_ms < (double)h->newest_ms - h->keep_ms;
-}
-
-/* Age is measured against the newest data, not against the clock of this machine: a
- * daemon that was off for a month still has its month. */
-static void files_expire(struct ql_history *h)
-{
-    (void)pthread_mutex_lock(&h->lock);
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < h->file_count; i++) {
-        if (is_expired(h, h->files[i].last_ms)) {
-            ql_history_day_unlink(h->dir, h->files[i].number);
-        } else {
-            h->files[kept++] = h->files[i];
-        }
-    }
-    h->file_count = kept;
-    (void)pthread_mutex_unlock(&h->lock);
-}
 
 /* ---- writing ---------------------------------------------------------------------- */
 
@@ -142,11 +49,13 @@ static ql_err open_commit_all(struct ql_history *h)
             return err;
         }
         (void)pthread_mutex_lock(&h->lock);
-        const ql_err listed = files_put(h, (struct history_file){ open->number, open->last_ms });
+        const ql_err listed = history_files_put(
+            h, (struct history_file){ open->number, open->last_ms, 0, QL_HISTORY_LIVE });
         (void)pthread_mutex_unlock(&h->lock);
         if (listed != QL_OK) {
             return listed;
         }
+        history_house_written(h, open->number);
     }
     return QL_OK;
 }
@@ -160,7 +69,7 @@ static ql_err open_find(struct ql_history *h, int64_t number, struct history_ope
             return QL_OK;
         }
     }
-    if (h->open_count == OPEN_DAYS_MAX) {
+    if (h->open_count == HISTORY_OPEN_DAYS_MAX) {
         const ql_err err = open_commit_all(h);
         if (err != QL_OK) {
             return err;
@@ -168,7 +77,7 @@ static ql_err open_find(struct ql_history *h, int64_t number, struct history_ope
         open_close_all(h);
     }
     struct history_open *open = &h->open[h->open_count];
-    *open = (struct history_open){ .number = number, .last_ms = number * DAY_MS };
+    *open = (struct history_open){ .number = number, .last_ms = number * HISTORY_DAY_MS };
     const ql_err err = ql_history_day_open(h->dir, number, &open->day);
     if (err == QL_OK) {
         h->open_count++;
@@ -181,7 +90,7 @@ static ql_err row_write(struct ql_history *h, const struct ql_history_packed *ro
 {
     struct history_open *open;
     h->newest_ms = row->last_ms > h->newest_ms ? row->last_ms : h->newest_ms;
-    if (is_expired(h, row->last_ms)) {
+    if (history_is_expired(h, row->last_ms)) {
         ql_stat_add(h->too_old, 1);
         return QL_OK;
     }
@@ -217,7 +126,7 @@ static ql_err back_write(struct ql_history *h)
     if (h->open_count > 2) {
         open_close_all(h);
     }
-    files_expire(h);
+    history_files_expire(h);
     return QL_OK;
 }
 
@@ -246,12 +155,24 @@ static void buf_empty(struct ql_buf *buf)
     }
 }
 
+static bool writer_is_idle(const struct ql_history *h)
+{
+    return !h->closing && !h->tidying && h->front.bytes == 0 && h->back.bytes == 0;
+}
+
 /* With the lock held: sleeps until there is something to write, and a little longer, so
- * that one transaction takes more rows. */
+ * that one transaction takes more rows; or until old days may be made smaller. */
 static void writer_wait(struct ql_history *h)
 {
-    while (!h->closing && h->front.bytes == 0 && h->back.bytes == 0) {
-        (void)pthread_cond_wait(&h->work, &h->lock);
+    while (writer_is_idle(h)) {
+        const int64_t left_ns = h->house.due_ns - ql_clock_mono_ns();
+        const struct timespec due = deadline_in((int)(left_ns > 0 ? left_ns / 1000000 + 1 : 0));
+        if (left_ns <= 0 || pthread_cond_timedwait(&h->work, &h->lock, &due) == ETIMEDOUT) {
+            return;
+        }
+    }
+    if (h->front.bytes == 0 && h->back.bytes == 0) {
+        return;
     }
     const struct timespec until = deadline_in(h->failing ? RETRY_MS : GROUP_MS);
     while (!h->closing && (h->failing || (!h->hurry && h->front.bytes < QUEUE_BYTES_KEEP))) {
@@ -271,6 +192,23 @@ static void writer_take(struct ql_history *h)
         h->back_rows = h->appended - h->written;
         h->hurry = false;
         ql_stat_set(h->queue_bytes, 0);
+    }
+}
+
+/* With the lock held: a step of making old days smaller, when one is due. */
+static void writer_house(struct ql_history *h)
+{
+    const bool tidying = h->tidying;
+    if (!tidying && ql_clock_mono_ns() < h->house.due_ns) {
+        return;
+    }
+    (void)pthread_mutex_unlock(&h->lock);
+    const bool more = history_house_step(h);
+    (void)pthread_mutex_lock(&h->lock);
+    if (tidying && !more) {
+        h->tidied = h->house.failed ? QL_E_IO : QL_OK;
+        h->tidying = false;
+        (void)pthread_cond_broadcast(&h->done);
     }
 }
 
@@ -296,10 +234,14 @@ static void *writer_run(void *context)
         if (last && (h->front.bytes == 0 || err != QL_OK)) {
             break;
         }
+        if (err == QL_OK) {
+            writer_house(h);
+        }
     }
     ql_stat_add(h->given_up, (int64_t)(h->appended - h->written));
     (void)pthread_mutex_unlock(&h->lock);
     open_close_all(h);
+    ql_history_rewrite_close(h->house.rewrite);
     return NULL;
 }
 
@@ -319,6 +261,7 @@ static void history_stats(struct ql_history *h, struct ql_stats *stats)
                                "source=\"history\",reason=\"too_old\"");
     h->given_up = ql_stats_cell(stats, QL_STAT_COUNTER, dropped, dropped_help,
                                 "source=\"history\",reason=\"disk_full\"");
+    history_files_stats(h, stats);
 }
 
 static ql_err history_start(struct ql_history *h, const char *data_dir)
@@ -330,7 +273,7 @@ static ql_err history_start(struct ql_history *h, const char *data_dir)
     (void)pthread_cond_init(&h->work, &attributes);
     (void)pthread_cond_init(&h->done, &attributes);
     (void)pthread_condattr_destroy(&attributes);
-    h->files = calloc(DAYS_MAX, sizeof(*h->files));
+    h->files = calloc(HISTORY_DAYS_MAX, sizeof(*h->files));
     if (asprintf(&h->dir, "%s/history", data_dir) < 0) {
         h->dir = NULL;
     }
@@ -338,17 +281,18 @@ static ql_err history_start(struct ql_history *h, const char *data_dir)
         return QL_E_MEMORY;
     }
     ql_err err = ql_file_make_dirs(h->dir);
-    err = err == QL_OK ? files_scan(h) : err;
+    err = err == QL_OK ? history_files_scan(h) : err;
     if (err == QL_OK) {
-        files_expire(h);
+        history_files_expire(h);
+        history_files_measure(h);
         h->has_thread = pthread_create(&h->thread, NULL, writer_run, h) == 0;
         err = h->has_thread ? QL_OK : QL_E_MEMORY;
     }
     return err;
 }
 
-ql_err ql_history_open(const char *data_dir, double days, struct ql_stats *stats,
-                       struct ql_history **ret_history)
+ql_err ql_history_open(const char *data_dir, const struct ql_history_limits *limits,
+                       struct ql_stats *stats, struct ql_history **ret_history)
 {
     QL_ASSERT(data_dir != NULL);
     QL_ASSERT(stats != NULL);
@@ -356,7 +300,7 @@ ql_err ql_history_open(const char *data_dir, double days, struct ql_stats *stats
     if (h == NULL) {
         return QL_E_MEMORY;
     }
-    h->keep_ms = days * DAY_MS;
+    h->limits = *limits;
     h->newest_ms = INT64_MIN / 2;
     ql_buf_init(&h->front, QUEUE_BYTES_MAX);
     ql_buf_init(&h->back, QUEUE_BYTES_MAX);
@@ -438,6 +382,26 @@ ql_err ql_history_flush(struct ql_history *history)
     return history_wait(history, FLUSH_WAIT_MS);
 }
 
+ql_err ql_history_tidy(struct ql_history *history)
+{
+    const struct timespec until = deadline_in(TIDY_WAIT_MS);
+    ql_err err = ql_history_flush(history);
+    if (err != QL_OK) {
+        return err;
+    }
+    (void)pthread_mutex_lock(&history->lock);
+    history->tidying = true;
+    (void)pthread_cond_signal(&history->work);
+    while (history->tidying && err == QL_OK) {
+        if (pthread_cond_timedwait(&history->done, &history->lock, &until) == ETIMEDOUT) {
+            err = QL_E_TIMEOUT;
+        }
+    }
+    err = err == QL_OK ? history->tidied : err;
+    (void)pthread_mutex_unlock(&history->lock);
+    return err;
+}
+
 /* ---- reading ---------------------------------------------------------------------- */
 
 /* The days that may hold something of [from, to], sorted; the caller frees them. */
@@ -448,7 +412,7 @@ static int64_t *files_between(struct ql_history *h, int64_t from_ms, int64_t to_
     (void)pthread_mutex_lock(&h->lock);
     int64_t *days = calloc((size_t)h->file_count + 1, sizeof(*days));
     for (uint32_t i = 0; days != NULL && i < h->file_count; i++) {
-        if (h->files[i].number * DAY_MS <= to_ms && h->files[i].last_ms >= from_ms) {
+        if (h->files[i].number * HISTORY_DAY_MS <= to_ms && h->files[i].last_ms >= from_ms) {
             days[count++] = h->files[i].number;
         }
     }
@@ -458,9 +422,12 @@ static int64_t *files_between(struct ql_history *h, int64_t from_ms, int64_t to_
 }
 
 ql_err ql_history_read(struct ql_history *history, ql_series_id series, ql_time from, ql_time to,
-                       struct ql_batch *out)
+                       enum ql_history_take take, struct ql_batch *out, int64_t *ret_cell_ms)
 {
-    ql_time newest = QL_TIME_NONE;
+    struct ql_history_reading reading = {
+        .show = { .take = take, .from_ms = ql_time_to_ms(from), .to_ms = ql_time_to_ms(to),
+                  .out = out, .end_ms = INT64_MIN } };
+    const uint32_t first_sample = out->samples.count, first_band = out->bands.count;
     uint32_t count = 0;
     ql_err err = QL_OK;
     /* A sealed chunk has left the engine's memory: it must not be invisible until the next
@@ -471,9 +438,39 @@ ql_err ql_history_read(struct ql_history *history, ql_series_id series, ql_time 
         return QL_E_MEMORY;
     }
     for (uint32_t i = 0; i < count && err == QL_OK; i++) {
-        err = ql_history_day_read(history->dir, days[i], series, from, to, &newest, out);
+        err = ql_history_day_read(history->dir, days[i], series, &reading);
         err = err == QL_E_NOT_FOUND ? QL_OK : err; /* expired meanwhile */
     }
     free(days);
+    err = err == QL_OK ? ql_history_show_end(&reading.show, INT64_MAX) : err;
+    ql_history_tidy_samples(out, first_sample, from, to);
+    ql_history_tidy_bands(out, first_band, from, to);
+    if (ret_cell_ms != NULL) {
+        *ret_cell_ms = reading.cell_ms;
+    }
+    return err;
+}
+
+ql_err ql_history_peek(const char *data_dir, ql_series_id series, ql_time from, ql_time to,
+                       enum ql_history_take take, struct ql_batch *out, int64_t *ret_cell_ms)
+{
+    enum { ROW_DAYS = 2 }; /* a row may begin so long before its last sample */
+    struct ql_history_reading reading = {
+        .show = { .take = take, .from_ms = ql_time_to_ms(from), .to_ms = ql_time_to_ms(to),
+                  .out = out, .end_ms = INT64_MIN } };
+    const uint32_t first_sample = out->samples.count, first_band = out->bands.count;
+    const int64_t last = ql_history_day_of(reading.show.to_ms);
+    char dir[QL_HISTORY_PATH_BYTES];
+    ql_err err = QL_OK;
+    (void)snprintf(dir, sizeof(dir), "%s/history", data_dir);
+    for (int64_t day = ql_history_day_of(reading.show.from_ms) - ROW_DAYS;
+         day <= last && err == QL_OK; day++) {
+        err = ql_history_day_read(dir, day, series, &reading);
+        err = err == QL_E_NOT_FOUND ? QL_OK : err;
+    }
+    err = err == QL_OK ? ql_history_show_end(&reading.show, INT64_MAX) : err;
+    ql_history_tidy_samples(out, first_sample, from, to);
+    ql_history_tidy_bands(out, first_band, from, to);
+    *ret_cell_ms = reading.cell_ms;
     return err;
 }

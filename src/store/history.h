@@ -1,18 +1,22 @@
 /* history.h - samples and bands of every series for as long as configured.
  *
- * One SQLite file a day (history/history-YYYYMMDD.db) of compressed chunks; retention unlinks
- * whole days. A writer thread groups rows into transactions; the queue is bounded. A row
- * is named by its series and first time: writing it again, as a replay after a crash
- * does, changes nothing, and a longer row replaces a shorter one. While the disk is full
+ * One SQLite file a day (history/history-YYYYMMDD.db) of compressed chunks. Between two writes
+ * the writer thread makes old days smaller, a few series at a time: first every sample in fewer
+ * rows, then cells of five minutes, then of an hour (history_rewrite.h, history_cell.h). Retention
+ * unlinks whole days, the oldest first, by age and by size. The thread groups rows into
+ * transactions; the queue is bounded. A row is named by its series and first time: writing it
+ * again, as a replay after a crash does, changes nothing, and a longer row replaces a shorter one.
+ * While the disk is full
  * or read-only the queue keeps its rows and the writer tries again every few seconds.
  *
  * Ownership     open/close; append copies.
  * Threads       append from shard threads; flush and read from any thread.
  * Errors        open QL_E_IO, QL_E_MEMORY, QL_E_VERSION; append QL_E_FULL (queue full:
  *               counted by the caller); read QL_E_IO, QL_E_FULL (more than a batch takes);
- *               flush QL_E_IO (the disk refuses), QL_E_TIMEOUT. A file that is no database is set aside as
- *               *.damaged.
- * Bounds        queue 32 MiB of packed rows; a read opens the days it needs.
+ *               flush QL_E_IO (the disk refuses), QL_E_TIMEOUT. A file that is no database is
+ *               set aside as *.damaged.
+ * Bounds        queue 32 MiB of packed rows; a read opens the days it needs; a step of rewriting
+ *               takes about 25 ms, and a quarter of the writer's time at most.
  */
 #ifndef QL_STORE_HISTORY_H
 #define QL_STORE_HISTORY_H
@@ -34,15 +38,33 @@ struct ql_history_row {
     struct ql_band bands[QL_HISTORY_BANDS_MAX];
 };
 
-QL_MUST_USE ql_err ql_history_open(const char *data_dir, double days, struct ql_stats *stats,
-                                   struct ql_history **ret_history);
+struct ql_history_limits {
+    double days;                /* older days are removed */
+    double raw_s, minutes_s;    /* older days become cells of five minutes, of an hour; 0: never */
+    int64_t bytes_max;          /* the oldest days are removed beyond it; 0: no limit */
+};
+QL_MUST_USE ql_err ql_history_open(const char *data_dir, const struct ql_history_limits *limits,
+                                   struct ql_stats *stats, struct ql_history **ret_history);
 void ql_history_close(struct ql_history *history); /* writes what is queued first */
 QL_MUST_USE ql_err ql_history_append(struct ql_history *history, const struct ql_history_row *row);
 /* Waits until all that was appended before is on disk. On error it is not, and is kept. */
 QL_MUST_USE ql_err ql_history_flush(struct ql_history *history);
-/* Appends raw samples in [from, to] to out->samples, bands to out->bands, oldest first;
- * what was appended before the call is included unless the disk refuses it. */
+/* Does at once whatever is due of making old days smaller, and waits for it: for tests, benches
+ * and tools. QL_E_IO, QL_E_TIMEOUT after ten minutes. */
+QL_MUST_USE ql_err ql_history_tidy(struct ql_history *history);
+
+/* What stands for a cell when it is read. */
+enum ql_history_take { QL_HISTORY_MEAN, QL_HISTORY_LAST, QL_HISTORY_LEAST, QL_HISTORY_GREATEST };
+/* Appends raw samples in [from, to] to out->samples, bands to out->bands, oldest first, no two at
+ * one time; what was appended before the call is included unless the disk refuses it. Days that
+ * are cells give samples as history_cell.h says, and ret_cell_ms (may be NULL) tells the widest
+ * cell that was met; 0: every sample is there. */
 QL_MUST_USE ql_err ql_history_read(struct ql_history *history, ql_series_id series, ql_time from,
-                                   ql_time to, struct ql_batch *out);
+                                   ql_time to, enum ql_history_take take, struct ql_batch *out,
+                                   int64_t *ret_cell_ms);
+/* The same from the files alone, while whoever owns them may be at work: for tools. */
+QL_MUST_USE ql_err ql_history_peek(const char *data_dir, ql_series_id series, ql_time from,
+                                   ql_time to, enum ql_history_take take, struct ql_batch *out,
+                                   int64_t *ret_cell_ms);
 
 #endif

@@ -1,12 +1,14 @@
 #include "store/history_day.h"
 
 #include "store/db.h"
+#include "store/history_rows.h"
+#include "store/history_series.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SCHEMA_VERSION = 1, DAY_MS = 86400000, READ_BUSY_MS = 5000 };
+enum { SCHEMA_VERSION = 2, DAY_MS = 86400000, READ_BUSY_MS = 5000 };
 
 /* Clustered by series, so that a plot reads neighbouring pages. The chunk's head is in the
  * columns; what the coder needs for appending is not kept. */
@@ -16,7 +18,7 @@ static const char schema_sql[] =
     " last_ms INTEGER NOT NULL, count INTEGER NOT NULL, bits INTEGER NOT NULL,"
     " data BLOB NOT NULL, bands BLOB, PRIMARY KEY(series, first_ms)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;"
-    "PRAGMA user_version=1;"
+    "PRAGMA user_version=2;"
     "COMMIT";
 
 static const char put_sql[] =
@@ -27,13 +29,12 @@ static const char put_sql[] =
 static const char last_sql[] =
     "INSERT INTO meta VALUES('last_ms', ?) ON CONFLICT(key) DO UPDATE SET"
     " value = max(value, excluded.value)";
-static const char read_sql[] =
-    "SELECT first_ms, last_ms, count, bits, data, bands FROM chunks"
-    " WHERE series = ? AND first_ms <= ? AND last_ms >= ? ORDER BY first_ms";
+/* Rows that come late lie there as they came, however coarse the rest is. */
+static const char late_sql[] = "UPDATE meta SET value = 0 WHERE key = 'level'";
 
 struct ql_history_day {
     sqlite3 *db;
-    sqlite3_stmt *put, *last;
+    sqlite3_stmt *put, *last, *late;
     int64_t last_ms; /* of the rows in the open transaction */
     bool begun;
 };
@@ -169,14 +170,24 @@ void ql_history_day_fail(const char *dir, int64_t number, struct ql_history_day 
     }
 }
 
+static ql_err day_schema(sqlite3 *db)
+{
+    const ql_err err = ql_db_run(db, ql_history_rows_schema);
+    return err == QL_OK ? ql_db_run(db, schema_sql) : err;
+}
+
 static ql_err day_prepare(struct ql_history_day *day)
 {
     int64_t version = 0;
     ql_err err = ql_db_number(day->db, "PRAGMA user_version", 0, &version);
     err = err == QL_OK && version > SCHEMA_VERSION ? QL_E_VERSION : err;
     err = err == QL_OK ? ql_db_run(day->db, "PRAGMA synchronous=FULL") : err;
-    err = err == QL_OK && version == 0 ? ql_db_run(day->db, schema_sql) : err;
+    /* While nothing stands in the file, pages that become free can be set to be given back. */
+    err = err == QL_OK && version == 0
+              ? ql_db_run(day->db, "PRAGMA auto_vacuum=INCREMENTAL; VACUUM") : err;
+    err = err == QL_OK && version < SCHEMA_VERSION ? day_schema(day->db) : err;
     err = err == QL_OK ? ql_db_prepare(day->db, put_sql, &day->put) : err;
+    err = err == QL_OK ? ql_db_prepare(day->db, late_sql, &day->late) : err;
     return err == QL_OK ? ql_db_prepare(day->db, last_sql, &day->last) : err;
 }
 
@@ -209,6 +220,7 @@ void ql_history_day_close(struct ql_history_day *day)
     if (day != NULL) {
         ql_db_finalize_all(&day->put, 1);
         ql_db_finalize_all(&day->last, 1);
+        ql_db_finalize_all(&day->late, 1);
         ql_db_close(day->db);
         free(day);
     }
@@ -242,7 +254,9 @@ ql_err ql_history_day_commit(struct ql_history_day *day)
     }
     struct ql_bind bind = ql_bind_to(day->last);
     ql_bind_i64(&bind, day->last_ms);
+    struct ql_bind late = ql_bind_to(day->late);
     ql_err err = ql_bind_run(&bind);
+    err = err == QL_OK ? ql_bind_run(&late) : err;
     err = err == QL_OK ? ql_db_run(day->db, "COMMIT") : err;
     day->begun = err != QL_OK;
     return err;
@@ -268,105 +282,78 @@ static ql_err day_open_read(const char *dir, int64_t day, sqlite3 **ret_db)
     return QL_OK;
 }
 
-ql_err ql_history_day_last(const char *dir, int64_t day, int64_t *ret_last_ms)
+ql_err ql_history_day_connect(const char *dir, int64_t number, sqlite3 **ret_db)
+{
+    char path[QL_HISTORY_PATH_BYTES];
+    struct ql_history_day *day;
+    if (!ql_history_day_path(dir, number, path)) {
+        return QL_E_IO;
+    }
+    if (access(path, F_OK) != 0) {
+        return QL_E_NOT_FOUND;
+    }
+    const ql_err err = ql_history_day_open(dir, number, &day);
+    if (err == QL_OK) {
+        *ret_db = day->db;
+        day->db = NULL;
+        ql_history_day_close(day);
+    }
+    return err;
+}
+
+ql_err ql_history_day_head(const char *dir, int64_t day, int64_t *ret_last_ms,
+                           int64_t *ret_level)
 {
     sqlite3 *db;
     ql_err err = day_open_read(dir, day, &db);
     if (err == QL_OK) {
         err = ql_db_number(db, "SELECT value FROM meta WHERE key = 'last_ms'", day * DAY_MS,
                            ret_last_ms);
+        err = err == QL_OK ? ql_db_number(db, "SELECT value FROM meta WHERE key = 'level'",
+                                          QL_HISTORY_LIVE, ret_level) : err;
         ql_db_close(db);
     }
     return err;
 }
 
-struct day_read {
-    ql_time from, to, *newest;
-    struct ql_batch *out;
-};
-
-static ql_err day_read_samples(const struct day_read *read, const struct ql_chunk *chunk,
-                               size_t bytes)
+/* The samples that were read since `first` are finer than a cell that is open. */
+static ql_err day_show(const struct ql_history_gather *gather, uint32_t first,
+                       struct ql_history_reading *reading)
 {
-    struct ql_sample samples[QL_CHUNK_SAMPLES_MAX];
-    uint32_t count = 0;
-    if (ql_chunk_read(chunk, bytes, samples, &count) != QL_OK) {
-        return QL_E_IO; /* what we wrote does not come back: the file is damaged */
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        const struct ql_sample s = samples[i];
-        if (s.at.ns < read->from.ns || s.at.ns > read->to.ns || s.at.ns <= read->newest->ns) {
-            continue;
-        }
-        struct ql_sample *sample = ql_batch_add_sample(read->out);
-        if (sample == NULL) {
-            return QL_E_FULL;
-        }
-        *sample = s;
-        *read->newest = s.at;
-    }
-    return QL_OK;
+    struct ql_history_show *show = &reading->show;
+    const struct ql_batch *out = show->out;
+    const int64_t width_ms = gather->hours.count > 0     ? QL_HISTORY_HOURS_MS
+                             : gather->minutes.count > 0 ? QL_HISTORY_MINUTES_MS : 0;
+    reading->cell_ms = width_ms > reading->cell_ms ? width_ms : reading->cell_ms;
+    const bool is_finer = out->samples.count > first && width_ms == 0;
+    ql_err err = is_finer ? ql_history_show_end(show, ql_time_to_ms(out->samples.at[first].at))
+                          : QL_OK;
+    err = err == QL_OK ? ql_history_show_cells(show, &gather->hours) : err;
+    return err == QL_OK ? ql_history_show_cells(show, &gather->minutes) : err;
 }
 
-static ql_err day_read_bands(const struct day_read *read, ql_str bytes)
+ql_err ql_history_day_read(const char *dir, int64_t day, ql_series_id series,
+                           struct ql_history_reading *reading)
 {
-    struct ql_reader in = ql_reader_of(bytes);
-    while (ql_reader_left(&in) >= QL_HISTORY_BAND_BYTES) {
-        const ql_time at = { ql_reader_i64(&in) };
-        float values[4];
-        memcpy(values, ql_reader_bytes(&in, sizeof(values)), sizeof(values));
-        if (at.ns < read->from.ns || at.ns > read->to.ns) {
-            continue;
-        }
-        struct ql_band *band = ql_batch_add_band(read->out);
-        if (band == NULL) {
-            return QL_E_FULL;
-        }
-        *band = (struct ql_band){ .at = at, .expected = values[0], .lower = values[1],
-                                  .upper = values[2], .surprise = values[3] };
-    }
-    return QL_OK;
-}
-
-static ql_err day_read_row(const struct day_read *read, sqlite3_stmt *row)
-{
-    struct ql_chunk chunk;
-    const ql_str data = ql_column_str(row, 4);
-    if (data.bytes > sizeof(chunk.data)) {
-        return QL_E_IO;
-    }
-    ql_chunk_init(&chunk);
-    chunk.first_ms = ql_column_i64(row, 0);
-    chunk.last_ms = ql_column_i64(row, 1);
-    chunk.count = (uint16_t)ql_column_u32(row, 2);
-    chunk.bits = (uint16_t)ql_column_u32(row, 3);
-    memcpy(chunk.data, data.at, data.bytes);
-    const ql_err err =
-        day_read_samples(read, &chunk, offsetof(struct ql_chunk, data) + data.bytes);
-    return err == QL_OK ? day_read_bands(read, ql_column_str(row, 5)) : err;
-}
-
-ql_err ql_history_day_read(const char *dir, int64_t day, ql_series_id series, ql_time from,
-                           ql_time to, ql_time *newest, struct ql_batch *out)
-{
-    const struct day_read read = { .from = from, .to = to, .newest = newest, .out = out };
+    struct ql_history_statements statements;
+    struct ql_history_gather gather;
     sqlite3 *db;
-    sqlite3_stmt *statement = NULL;
     ql_err err = day_open_read(dir, day, &db);
     if (err != QL_OK) {
         return err;
     }
-    err = ql_db_prepare(db, read_sql, &statement);
+    struct ql_batch *out = reading->show.out;
+    const uint32_t first = out->samples.count;
+    ql_history_gather_init(&gather, out);
+    err = ql_history_statements_open(db, &statements);
+    /* A row of cells is named by where its cells begin. */
+    const int64_t from_ms = reading->show.from_ms - QL_HISTORY_HOURS_MS;
     if (err == QL_OK) {
-        struct ql_bind bind = ql_bind_to(statement);
-        ql_bind_series(&bind, series);
-        ql_bind_i64(&bind, ql_time_to_ms(to));
-        ql_bind_i64(&bind, ql_time_to_ms(from));
-        while (err == QL_OK && ql_bind_row(&bind, &err)) {
-            err = day_read_row(&read, statement);
-        }
+        err = ql_history_gather_series(&statements, series, from_ms, reading->show.to_ms, &gather);
     }
-    ql_db_finalize_all(&statement, 1);
+    err = err == QL_OK ? day_show(&gather, first, reading) : err;
+    ql_history_statements_close(&statements);
+    ql_history_gather_fini(&gather);
     ql_db_close(db);
     return err;
 }

@@ -14,7 +14,9 @@
 
 #include "base/base.h"
 #include "base/buf.h"
+#include "store/db.h"
 #include "store/history.h"
+#include "store/history_cell.h"
 
 #define QL_HISTORY_PATH_BYTES 4096
 
@@ -47,11 +49,20 @@ QL_MUST_USE ql_err ql_history_day_commit(struct ql_history_day *day);
  * a new one. Closes the day in any case. */
 void ql_history_day_fail(const char *dir, int64_t number, struct ql_history_day *day);
 
-/* The newest time of a file. */
-QL_MUST_USE ql_err ql_history_day_last(const char *dir, int64_t day, int64_t *ret_last_ms);
-/* Appends what lies in [from, to] and behind *newest, which moves on: rows may overlap. */
+/* A connection to a day that is there, for a rewrite. QL_E_NOT_FOUND. */
+QL_MUST_USE ql_err ql_history_day_connect(const char *dir, int64_t day, sqlite3 **ret_db);
+
+/* The newest time of a file, and the level (history_rows.h) that all of it has. */
+QL_MUST_USE ql_err ql_history_day_head(const char *dir, int64_t day, int64_t *ret_last_ms,
+                                       int64_t *ret_level);
+
+/* One read over several days. */
+struct ql_history_reading {
+    struct ql_history_show show; /* the range and where to */
+    int64_t cell_ms;             /* the widest cell that was met; 0: every sample is there */
+};
+/* Appends what rows that touch the range hold; the caller cuts and sorts. */
 QL_MUST_USE ql_err ql_history_day_read(const char *dir, int64_t day, ql_series_id series,
-                                       ql_time from, ql_time to, ql_time *newest,
-                                       struct ql_batch *out);
+                                       struct ql_history_reading *reading);
 
 #endif

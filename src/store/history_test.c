@@ -23,7 +23,8 @@ struct fixture { char root[64], dir[80]; struct ql_stats *stats; struct ql_histo
 
 static void fixture_reopen(struct fixture *f, double days)
 {
-    assert_int_equal(ql_history_open(f->root, days, f->stats, &f->history), QL_OK);
+    const struct ql_history_limits limits = { .days = days };
+    assert_int_equal(ql_history_open(f->root, &limits, f->stats, &f->history), QL_OK);
 }
 
 static void fixture_open(struct fixture *f, double days)
@@ -96,7 +97,7 @@ static void read_expect(struct fixture *f, uint64_t series, int64_t from, int64_
 {
     struct ql_batch out;
     ql_batch_init(&out, 1 << 20);
-    assert_int_equal(ql_history_read(f->history, series_of(series), at_s(from), at_s(to), &out),
+    assert_int_equal(ql_history_read(f->history, series_of(series), at_s(from), at_s(to), QL_HISTORY_MEAN, &out, NULL),
                      QL_OK);
     assert_int_equal(out.samples.count, count);
     for (uint32_t i = 0; i < count; i++) {
@@ -123,7 +124,7 @@ static void what_was_appended_is_read(void **state)
     read_expect(&f, 2, 0, 10000, 0, 10, 50);
     read_expect(&f, 3, 0, 10000, 0, 10, 0);
     ql_batch_init(&out, 1 << 20);
-    assert_int_equal(ql_history_read(f.history, series_of(1), at_s(0), at_s(499), &out), QL_OK);
+    assert_int_equal(ql_history_read(f.history, series_of(1), at_s(0), at_s(499), QL_HISTORY_MEAN, &out, NULL), QL_OK);
     assert_int_equal(out.bands.count, 1);
     assert_true(out.bands.at[0].at.ns == at_s(0).ns);
     assert_true(out.bands.at[0].surprise == 3.5f);
@@ -287,8 +288,8 @@ static void a_full_queue_refuses(void **state)
     fixture_reopen(&f, 30.0);
     struct ql_batch out;
     ql_batch_init(&out, 1 << 20);
-    assert_int_equal(ql_history_read(f.history, series_of(taken - 1), at_s(0), at_s(10000), &out),
-                     QL_OK);
+    assert_int_equal(ql_history_read(f.history, series_of(taken - 1), at_s(0), at_s(10000),
+                                     QL_HISTORY_MEAN, &out, NULL), QL_OK);
     assert_int_equal(out.samples.count, row.chunk.count);
     ql_batch_fini(&out);
     fixture_close(&f);
@@ -365,7 +366,8 @@ static void threads_append_and_read(void **state)
     for (int i = 0; i < 5; i++) {
         struct ql_batch out;
         ql_batch_init(&out, 1 << 20);
-        assert_int_equal(ql_history_read(f.history, series_of(1), at_s(0), at_s(99999), &out), QL_OK);
+        assert_int_equal(ql_history_read(f.history, series_of(1), at_s(0), at_s(99999),
+                                         QL_HISTORY_MEAN, &out, NULL), QL_OK);
         assert_int_equal(out.samples.count % 50, 0);
         ql_batch_fini(&out);
     }
