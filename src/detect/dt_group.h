@@ -5,8 +5,8 @@
  * the place they come from (instance, pod, host ...); each is compared with the median of
  * all, so one replica that slowly leaves the others is seen though its own history calls it
  * normal. Values are laid out in rows of the group's step, at least a minute (the newest value
- * of each counts); a row is judged when a value of the next one comes. Who
- * sends hours in bulk, series by series, has no full rows: its groups are not judged.
+ * of each counts); a row is judged when a value of the next one comes. Who sends hours in
+ * bulk, series by series, has no full rows: its groups are not judged.
  *
  * Units         ns; values in the series' own units.
  * Ownership     open/close.
