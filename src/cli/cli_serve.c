@@ -9,7 +9,6 @@
 #include "config/config.h"
 #include "engine/engine.h"
 #include "export/export.h"
-#include "lookahead/lookahead.h"
 #include "http/http.h"
 #include "receive/receive.h"
 #include "receive/scrape.h"
@@ -40,7 +39,6 @@ struct serve {
     struct ql_receive *receive;
     struct ql_scraper *scraper;
     struct ql_exporter *exporter;
-    struct ql_lookahead *lookahead;
     struct ql_api *api;
     struct ql_actuator *actuator;
     struct ql_http *http;
@@ -240,13 +238,6 @@ static ql_err serve_exporter(struct serve *s)
     return err;
 }
 
-static ql_err serve_lookahead(struct serve *s)
-{
-    const struct ql_lookahead_env env = { ql_engine_view(s->engine), ql_engine_accept(s->engine),
-                                          s->stats };
-    return ql_lookahead_start(&env, s->config, &s->lookahead);
-}
-
 static ql_err serve_start(struct serve *s)
 {
     ql_err err = serve_read_yaml(s);
@@ -277,9 +268,6 @@ static ql_err serve_start(struct serve *s)
     if (err == QL_OK) {
         err = serve_exporter(s);
     }
-    if (err == QL_OK) {
-        err = serve_lookahead(s);
-    }
     return err;
 }
 
@@ -309,7 +297,6 @@ static void serve_reload(struct serve *s)
                QL_LOG_T("reason", why[0] != '\0' ? why : ql_err_text(err)));
         ql_config_free(config);
     } else {
-        ql_lookahead_reload(s->lookahead, config);
         QL_LOG(INFO, "configuration reloaded");
         /* The edges keep the settings they started with; listen and data need a restart. */
         ql_config_free(config);
@@ -345,7 +332,6 @@ static void serve_run(struct serve *s, const sigset_t *signals)
 static void serve_stop(struct serve *s)
 {
     ql_notify("STOPPING=1");
-    ql_lookahead_stop(s->lookahead);
     ql_export_stop(s->exporter);
     if (s->scraper != NULL) {
         ql_scrape_stop(s->scraper);

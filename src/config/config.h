@@ -142,9 +142,6 @@ struct ql_config {
     /* detect */
     bool detect_enabled;
     double signals_per_day;           /* the false-alarm budget of the whole instance */
-    double forecast_every_s;          /* 0: never */
-    double forecast_horizon_s;
-    uint32_t forecast_resources_max;
     bool detect_groups;
     double self_test_s;               /* 0: never */
     double absence_steps;             /* silence of this many steps is a hole */

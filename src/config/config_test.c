@@ -37,7 +37,7 @@ static const struct { const char *yaml, *why; } bad_rows[] = {
       "    ^\n" },
     { "colour: red\n",
       "quell.yaml:1:1: unknown key 'colour'; allowed: server, limits, engine, detect, calendar, "
-      "correlate, diagnose, act, forecast, store, scrapes, runbooks, edges, policies, slos, "
+      "correlate, diagnose, act, store, scrapes, runbooks, edges, policies, slos, "
       "remote_write\n"
       "    colour: red\n"
       "    ^\n" },

@@ -219,12 +219,6 @@ BATCH_COPY_BEGIN(outcome, struct ql_outcome)
 BATCH_COPY_TEXT(output)
 BATCH_COPY_END
 
-BATCH_COPY_BEGIN(outlook, struct ql_outlook)
-BATCH_COPY_TEXT(entity)
-BATCH_COPY_TEXT(metric)
-BATCH_COPY_TEXT(labels)
-BATCH_COPY_END
-
 BATCH_COPY_BEGIN(entity, struct ql_entity_seen)
 BATCH_COPY_TEXT(name)
 BATCH_COPY_END

@@ -43,8 +43,6 @@ DIGEST(change_in, struct ql_change_in, U(at.ns) T(kind) T(entity) T(summary) T(s
 DIGEST(command, struct ql_command, U(kind) U(incident.v) U(action.v) U(verdict) T(entity) T(by)
        T(note) U(at.ns))
 DIGEST(outcome, struct ql_outcome, U(action.v) U(at.ns) U(exit_code) U(timed_out) T(output))
-DIGEST(outlook, struct ql_outlook, U(series.h.low) T(entity) T(metric) T(labels) U(at.ns)
-       U(horizon.ns) F(used) F(limit) F(full) U(early.ns) U(middle.ns) U(late.ns) U(tests) U(right))
 DIGEST(point, struct ql_point, U(at.ns) F(value) U(series) U(kind))
 DIGEST(edge, struct ql_edge, U(caller.v) U(callee.v) U(at.ns) U(calls) U(errors) U(source))
 DIGEST(entity, struct ql_entity_seen, U(id.v) T(name))

@@ -86,19 +86,6 @@ struct ql_change_in {
     ql_str summary, source, link;
 };
 
-/* What the look-ahead says of something with a limit; journaled, so that a replay needs no
- * history. */
-struct ql_outlook {
-    ql_series_id series;                /* what is used */
-    ql_str entity, metric, labels;      /* "kind/name"; canonical block */
-    ql_time at;
-    ql_duration horizon;
-    double used, limit;                 /* in one unit, limit > 0 */
-    double full;                        /* P(full before at + horizon) */
-    ql_time early, middle, late;        /* full by then with 10, 50, 90 %; QL_TIME_NONE: never */
-    uint32_t tests, right;              /* the same claim in the past, and how often it held */
-};
-
 /* ---- normalise -> enrich -> detect ---------------------------------------------- */
 
 enum ql_point_kind {
@@ -133,7 +120,7 @@ struct ql_edge { /* caller calls callee; repeats refresh it */
     X(SEASONAL, "seasonal miss") X(DRIFT, "drift") X(VOLATILITY, "volatility")        \
     X(FLATLINE, "flatline") X(NEVER_SEEN, "never seen") X(ABSENCE, "absence")         \
     X(RESET, "reset") X(BOUND, "out of bounds") X(BURN_RATE, "burn rate")             \
-    X(FUSED, "out of step") X(PEER, "unlike its peers") X(EXHAUSTION, "exhaustion")
+    X(FUSED, "out of step") X(PEER, "unlike its peers")
 enum ql_signal_kind {
 #define X(name, text) QL_SIGNAL_##name,
     QL_SIGNAL_KIND_MAP(X)

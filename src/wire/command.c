@@ -1,4 +1,4 @@
-/* command.c - people's commands, the actuator's outcomes and outlooks in their journal form.
+/* command.c - people's commands and the actuator's outcomes in their journal form.
  *
  * One record is a version byte and its fields, fixed-width little-endian; a body holds
  * any number of them. This form stands in journals: a new field needs a new version,
@@ -6,9 +6,7 @@
  */
 #include "wire/wire_int.h"
 
-#include <math.h>
-
-enum { COMMAND_VERSION = 1, OUTCOME_VERSION = 1, OUTLOOK_VERSION = 1 };
+enum { COMMAND_VERSION = 1, OUTCOME_VERSION = 1 };
 
 ql_err ql_wire_command_write(const struct ql_command *command, struct ql_buf *out)
 {
@@ -33,26 +31,6 @@ ql_err ql_wire_outcome_write(const struct ql_outcome *outcome, struct ql_buf *ou
     (void)ql_buf_u32(out, (uint32_t)outcome->exit_code);
     (void)ql_buf_u8(out, outcome->timed_out);
     return ql_buf_lstr(out, outcome->output);
-}
-
-ql_err ql_wire_outlook_write(const struct ql_outlook *outlook, struct ql_buf *out)
-{
-    (void)ql_buf_u8(out, OUTLOOK_VERSION);
-    (void)ql_buf_u64(out, outlook->series.h.high);
-    (void)ql_buf_u64(out, outlook->series.h.low);
-    (void)ql_buf_i64(out, outlook->at.ns);
-    (void)ql_buf_i64(out, outlook->horizon.ns);
-    (void)ql_buf_f64(out, outlook->used);
-    (void)ql_buf_f64(out, outlook->limit);
-    (void)ql_buf_f64(out, outlook->full);
-    (void)ql_buf_i64(out, outlook->early.ns);
-    (void)ql_buf_i64(out, outlook->middle.ns);
-    (void)ql_buf_i64(out, outlook->late.ns);
-    (void)ql_buf_u32(out, outlook->tests);
-    (void)ql_buf_u32(out, outlook->right);
-    (void)ql_buf_lstr(out, outlook->entity);
-    (void)ql_buf_lstr(out, outlook->metric);
-    return ql_buf_lstr(out, outlook->labels);
 }
 
 static bool command_read(struct ql_reader *r, struct ql_command *ret_command)
@@ -87,31 +65,6 @@ static bool outcome_read(struct ql_reader *r, struct ql_outcome *ret_outcome)
     outcome.output = ql_reader_lstr(r);
     *ret_outcome = outcome;
     return !r->failed && timed_out <= 1;
-}
-
-static bool outlook_read(struct ql_reader *r, struct ql_outlook *ret_outlook)
-{
-    if (ql_reader_u8(r) != OUTLOOK_VERSION) {
-        return false;
-    }
-    struct ql_outlook o = { .series.h.high = ql_reader_u64(r) };
-    o.series.h.low = ql_reader_u64(r);
-    o.at.ns = ql_reader_i64(r);
-    o.horizon.ns = ql_reader_i64(r);
-    o.used = ql_reader_f64(r);
-    o.limit = ql_reader_f64(r);
-    o.full = ql_reader_f64(r);
-    o.early.ns = ql_reader_i64(r);
-    o.middle.ns = ql_reader_i64(r);
-    o.late.ns = ql_reader_i64(r);
-    o.tests = ql_reader_u32(r);
-    o.right = ql_reader_u32(r);
-    o.entity = ql_reader_lstr(r);
-    o.metric = ql_reader_lstr(r);
-    o.labels = ql_reader_lstr(r);
-    *ret_outlook = o;
-    return !r->failed && isfinite(o.used) && o.limit > 0.0 && isfinite(o.limit) &&
-           o.full >= 0.0 && o.full <= 1.0 && o.right <= o.tests;
 }
 
 static ql_err command_refuse(const struct ql_wire_job *job, ql_err err, const char *what)
@@ -151,24 +104,6 @@ ql_err ql_outcome_decode(const struct ql_wire_job *job)
             return command_refuse(job, QL_E_FULL, "more outcomes than one batch holds");
         }
         *added = outcome;
-    }
-    return QL_OK;
-}
-
-ql_err ql_outlook_decode(const struct ql_wire_job *job)
-{
-    struct ql_reader r = ql_reader_of(job->body);
-    while (ql_reader_left(&r) > 0) {
-        struct ql_outlook outlook;
-        if (!outlook_read(&r, &outlook)) {
-            return command_refuse(job, QL_E_MALFORMED,
-                                  "cut off, of an unknown version, or with numbers out of range");
-        }
-        struct ql_outlook *added = ql_batch_add_outlook(job->out);
-        if (added == NULL) {
-            return command_refuse(job, QL_E_FULL, "more outlooks than one batch holds");
-        }
-        *added = outlook;
     }
     return QL_OK;
 }

@@ -1,8 +1,6 @@
 /* command_test - what stands in the journal reads back as it was written. */
 #include "wire/wire_test.h"
 
-#include <math.h>
-
 static const struct ql_wire_limits limits = { .body_bytes_max = 1 << 20 };
 
 static ql_err own_decode(enum ql_door door, ql_str body, struct ql_batch *batch,
@@ -74,51 +72,6 @@ static void outcomes_there_and_back(void **state)
     ql_buf_fini(&out);
 }
 
-static void outlooks_there_and_back(void **state)
-{
-    (void)state;
-    struct ql_buf out;
-    struct ql_batch batch;
-    struct ql_reject reject;
-    struct ql_outlook outlook = {
-        .series.h = { 3, 4 }, .entity = QL_STR("service/db"), .metric = QL_STR("pool_used"),
-        .labels = QL_STR("x"), .at = { 123 }, .horizon = { 5 }, .used = 57.5, .limit = 100.0,
-        .full = 0.93, .early = { 1 }, .middle = { 2 }, .late = QL_TIME_NONE, .tests = 20,
-        .right = 17,
-    };
-    ql_buf_init(&out, 1 << 16);
-    ql_batch_init(&batch, 1 << 20);
-    assert_int_equal(ql_wire_outlook_write(&outlook, &out), QL_OK);
-    assert_int_equal(own_decode(QL_DOOR_OUTLOOK, ql_buf_view(&out), &batch, &reject), QL_OK);
-    assert_int_equal(batch.outlooks.count, 1);
-    const struct ql_outlook *got = &batch.outlooks.at[0];
-    assert_true(got->series.h.high == 3 && got->series.h.low == 4 && got->at.ns == 123);
-    assert_true(got->used == outlook.used && got->limit == outlook.limit &&
-                got->full == outlook.full);
-    assert_true(got->early.ns == 1 && got->middle.ns == 2 && got->late.ns == QL_TIME_NONE.ns);
-    assert_true(got->tests == 20 && got->right == 17);
-    assert_true(ql_str_eq(got->entity, outlook.entity) && ql_str_eq(got->metric, outlook.metric));
-    for (size_t cut = 1; cut < out.bytes; cut++) {
-        assert_int_equal(own_decode(QL_DOOR_OUTLOOK, (ql_str){ out.at, cut }, &batch, &reject),
-                         QL_E_MALFORMED);
-    }
-    static const struct { double limit, full; uint32_t right; } bad[] = {
-        { 0.0, 0.5, 1 }, { -1.0, 0.5, 1 }, { INFINITY, 0.5, 1 }, { 1.0, 1.5, 1 },
-        { 1.0, NAN, 1 }, { 1.0, 0.5, 21 }
-    };
-    for (size_t i = 0; i < QL_COUNT_OF(bad); i++) {
-        outlook.limit = bad[i].limit;
-        outlook.full = bad[i].full;
-        outlook.right = bad[i].right;
-        ql_buf_reset(&out);
-        assert_int_equal(ql_wire_outlook_write(&outlook, &out), QL_OK);
-        assert_int_equal(own_decode(QL_DOOR_OUTLOOK, ql_buf_view(&out), &batch, &reject),
-                         QL_E_MALFORMED);
-    }
-    ql_batch_fini(&batch);
-    ql_buf_fini(&out);
-}
-
 static void what_is_no_command(void **state)
 {
     (void)state;
@@ -155,7 +108,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commands_there_and_back), cmocka_unit_test(outcomes_there_and_back),
-        cmocka_unit_test(outlooks_there_and_back),
         cmocka_unit_test(what_is_no_command), cmocka_unit_test(names_of_doors_and_reasons),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
