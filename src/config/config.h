@@ -133,6 +133,11 @@ struct ql_config {
     int32_t calendar_offset_s;        /* the same, read */
     const char **holidays;
     uint32_t holiday_count;
+    /* forecast */
+    bool forecast_enabled;
+    double forecast_every_s, forecast_horizon_s;
+    uint32_t forecast_series_max, forecast_passes;
+    double forecast_full_min, forecast_record_min;
     /* correlate */
     double join_s, close_s;
     uint32_t hops_max;

@@ -37,6 +37,7 @@ static const struct { const char *yaml, *why; } bad_rows[] = {
       "    ^\n" },
     { "colour: red\n",
       "quell.yaml:1:1: unknown key 'colour'; allowed: server, limits, engine, detect, calendar, "
+      "forecast, "
       "correlate, diagnose, act, store, scrapes, runbooks, edges, policies, remote_write\n"
       "    colour: red\n"
       "    ^\n" },
