@@ -285,6 +285,8 @@ const struct cf_row cf_lists[] = {
                "Calls between entities that no span tells about."),
     LIST_ITEMS(policies, policies, policy_count, cf_policies, QL_CONFIG_POLICIES_MAX,
                "What is to be expected of chosen series; see policies.md."),
+    LIST_ITEMS(resources, resources, resource_count, cf_resources, QL_CONFIG_RESOURCES_MAX,
+               "What has a limit that its name does not tell; see forecast.md."),
     LIST_ITEMS(remote_write, remote_writes, remote_write_count, list_remote_writes,
                QL_CONFIG_REMOTE_WRITES_MAX,
                "Where bands, scores and samples are sent on to; see promql.md."),
