@@ -15,7 +15,6 @@
 #define CALM_NS (INT64_C(86400) * QL_NS_PER_S) /* ... so long after a signal closed */
 #define SILENT_NS (INT64_C(86400) * QL_NS_PER_S)
 #define SWEEP_NS (INT64_C(60) * QL_NS_PER_S)
-#define SURPRISE_MAX 6.0
 #define WHY_BYTES_MAX 2048u
 #define COUNT_MAX 10000u
 
@@ -180,6 +179,14 @@ static void why_write(struct exhaust *e, const struct ql_finding *f, ql_str metr
     (void)ql_buf_printf(out, "; such a claim was right %u of %u times", f->right, f->tests);
 }
 
+/* As unlikely as its being wrong: never surer than its record, with one miss added. */
+static double signal_surprise(const struct ql_finding *f)
+{
+    const double missed = ((double)(f->tests - f->right) + 1.0) / ((double)f->tests + 2.0);
+    const double left = 1.0 - f->full;
+    return -log10(left > missed ? left : missed);
+}
+
 /* `f` is NULL when nothing was heard for so long that it is over. */
 static void signal_write(struct exhaust *e, const struct exhaust_watch *w,
                          const struct ql_finding *f, enum ql_phase phase, ql_time now,
@@ -210,8 +217,7 @@ static void signal_write(struct exhaust *e, const struct exhaust_watch *w,
     if (f == NULL) {
         signal->why = QL_STR("nothing was said about it for a day");
     } else {
-        const double left = 1.0 - f->full;
-        signal->surprise = left > 1e-6 ? -log10(left) : SURPRISE_MAX;
+        signal->surprise = signal_surprise(f);
         why_write(e, f, signal->metric);
         signal->why = ql_batch_text(bus, ql_buf_view(&e->why));
     }

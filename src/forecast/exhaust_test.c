@@ -95,6 +95,7 @@ static void bed_pass(struct bed *bed, char letter, uint32_t pass)
         assert_true(signal->entity.v != 0);
         assert_true(signal->phase == QL_PHASE_OPEN || signal->id.v == bed->id);
         bed->id = signal->id.v;
+        assert_true(signal->surprise >= 0.0 && signal->surprise < 1.4);
         (void)snprintf(bed->why, sizeof(bed->why), "%.*s", QL_STR_ARG(signal->why));
     }
 }
