@@ -6,6 +6,7 @@
  */
 #include "api/api_int.h"
 #include "forecast/forecast.h"
+#include "forecast/survey.h"
 #include "model/selector.h"
 
 #include <math.h>
@@ -22,7 +23,7 @@ struct ahead {
     struct ql_series_info *found;
     uint32_t count;
     struct ql_batch read;
-    double *cells;                 /* API_GRID_CELLS means, oldest first */
+    double *cells;                 /* QL_SURVEY_CELLS means, oldest first */
     struct ql_forecast_step *steps; /* STEPS_MOST + 1 */
 };
 
@@ -66,25 +67,6 @@ static double ahead_step_s(double own_s, double horizon_s)
         }
     }
     return natural[QL_COUNT_OF(natural) - 1];
-}
-
-void api_grid_means(const struct ql_batch *read, ql_time end, int64_t step_ns,
-                    double cells[API_GRID_CELLS])
-{
-    uint32_t counts[API_GRID_CELLS] = { 0 };
-    memset(cells, 0, API_GRID_CELLS * sizeof(*cells));
-    const int64_t begin = end.ns - (int64_t)API_GRID_CELLS * step_ns;
-    for (uint32_t i = 0; i < read->samples.count; i++) {
-        const struct ql_sample *s = &read->samples.at[i];
-        if (s->at.ns >= begin && s->at.ns < end.ns && isfinite(s->value)) {
-            const size_t cell = (size_t)((s->at.ns - begin) / step_ns);
-            counts[cell]++;
-            cells[cell] += (s->value - cells[cell]) / (double)counts[cell];
-        }
-    }
-    for (uint32_t i = 0; i < API_GRID_CELLS; i++) {
-        cells[i] = counts[i] > 0 ? cells[i] : NAN;
-    }
 }
 
 bool api_param_horizon(struct ql_http_request *request, double *ret_s)
@@ -153,13 +135,13 @@ static ql_err ahead_series(struct ahead *a, struct ql_json_out *w,
     const ql_time now = view->now(view->host), end = { now.ns / step_ns * step_ns };
     struct ql_forecast_about about = { 0 };
     ql_batch_reset(&a->read);
-    const ql_time begin = { end.ns - (int64_t)API_GRID_CELLS * step_ns };
+    const ql_time begin = { end.ns - (int64_t)QL_SURVEY_CELLS * step_ns };
     ql_err err = view->series_read(view->host, info->id, begin, now, &a->read);
     if (err != QL_OK && err != QL_E_NOT_FOUND) {
         return err;
     }
-    api_grid_means(&a->read, end, step_ns, a->cells);
-    const struct ql_forecast_in in = { a->cells, API_GRID_CELLS, step_s, steps };
+    ql_survey_means(&a->read, end, step_ns, a->cells);
+    const struct ql_forecast_in in = { a->cells, QL_SURVEY_CELLS, step_s, steps };
     ql_arena_reset(&a->scratch);
     err = ql_forecast(&in, &a->scratch, a->steps, &about);
     ql_json_out_object(w, NULL);
@@ -203,7 +185,7 @@ void api_forecast_show(struct ql_api *api, struct ql_http_request *request, ql_s
     ql_arena_init(&a.texts, TEXTS_BYTES_MAX);
     ql_arena_init(&a.scratch, QL_FORECAST_SCRATCH);
     ql_batch_init(&a.read, READ_ARENA_BYTES_MAX);
-    a.cells = calloc(API_GRID_CELLS, sizeof(*a.cells));
+    a.cells = calloc(QL_SURVEY_CELLS, sizeof(*a.cells));
     a.steps = calloc(STEPS_MOST + 1, sizeof(*a.steps));
     if (a.cells == NULL || a.steps == NULL) {
         api_fail(request, QL_E_MEMORY, "forecasting");

@@ -80,12 +80,6 @@ QL_MUST_USE bool api_id(struct ql_http_request *request, ql_str id, const char *
 /* "horizon", a duration of 1s to 400d; a day when left out (api_forecast.c). */
 QL_MUST_USE bool api_param_horizon(struct ql_http_request *request, double *ret_s);
 
-#define API_GRID_CELLS 4096u
-/* Means of the cells before `end`, NaN where there is no sample; what is not before `end`
- * is left out (api_forecast.c). */
-void api_grid_means(const struct ql_batch *read, ql_time end, int64_t step_ns,
-                    double cells[API_GRID_CELLS]);
-
 /* ---- the store ------------------------------------------------------------------- */
 
 /* Waits up to a second for a free reader; it is inside one snapshot until given back. */

@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "export/export.h"
 #include "http/http.h"
+#include "lookahead/lookahead.h"
 #include "receive/receive.h"
 #include "receive/scrape.h"
 
@@ -39,6 +40,7 @@ struct serve {
     struct ql_receive *receive;
     struct ql_scraper *scraper;
     struct ql_exporter *exporter;
+    struct ql_lookahead *lookahead;
     struct ql_api *api;
     struct ql_actuator *actuator;
     struct ql_http *http;
@@ -238,6 +240,19 @@ static ql_err serve_exporter(struct serve *s)
     return err;
 }
 
+static ql_err serve_lookahead(struct serve *s)
+{
+    const struct ql_lookahead_env env = {
+        .view = ql_engine_view(s->engine), .accept = ql_engine_accept(s->engine),
+        .stats = s->stats,
+    };
+    const ql_err err = ql_lookahead_start(&env, s->config, &s->lookahead);
+    if (err != QL_OK) {
+        (void)fprintf(stderr, "quell serve: look-ahead: %s\n", ql_err_text(err));
+    }
+    return err;
+}
+
 static ql_err serve_start(struct serve *s)
 {
     ql_err err = serve_read_yaml(s);
@@ -267,6 +282,9 @@ static ql_err serve_start(struct serve *s)
     }
     if (err == QL_OK) {
         err = serve_exporter(s);
+    }
+    if (err == QL_OK) {
+        err = serve_lookahead(s);
     }
     return err;
 }
@@ -298,6 +316,7 @@ static void serve_reload(struct serve *s)
         ql_config_free(config);
     } else {
         QL_LOG(INFO, "configuration reloaded");
+        config = ql_lookahead_reload(s->lookahead, config);
         /* The edges keep the settings they started with; listen and data need a restart. */
         ql_config_free(config);
     }
@@ -332,6 +351,7 @@ static void serve_run(struct serve *s, const sigset_t *signals)
 static void serve_stop(struct serve *s)
 {
     ql_notify("STOPPING=1");
+    ql_lookahead_stop(s->lookahead);
     ql_export_stop(s->exporter);
     if (s->scraper != NULL) {
         ql_scrape_stop(s->scraper);

@@ -26,6 +26,7 @@
 #define QL_CONFIG_REMOTE_WRITES_MAX 16u
 #define QL_CONFIG_PROBLEMS_MAX 20u
 #define QL_CONFIG_POLICIES_MAX 1024u
+#define QL_CONFIG_RESOURCES_MAX 256u
 #define QL_CONFIG_MUTES_MAX 16u
 #define QL_CONFIG_HOLIDAYS_MAX 512u
 #define QL_CONFIG_SLOS_MAX 256u
@@ -73,6 +74,15 @@ struct ql_remote_write {          /* remote_write: - url: http://host:9090/api/v
     uint32_t label_count;
     uint32_t series_max;
     double interval_s, timeout_s, backlog_s;
+};
+
+struct ql_resource {              /* resources: - name: n / match: SELECTOR / limit: 100 */
+    const char *name, *match;
+    uint32_t given;               /* bit 0: limit, bit 1: limit_match */
+    double limit;                 /* 0: limit_match says it */
+    const char *limit_match;      /* selector of the series that holds the limit, or NULL */
+    const char *counts;           /* used, free */
+    bool free;                    /* the same, read: the series says what is left */
 };
 
 struct ql_declared_edge { const char *caller, *callee; }; /* entity names */
@@ -150,6 +160,11 @@ struct ql_config {
     int32_t calendar_offset_s;        /* the same, read */
     const char **holidays;
     uint32_t holiday_count;
+    /* forecast */
+    bool forecast_enabled;
+    double forecast_every_s, forecast_horizon_s;
+    uint32_t forecast_series_max, forecast_passes;
+    double forecast_full_min, forecast_record_min;
     /* correlate */
     double join_s, close_s;
     uint32_t hops_max;
@@ -177,6 +192,8 @@ struct ql_config {
     uint32_t policy_count;
     struct ql_slo *slos;
     uint32_t slo_count;
+    struct ql_resource *resources;
+    uint32_t resource_count;
     struct ql_remote_write *remote_writes;
     uint32_t remote_write_count;
     /* private */

@@ -37,8 +37,8 @@ static const struct { const char *yaml, *why; } bad_rows[] = {
       "    ^\n" },
     { "colour: red\n",
       "quell.yaml:1:1: unknown key 'colour'; allowed: server, limits, engine, detect, calendar, "
-      "correlate, diagnose, act, store, scrapes, runbooks, edges, policies, slos, "
-      "remote_write\n"
+      "forecast, correlate, diagnose, act, store, scrapes, runbooks, edges, policies, slos, "
+      "resources, remote_write\n"
       "    colour: red\n"
       "    ^\n" },
     { "server: 5\n",
@@ -196,6 +196,11 @@ static const struct { const char *yaml, *why; } bad_rows[] = {
       "quell.yaml:1:24: '1h' is not an offset; allowed: +HH:MM or -HH:MM\n"
       "    calendar: {utc_offset: 1h}\n"
       "                           ^\n" },
+    { "resources:\n  - {name: a, match: up}\n",
+      "quell.yaml:2:5: a resource needs its limit; allowed: either 'limit', above 0, or "
+      "'limit_match'\n"
+      "      - {name: a, match: up}\n"
+      "        ^\n" },
     { "calendar: {holidays: [02-30 Nonesuch]}\n",
       "quell.yaml:1:23: '02-30 Nonesuch' is no day; allowed: YYYY-MM-DD NAME, or MM-DD NAME for "
       "every year\n"

@@ -288,6 +288,8 @@ const struct cf_row cf_lists[] = {
                "What is to be expected of chosen series; see policies.md."),
     LIST_ITEMS(slos, slos, slo_count, cf_slos, QL_CONFIG_SLOS_MAX,
                "What is promised, and judged by how fast its error budget burns; see slos.md."),
+    LIST_ITEMS(resources, resources, resource_count, cf_resources, QL_CONFIG_RESOURCES_MAX,
+               "What has a limit that its name does not tell; see forecast.md."),
     LIST_ITEMS(remote_write, remote_writes, remote_write_count, list_remote_writes,
                QL_CONFIG_REMOTE_WRITES_MAX,
                "Where bands, scores and samples are sent on to; see promql.md."),

@@ -143,6 +143,62 @@ const struct cf_table cf_policies = {
     policy_check,
 };
 
+/* ---- resources ------------------------------------------------------------------- */
+
+#define RESOURCE_AT(field) .at = offsetof(struct ql_resource, field)
+#define RESOURCE_MAYBE(bit)                                                                    \
+    .fallback = "", .given = 1u << (bit), .given_at = offsetof(struct ql_resource, given)
+
+static const struct cf_row resource_rows[] = {
+    { "name", CF_TEXT, RESOURCE_AT(name), .allowed = "a name",
+      .sentence = "What people call the limit; shown beside the forecast." },
+    { "match", CF_TEXT, RESOURCE_AT(match), .allowed = "NAME{label=\"value\"}, as in Prometheus",
+      .sentence = "The series that fill up; each is a resource of its own." },
+    { "limit", CF_REAL, RESOURCE_AT(limit), RESOURCE_MAYBE(0), .allowed = "0 to 1e300",
+      .sentence = "The limit as a number, in the unit of the series." },
+    { "limit_match", CF_TEXT, RESOURCE_AT(limit_match), RESOURCE_MAYBE(1),
+      .allowed = "NAME{label=\"value\"}, as in Prometheus",
+      .sentence = "Instead of `limit`: the series that holds it, with the same labels but the "
+                  "name, or the only one that matches." },
+    { "counts", CF_CHOICE, RESOURCE_AT(counts), .fallback = "used", .allowed = "used, free",
+      .sentence = "`used`: the series grows to the limit; `free`: it says what is left of it." },
+};
+
+static void resource_selector_check(struct cf_problems *problems, const struct cf_node *node,
+                                    const char *key, const char *text)
+{
+    struct ql_selector selector;
+    char why[QL_SELECTOR_WHY_BYTES] = "";
+    const struct cf_node *at = policy_child(node, key);
+    if (at == NULL || text == NULL) {
+        return;
+    }
+    if (ql_selector_parse(ql_str_of(text), &selector, why) != QL_OK) {
+        cf_problem_add(problems, at->at, "'%.60s' is no selector: %s", text, why);
+        return;
+    }
+    ql_selector_fini(&selector);
+}
+
+static void resource_check(struct cf_problems *problems, const struct cf_node *node, void *item)
+{
+    struct ql_resource *resource = item;
+    resource_selector_check(problems, node, "match", resource->match);
+    resource_selector_check(problems, node, "limit_match", resource->limit_match);
+    const bool by_series = resource->limit_match != NULL;
+    if ((resource->limit > 0.0) == by_series) {
+        cf_problem_add(problems, node->at,
+                       "a resource needs its limit; allowed: either 'limit', above 0, or "
+                       "'limit_match'");
+    }
+    resource->free = resource->counts != NULL && strcmp(resource->counts, "free") == 0;
+}
+
+const struct cf_table cf_resources = {
+    "a resource", resource_rows, QL_COUNT_OF(resource_rows), sizeof(struct ql_resource), "name",
+    resource_check,
+};
+
 /* ---- calendar -------------------------------------------------------------------- */
 
 void cf_calendar_check(struct cf_problems *problems, const struct cf_node *root,

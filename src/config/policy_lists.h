@@ -8,6 +8,7 @@
 #include "config/yaml.h"
 
 extern const struct cf_table cf_policies;
+extern const struct cf_table cf_resources;
 /* Reads the texts of `calendar:`; `root` is the map of the whole file. */
 void cf_calendar_check(struct cf_problems *problems, const struct cf_node *root,
                        struct ql_config *config);

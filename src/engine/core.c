@@ -73,6 +73,9 @@ static uint32_t core_copy_inputs(struct ql_batch *to, const struct ql_batch *fro
     for (uint32_t i = 0; i < from->outcomes.count; i++) {
         lost += ql_batch_copy_outcome(to, &from->outcomes.at[i]) != QL_OK;
     }
+    for (uint32_t i = 0; i < from->findings.count; i++) {
+        lost += ql_batch_copy_finding(to, &from->findings.at[i]) != QL_OK;
+    }
     return lost;
 }
 

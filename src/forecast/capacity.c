@@ -23,11 +23,16 @@
 #define FAST_P_Z 3.72           /* one-sided p = 1e-4 */
 #define FAST_FULL_S (4.0 * HOUR_S)
 #define RECENT_S (6.0 * HOUR_S)
+#define STEP_SHARE 0.5          /* of a rise in one stride: that is a step, no leak */
+#define GROWTH_MARGIN 1.5       /* times what peaks grow anyway, to be above them */
+#define RISE_MARGIN 1.5         /* times the largest rise ever seen in such a time */
+#define OUT_OF_REACH 0.05       /* P(full) when it would take more than that */
 
 struct cap {
     const struct ql_capacity_in *in;
     const double *y;            /* gaps held */
     double ceiling;             /* what is called full */
+    const double *rise;         /* the largest within the horizon that was seen up to a point */
     double *slopes;             /* SLOPE_POINTS * (SLOPE_POINTS - 1) / 2 */
 };
 
@@ -60,6 +65,31 @@ static uint32_t cap_points(const struct cap *c, double seconds)
 {
     const double points = seconds / c->in->step_s;
     return points < 1.0 ? 1 : (points > 1e9 ? 1000000000u : (uint32_t)(points + 0.5));
+}
+
+/* Rises from the lowest of the horizon before each point; `low` keeps candidates for it. */
+static ql_err cap_rises(struct cap *c, uint32_t n, struct ql_arena *scratch)
+{
+    double *rise = ql_arena_take(scratch, n * sizeof(*rise));
+    uint32_t *low = ql_arena_take(scratch, n * sizeof(*low));
+    const uint32_t ahead = cap_points(c, c->in->horizon_s);
+    uint32_t first = 0, count = 0;
+    if (rise == NULL || low == NULL) {
+        return QL_E_MEMORY;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        while (count > first && c->y[low[count - 1]] >= c->y[i]) {
+            count--;
+        }
+        low[count++] = i;
+        while (i - low[first] > ahead) {
+            first++;
+        }
+        const double risen = c->y[i] - c->y[low[first]];
+        rise[i] = i > 0 && rise[i - 1] > risen ? rise[i - 1] : risen;
+    }
+    c->rise = rise;
+    return QL_OK;
 }
 
 /* ---- peaks ----------------------------------------------------------------------- */
@@ -172,10 +202,25 @@ static void cap_tell(const struct cap *c, const struct passage *p, double block_
     ret->growth_per_day = p->drift * DAY_S / block_s;
 }
 
+/* A trend of peaks knows no level: what was just cleaned up cannot be full before its next
+ * peak, unless it rises as it never did, which is for the other rules to see. */
+static void cap_reach(const struct cap *c, uint32_t n, struct ql_capacity *ret)
+{
+    if (ret->full <= OUT_OF_REACH ||
+        c->y[n - 1] + RISE_MARGIN * c->rise[n - 1] >= c->ceiling) {
+        return;
+    }
+    double *const times[] = { &ret->early_s, &ret->middle_s, &ret->late_s };
+    ret->full = OUT_OF_REACH;
+    for (size_t i = 0; i < QL_COUNT_OF(times); i++) {
+        *times[i] = *times[i] > c->in->horizon_s ? *times[i] : c->in->horizon_s;
+    }
+}
+
 /* ---- rules ----------------------------------------------------------------------- */
 
-static void cap_trend(const struct cap *c, const double *peaks, uint32_t count, double block_s,
-                      double since_s, struct ql_capacity *ret)
+static void cap_trend(const struct cap *c, uint32_t n_now, const double *peaks, uint32_t count,
+                      double block_s, double since_s, struct ql_capacity *ret)
 {
     double change[BLOCKS_MAX];
     const uint32_t n = count - 1;
@@ -197,23 +242,29 @@ static void cap_trend(const struct cap *c, const double *peaks, uint32_t count, 
         p.drift = p.drift > 0.0 ? p.drift : 0.0;
     }
     cap_tell(c, &p, block_s, ret);
+    cap_reach(c, n_now, ret);
 }
 
-/* Median slope a point over the newest `window` points, and Mann's z of its rise. */
+/* Median slope a point over the newest `window` points, and Mann's z of its rise; 0 for what
+ * rose in one stride. */
 static double cap_slope(const struct cap *c, uint32_t n, uint32_t window, double *ret_z)
 {
-    double x[SLOPE_POINTS], y[SLOPE_POINTS], rises = 0.0;
+    double x[SLOPE_POINTS], y[SLOPE_POINTS], rises = 0.0, stride = 0.0;
     const uint32_t count = window < SLOPE_POINTS ? window : SLOPE_POINTS;
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t back = (window - 1) * (count - 1 - i) / (count > 1 ? count - 1 : 1);
         x[i] = -(double)back;
         y[i] = c->y[n - 1 - back];
+        stride = i > 0 && y[i] - y[i - 1] > stride ? y[i] - y[i - 1] : stride;
         for (uint32_t j = 0; j < i; j++) {
             rises += y[i] > y[j] ? 1.0 : (y[i] < y[j] ? -1.0 : 0.0);
         }
     }
     const double k = (double)count;
     *ret_z = rises / sqrt(k * (k - 1.0) * (2.0 * k + 5.0) / 18.0);
+    if (stride > STEP_SHARE * (y[count - 1] - y[0])) {
+        return 0.0;
+    }
     return ql_theil_sen(x, y, count, c->slopes);
 }
 
@@ -238,13 +289,26 @@ static bool cap_leak(const struct cap *c, uint32_t n, double window_s, double wi
     return true;
 }
 
+/* What stands above this much more than old peaks is not their usual growth. */
+static double cap_margin(const struct cap *c, const double *peaks, uint32_t count)
+{
+    double change[BLOCKS_MAX];
+    uint32_t n = 0;
+    for (uint32_t i = 1; i + 1 < count; i++) { /* the newest peak may be the leak itself */
+        change[n++] = peaks[i] - peaks[i + 1];
+    }
+    const double growth = n > 0 ? ql_median(change, n) : 0.0;
+    return ABOVE_RATIO * c->in->limit + (growth > 0.0 ? GROWTH_MARGIN * growth : 0.0);
+}
+
 /* Stands clearly above every peak before the newest `window`: no clean-up ever helped here. */
-static bool cap_above(const struct cap *c, uint32_t n, uint32_t window, uint32_t block)
+static bool cap_above(const struct cap *c, uint32_t n, uint32_t window, uint32_t block,
+                      double margin)
 {
     const uint32_t end = n > window ? n - window : 0;
     const uint32_t start = end > BLOCKS_MAX * block ? end - BLOCKS_MAX * block : 0;
     for (uint32_t i = start; i < end; i++) {
-        if (c->y[n - 1] < c->y[i] + ABOVE_RATIO * c->in->limit) {
+        if (c->y[n - 1] < c->y[i] + margin) {
             return false;
         }
     }
@@ -264,28 +328,29 @@ static void cap_judge(const struct cap *c, uint32_t n, struct ql_capacity *ret)
         ret->early_s = ret->middle_s = ret->late_s = 0.0;
         return;
     }
+    const uint32_t count = cap_peaks(c, n, block, peaks);
+    const double margin = cap_margin(c, peaks, count);
     /* Without a whole day nobody knows what a day is like: no claim at all. */
-    if (n > block && cap_above(c, n, cap_points(c, HOUR_S), block) &&
+    if (n > block && cap_above(c, n, cap_points(c, HOUR_S), block, margin) &&
         cap_leak(c, n, HOUR_S, FAST_FULL_S, ret)) {
         ret->rule = QL_CAPACITY_FAST;
         return;
     }
-    const uint32_t count = cap_peaks(c, n, block, peaks);
     if (count < BLOCKS_LEAST) {
         return;
     }
     const double block_s = (double)block * c->in->step_s, since_s = cap_since_s(c, n, block);
-    if (cap_above(c, n, cap_points(c, RECENT_S), block) &&
+    if (cap_above(c, n, cap_points(c, RECENT_S), block, margin) &&
         cap_leak(c, n, RECENT_S, YEAR_S, ret)) {
         const struct ql_capacity recent = *ret;
-        cap_trend(c, peaks, count, block_s, since_s, ret);
+        cap_trend(c, n, peaks, count, block_s, since_s, ret);
         if (recent.middle_s < ret->middle_s) {
             *ret = recent;
             ret->rule = QL_CAPACITY_RECENT;
         }
         return;
     }
-    cap_trend(c, peaks, count, block_s, since_s, ret);
+    cap_trend(c, n, peaks, count, block_s, since_s, ret);
 }
 
 /* ---- what it would have said ----------------------------------------------------- */
@@ -327,7 +392,10 @@ ql_err ql_capacity(const struct ql_capacity_in *in, struct ql_arena *scratch,
         return err;
     }
     double slopes[SLOPE_POINTS * (SLOPE_POINTS - 1) / 2];
-    const struct cap c = { in, y, (1.0 - QL_CAPACITY_RESERVE) * in->limit, slopes };
+    struct cap c = { in, y, (1.0 - QL_CAPACITY_RESERVE) * in->limit, NULL, slopes };
+    if (cap_rises(&c, n, scratch) != QL_OK) {
+        return QL_E_MEMORY;
+    }
     cap_judge(&c, n, ret);
     cap_record(&c, n, ret);
     return QL_OK;

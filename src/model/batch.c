@@ -219,6 +219,11 @@ BATCH_COPY_BEGIN(outcome, struct ql_outcome)
 BATCH_COPY_TEXT(output)
 BATCH_COPY_END
 
+BATCH_COPY_BEGIN(finding, struct ql_finding)
+BATCH_COPY_TEXT(labels)
+BATCH_COPY_TEXT(limit_name)
+BATCH_COPY_END
+
 BATCH_COPY_BEGIN(entity, struct ql_entity_seen)
 BATCH_COPY_TEXT(name)
 BATCH_COPY_END

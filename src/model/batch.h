@@ -36,6 +36,7 @@ ql_str ql_blob_view(const struct ql_blob *blob);
     X(changes_in, change_in, struct ql_change_in, 100000)                              \
     X(commands, command, struct ql_command, 100000)                                    \
     X(outcomes, outcome, struct ql_outcome, 100000)                                    \
+    X(findings, finding, struct ql_finding, 100000)                                    \
     X(points, point, struct ql_point, 16000000)                                        \
     X(edges, edge, struct ql_edge, 1000000)                                            \
     X(entities, entity, struct ql_entity_seen, 1000000)                                \
@@ -99,6 +100,7 @@ QL_MUST_USE ql_err ql_batch_copy_alert_in(struct ql_batch *to, const struct ql_a
 QL_MUST_USE ql_err ql_batch_copy_change_in(struct ql_batch *to, const struct ql_change_in *from);
 QL_MUST_USE ql_err ql_batch_copy_command(struct ql_batch *to, const struct ql_command *from);
 QL_MUST_USE ql_err ql_batch_copy_outcome(struct ql_batch *to, const struct ql_outcome *from);
+QL_MUST_USE ql_err ql_batch_copy_finding(struct ql_batch *to, const struct ql_finding *from);
 QL_MUST_USE ql_err ql_batch_copy_entity(struct ql_batch *to, const struct ql_entity_seen *from);
 
 /* A hash of the records [from, count) of one list, texts by content: the digest that

@@ -120,7 +120,7 @@ struct ql_edge { /* caller calls callee; repeats refresh it */
     X(SEASONAL, "seasonal miss") X(DRIFT, "drift") X(VOLATILITY, "volatility")        \
     X(FLATLINE, "flatline") X(NEVER_SEEN, "never seen") X(ABSENCE, "absence")         \
     X(RESET, "reset") X(BOUND, "out of bounds") X(BURN_RATE, "burn rate")             \
-    X(FUSED, "out of step") X(PEER, "unlike its peers")
+    X(FUSED, "out of step") X(PEER, "unlike its peers") X(EXHAUSTION, "exhaustion")
 enum ql_signal_kind {
 #define X(name, text) QL_SIGNAL_##name,
     QL_SIGNAL_KIND_MAP(X)
@@ -318,6 +318,23 @@ struct ql_command {
     ql_str entity;                  /* RIGHT_CAUSE: "service/checkout" */
     ql_str by, note;
     ql_time at;
+};
+
+/* ---- look-ahead -> engine -------------------------------------------------------- */
+
+/* What has a limit, and when stored history says that it will be full. Worked out outside of
+ * the engine and journaled as an input, so that a replay needs no history. */
+enum ql_finding_kind { QL_FINDING_AHEAD, QL_FINDING_FULL, QL_FINDING_EXPIRY, QL_FINDING_KINDS };
+struct ql_finding {
+    ql_series_id series;
+    ql_str labels;                  /* canonical block of the series */
+    ql_str limit_name;              /* what says the limit: a metric, or the settings */
+    enum ql_finding_kind kind;
+    ql_time at;                     /* of the newest value it rests on */
+    double used, limit;             /* in the same unit; limit > 0 */
+    double full, horizon_s;         /* P(full within the horizon) */
+    double early_s, middle_s, late_s; /* from `at`: full by then with 10, 50, 90 %; INFINITY: never */
+    uint32_t tests, right;          /* the same claim made in the past, and how often it held */
 };
 struct ql_audit { ql_time at; ql_id incident, action; ql_str actor, what, detail; };
 

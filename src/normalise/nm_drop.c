@@ -5,7 +5,7 @@
 /* Numbers as in enum ql_door, which stages do not see; a test holds both together. */
 static const char *const source_texts[NM_SOURCE_COUNT] = {
     "unknown", "remote_write", "otlp_metrics", "otlp_logs", "otlp_traces", "alerts",
-    "changes", "scrape", "command", "outcome", "derived",
+    "changes", "scrape", "command", "outcome", "look_ahead", "derived",
 };
 
 const char *nm_source_text(uint32_t source)

@@ -26,7 +26,7 @@ enum nm_reason {
     NM_REASON_COUNT
 };
 /* The doors that can carry records of this stage, then what the stage itself makes. */
-enum { NM_SOURCE_COUNT = 11, NM_SOURCE_DERIVED = 10 };
+enum { NM_SOURCE_COUNT = 12, NM_SOURCE_DERIVED = 11 };
 const char *nm_source_text(uint32_t source);
 
 struct nm_counts {

@@ -56,6 +56,7 @@ static wire_decode wire_decoder(enum ql_door door, enum ql_format format)
     case QL_DOOR_SCRAPE: return format == QL_FORMAT_TEXT ? ql_exposition_decode : NULL;
     case QL_DOOR_COMMAND: return format == QL_FORMAT_OWN ? ql_command_decode : NULL;
     case QL_DOOR_OUTCOME: return format == QL_FORMAT_OWN ? ql_outcome_decode : NULL;
+    case QL_DOOR_FINDING: return format == QL_FORMAT_OWN ? ql_finding_decode : NULL;
     default: return NULL;
     }
 }

@@ -24,12 +24,12 @@
     X(REMOTE_WRITE, 1, "remote_write") X(OTLP_METRICS, 2, "otlp_metrics")              \
     X(OTLP_LOGS, 3, "otlp_logs") X(OTLP_TRACES, 4, "otlp_traces")                      \
     X(ALERTS, 5, "alerts") X(CHANGES, 6, "changes") X(SCRAPE, 7, "scrape")             \
-    X(COMMAND, 8, "command") X(OUTCOME, 9, "outcome")
+    X(COMMAND, 8, "command") X(OUTCOME, 9, "outcome") X(FINDING, 10, "look_ahead")
 enum ql_door {
 #define X(name, number, text) QL_DOOR_##name = (number),
     QL_DOOR_MAP(X)
 #undef X
-    QL_DOOR_COUNT = 10
+    QL_DOOR_COUNT = 11
 };
 const char *ql_door_name(enum ql_door door); /* "remote_write", ... ; "unknown" */
 
@@ -80,8 +80,9 @@ QL_MUST_USE ql_err ql_wire_decode(const struct ql_wire_input *in,
                                   const struct ql_wire_limits *limits, struct ql_batch *out,
                                   struct ql_reject *reject);
 
-/* Commands and outcomes in their journal form (fixed little-endian, base/buf.h). */
+/* Commands, outcomes and findings in their journal form (fixed little-endian, base/buf.h). */
 ql_err ql_wire_command_write(const struct ql_command *command, struct ql_buf *out);
 ql_err ql_wire_outcome_write(const struct ql_outcome *outcome, struct ql_buf *out);
+ql_err ql_wire_finding_write(const struct ql_finding *finding, struct ql_buf *out);
 
 #endif

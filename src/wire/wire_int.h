@@ -36,6 +36,7 @@ QL_MUST_USE ql_err ql_changes_json_decode(const struct ql_wire_job *job);
 QL_MUST_USE ql_err ql_exposition_decode(const struct ql_wire_job *job);
 QL_MUST_USE ql_err ql_command_decode(const struct ql_wire_job *job);
 QL_MUST_USE ql_err ql_outcome_decode(const struct ql_wire_job *job);
+QL_MUST_USE ql_err ql_finding_decode(const struct ql_wire_job *job);
 
 /* Sets the type of runs from the MetricMetadata fields of the same request. */
 QL_MUST_USE ql_err ql_remote_write_types(const struct ql_wire_job *job);

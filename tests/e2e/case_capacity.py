@@ -1,10 +1,12 @@
 """What has a limit: a leak is foreseen hours before, a disk that is rotated every day is not."""
+import calendar
 import json
 import math
 import subprocess
+import time
 
 from case_life import gauge
-from harness import Quell, check, wait_until
+from harness import Quell, check, fetch, wait_until
 
 START, STEP, DAYS = 1767571200, 300, 6
 LEAK_FROM = START + 5 * 86400 + 12 * 3600
@@ -73,4 +75,77 @@ def leak_is_foreseen(place):
     return f"{(full - called) / 3600:.1f} h before"
 
 
-CASES = [leak_is_foreseen]
+SETTINGS = """
+forecast:
+  every: 30m
+resources:
+  - {name: the most jobs that wait, match: 'queue_depth{service="jobs"}', limit: 100}
+"""
+CERTIFICATE_END = START + 6 * 86400 + 2 * 3600
+
+
+class Looking(Recorded):
+    """The same, with settings, so that it looks ahead by itself."""
+
+    def start(self):
+        self.program = self.place.run("quell", [
+            self.place.binary, "serve", "--listen", f"127.0.0.1:{self.port}",
+            "--data", self.data, "--clock", "input", "--config", self.config_path])
+        wait_until("quell is ready", self.ready, 10)
+
+    def passes(self):
+        text = fetch(f"{self.url}/metrics")[2].decode()
+        return next(int(line.split()[-1]) for line in text.splitlines()
+                    if line.startswith("ql_lookahead_passes_total "))
+
+    def exhaustions(self):
+        return [s for s in self.get("/api/v1/signals", limit=500)["signals"]
+                if s["kind"] == "exhaustion"]
+
+
+def all_of_it(begin, end):
+    one = json.loads(body(begin, end))
+    metrics = one["resourceMetrics"][0]["scopeMetrics"][0]["metrics"]
+    times = range(begin, end, STEP)
+    for name, labels, value in (
+            ("queue_depth", {"service": "jobs"}, pool),
+            ("quiet_used", {"service": "calm"}, lambda at: 40 + 5 * math.sin(at / 7000)),
+            ("quiet_max", {"service": "calm"}, lambda at: 100),
+            ("probe_ssl_earliest_cert_expiry", {"service": "web"}, lambda at: CERTIFICATE_END)):
+        more = json.loads(gauge(name, labels, [(at, value(at)) for at in times]))
+        metrics += more["resourceMetrics"][0]["scopeMetrics"][0]["metrics"]
+    return json.dumps(one).encode()
+
+
+def a_leak_is_one_signal_hours_before(place):
+    quell = Looking(place, SETTINGS)
+    for hour in range(DAYS * 24 + 6):
+        begin, before = START + hour * 3600, quell.passes()
+        status, _, text = quell.post("/v1/metrics", all_of_it(begin, begin + 3600))
+        check(status == 200, f"hour {hour}: {status} {text!r}")
+        if hour < 128:
+            continue  # it looks when it likes to
+        wait_until("it looked ahead", lambda: quell.passes() > before, 20)
+        if begin < LEAK_FROM:
+            check(not [s for s in quell.exhaustions() if "expiry" not in s["metric"]],
+                  f"hour {hour}: {quell.exhaustions()}")
+    found = wait_until("three signals", lambda: quell.exhaustions() if len(quell.exhaustions()) >= 3 else None)
+    names = sorted(s["metric"] for s in found)
+    check(names == ["pool_used", "probe_ssl_earliest_cert_expiry", "queue_depth"], str(found))
+    by_name = {s["metric"]: s for s in found}
+    for name, part in (("pool_used", "(pool_max)"), ("queue_depth", "(the most jobs that wait)")):
+        why = by_name[name]["why"]
+        check(part in why and "90 % by 2026-01-1" in why and " times" in why, why)
+    check("will expire at 2026-01-11T02:00:00" in by_name["probe_ssl_earliest_cert_expiry"]["why"],
+          by_name["probe_ssl_earliest_cert_expiry"]["why"])
+    check(quell.program.stop() == 0, "a clean end")
+    replay = subprocess.run([place.binary, "replay", quell.data], capture_output=True, text=True,
+                            timeout=60, check=False)
+    check(replay.returncode == 0, replay.stdout + replay.stderr)
+    opened = calendar.timegm(time.strptime(by_name["pool_used"]["onset"][:19], "%Y-%m-%dT%H:%M:%S"))
+    full = LEAK_FROM + (95 - 40) / 2 * 3600
+    check(full - opened > 8 * 3600, f"since {opened}, full about {full}")
+    return f"{(full - opened) / 3600:.1f} h before: {by_name['pool_used']['why']}"
+
+
+CASES = [leak_is_foreseen, a_leak_is_one_signal_hours_before]

@@ -76,3 +76,6 @@ def lstr(text):
 save("command", "command.bin", b"\0" + struct.pack("<BBBQQq", 1, 4, 3, 5, 6, 7)
      + lstr("service/checkout") + lstr("ann") + lstr("note"))
 save("command", "outcome.bin", b"\1" + struct.pack("<BQqIB", 1, 5, 7, 2, 1) + lstr("no route"))
+save("finding", "finding.bin", struct.pack("<BBQQq7dII", 1, 0, 1, 2, 5, 60.0, 100.0, 0.9, 86400.0, 1.0, 2.0, 3.0, 20, 17)
+     + struct.pack("<I", len(label("__name__", "pool_used")))
+     + label("__name__", "pool_used") + lstr("pool_max"))

@@ -1,0 +1,312 @@
+/* survey - pairs by the hash of their labels without the name; each judged on its own. */
+#include "forecast/survey.h"
+
+#include "config/config.h"
+#include "forecast/expiry.h"
+#include "model/selector.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { STEP_S = 600, LIMIT_CELLS = 144 };
+#define READ_ARENA_BYTES_MAX ((size_t)1 << 20)
+#define TEXTS_BYTES_MAX ((size_t)64 << 20)
+#define SCRATCH_BYTES_MAX ((size_t)16 << 20)
+#define STEP_NS ((int64_t)STEP_S * QL_NS_PER_S)
+
+struct limit_ref { uint64_t key; uint32_t index; };
+
+/* ---- life --------------------------------------------------------------------------- */
+
+ql_err ql_survey_open(const struct ql_view *view, const struct ql_config *config,
+                      double horizon_s, struct ql_survey *ret_survey)
+{
+    struct ql_survey *s = ret_survey;
+    *s = (struct ql_survey){ .view = view, .config = config, .horizon_s = horizon_s };
+    s->cells = calloc(QL_SURVEY_CELLS, sizeof(*s->cells));
+    s->pairs = calloc(QL_SURVEY_PAIRS_MAX, sizeof(*s->pairs));
+    ql_arena_init(&s->texts, TEXTS_BYTES_MAX);
+    ql_arena_init(&s->scratch, SCRATCH_BYTES_MAX);
+    ql_batch_init(&s->read, READ_ARENA_BYTES_MAX);
+    if (s->cells == NULL || s->pairs == NULL) {
+        ql_survey_close(s);
+        return QL_E_MEMORY;
+    }
+    s->end = (ql_time){ view->now(view->host).ns / STEP_NS * STEP_NS };
+    return QL_OK;
+}
+
+void ql_survey_close(struct ql_survey *s)
+{
+    ql_batch_fini(&s->read);
+    ql_arena_fini(&s->scratch);
+    ql_arena_fini(&s->texts);
+    free(s->found);
+    free(s->pairs);
+    free(s->cells);
+    *s = (struct ql_survey){ 0 };
+}
+
+/* ---- pairs -------------------------------------------------------------------------- */
+
+static uint64_t labels_key(ql_str block)
+{
+    struct ql_label label;
+    uint64_t key = 0;
+    for (size_t at = 0; ql_labels_next(block, &at, &label);) {
+        if (!ql_str_eq(label.name, QL_STR("__name__"))) {
+            const uint64_t parts[] = { key, ql_hash64(label.name.at, label.name.bytes),
+                                       ql_hash64(label.value.at, label.value.bytes) };
+            key = ql_hash64(parts, sizeof(parts));
+        }
+    }
+    return key;
+}
+
+static ql_str name_of(const struct ql_series_info *info)
+{
+    return ql_labels_get(info->labels, QL_STR("__name__"));
+}
+
+static int limit_order(const void *a, const void *b)
+{
+    const struct limit_ref *x = a, *y = b;
+    return x->key != y->key ? (x->key < y->key ? -1 : 1)
+                            : (x->index > y->index) - (x->index < y->index);
+}
+
+static void pair_add(struct ql_survey *s, const struct ql_surveyed *pair)
+{
+    if (s->pair_count == QL_SURVEY_PAIRS_MAX) {
+        s->more = true;
+        return;
+    }
+    s->pairs[s->pair_count++] = *pair;
+}
+
+static void pair_try(struct ql_survey *s, uint32_t series, uint32_t limit)
+{
+    struct ql_surveyed pair = { .series = &s->found[series], .limit_series = &s->found[limit] };
+    pair.limit_name = name_of(pair.limit_series);
+    if (series != limit && ql_limit_of(name_of(pair.series), pair.limit_name, &pair.kind)) {
+        pair_add(s, &pair);
+    }
+}
+
+/* The first of those whose key is not below. */
+static uint32_t limit_place(const struct limit_ref *limits, uint32_t count, uint64_t key)
+{
+    uint32_t low = 0, high = count;
+    while (low < high) {
+        const uint32_t middle = (low + high) / 2;
+        low = limits[middle].key < key ? middle + 1 : low;
+        high = limits[middle].key < key ? high : middle;
+    }
+    return low;
+}
+
+static ql_err pairs_by_name(struct ql_survey *s)
+{
+    uint32_t count = 0;
+    struct limit_ref *limits = calloc((size_t)s->found_count + 1, sizeof(*limits));
+    if (limits == NULL) {
+        return QL_E_MEMORY;
+    }
+    for (uint32_t i = 0; i < s->found_count; i++) {
+        if (ql_limit_name(name_of(&s->found[i]))) {
+            limits[count++] = (struct limit_ref){ labels_key(s->found[i].labels), i };
+        }
+    }
+    qsort(limits, count, sizeof(*limits), limit_order);
+    for (uint32_t i = 0; i < s->found_count; i++) {
+        const uint64_t key = count > 0 ? labels_key(s->found[i].labels) : 0;
+        for (uint32_t at = limit_place(limits, count, key); at < count && limits[at].key == key;
+             at++) {
+            pair_try(s, i, limits[at].index);
+        }
+        if (ql_expiry_name(name_of(&s->found[i]))) {
+            pair_add(s, &(struct ql_surveyed){ .series = &s->found[i],
+                                               .limit_name = QL_STR("its end"),
+                                               .source = QL_SURVEY_EXPIRY });
+        }
+    }
+    free(limits);
+    return QL_OK;
+}
+
+/* ---- pairs from the settings ---------------------------------------------------------- */
+
+static bool resource_known(const struct ql_survey *s, const struct ql_series_info *series,
+                           ql_str limit_name, uint32_t from)
+{
+    for (uint32_t i = from; i < s->pair_count; i++) {
+        if (s->pairs[i].series == series && ql_str_eq(s->pairs[i].limit_name, limit_name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Each series that is matched, with the value, or with the one series of the limit's selector
+ * that has the same labels (or is the only one). */
+static const struct ql_series_info *resource_limit(const struct ql_survey *s,
+                                                   const struct ql_series_info *series,
+                                                   struct ql_selector *limit)
+{
+    const struct ql_series_info *only = NULL;
+    const uint64_t key = labels_key(series->labels);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < s->found_count; i++) {
+        if (ql_selector_matches(limit, s->found[i].labels)) {
+            if (labels_key(s->found[i].labels) == key) {
+                return &s->found[i];
+            }
+            only = &s->found[i];
+            count++;
+        }
+    }
+    return count == 1 ? only : NULL;
+}
+
+static void resource_add(struct ql_survey *s, const struct ql_resource *r,
+                         struct ql_selector *match, struct ql_selector *limit)
+{
+    const uint32_t from = s->pair_count;
+    for (uint32_t i = 0; i < s->found_count; i++) {
+        struct ql_surveyed pair = { .series = &s->found[i], .limit_name = ql_str_of(r->name),
+                                    .source = QL_SURVEY_SETTINGS, .limit = r->limit,
+                                    .kind = r->free ? QL_LIMIT_FREE : QL_LIMIT_USED };
+        if (!ql_selector_matches(match, pair.series->labels) ||
+            resource_known(s, pair.series, pair.limit_name, from)) {
+            continue;
+        }
+        if (limit != NULL) {
+            pair.limit_series = resource_limit(s, pair.series, limit);
+        }
+        if (limit == NULL || pair.limit_series != NULL) {
+            pair_add(s, &pair);
+        }
+    }
+}
+
+static ql_err pairs_by_settings(struct ql_survey *s)
+{
+    char why[QL_SELECTOR_WHY_BYTES];
+    for (uint32_t i = 0; s->config != NULL && i < s->config->resource_count; i++) {
+        const struct ql_resource *r = &s->config->resources[i];
+        const bool by_series = r->limit_match != NULL;
+        struct ql_selector match, limit;
+        if (ql_selector_parse(ql_str_of(r->match), &match, why) != QL_OK) {
+            return QL_E_CONFIG;
+        }
+        if (by_series && ql_selector_parse(ql_str_of(r->limit_match), &limit, why) != QL_OK) {
+            ql_selector_fini(&match);
+            return QL_E_CONFIG;
+        }
+        resource_add(s, r, &match, by_series ? &limit : NULL);
+        ql_selector_fini(&match);
+        if (by_series) {
+            ql_selector_fini(&limit);
+        }
+    }
+    return QL_OK;
+}
+
+ql_err ql_survey_find(struct ql_survey *s, const struct ql_selector *selector)
+{
+    ql_err err = s->view->series_find(s->view->host, selector->matchers, selector->count,
+                                      QL_SURVEY_SERIES_MAX, &s->texts, &s->found,
+                                      &s->found_count);
+    if (err == QL_E_NOT_FOUND) {
+        return QL_OK;
+    }
+    s->more = s->found_count == QL_SURVEY_SERIES_MAX;
+    err = err == QL_OK ? pairs_by_settings(s) : err;
+    return err == QL_OK ? pairs_by_name(s) : err;
+}
+
+/* ---- judging ------------------------------------------------------------------------ */
+
+void ql_survey_means(const struct ql_batch *read, ql_time end, int64_t step_ns,
+                     double cells[QL_SURVEY_CELLS])
+{
+    uint32_t counts[QL_SURVEY_CELLS] = { 0 };
+    memset(cells, 0, QL_SURVEY_CELLS * sizeof(*cells));
+    const int64_t begin = end.ns - (int64_t)QL_SURVEY_CELLS * step_ns;
+    for (uint32_t i = 0; i < read->samples.count; i++) {
+        const struct ql_sample *s = &read->samples.at[i];
+        if (s->at.ns >= begin && s->at.ns < end.ns && isfinite(s->value)) {
+            const size_t cell = (size_t)((s->at.ns - begin) / step_ns);
+            counts[cell]++;
+            cells[cell] += (s->value - cells[cell]) / (double)counts[cell];
+        }
+    }
+    for (uint32_t i = 0; i < QL_SURVEY_CELLS; i++) {
+        cells[i] = counts[i] > 0 ? cells[i] : NAN;
+    }
+}
+
+/* The newest `count` cells; older ones become missing. */
+static ql_err cells_read(struct ql_survey *s, ql_series_id id, uint32_t count)
+{
+    ql_batch_reset(&s->read);
+    const ql_time begin = { s->end.ns - (int64_t)count * STEP_NS };
+    const ql_err err = s->view->series_read(s->view->host, id, begin, s->end, &s->read);
+    ql_survey_means(&s->read, s->end, STEP_NS, s->cells);
+    return err == QL_E_NOT_FOUND ? QL_OK : err;
+}
+
+/* QL_SURVEY_CELLS when there is none. */
+static uint32_t cells_last(const double *cells)
+{
+    for (uint32_t i = QL_SURVEY_CELLS; i-- > 0;) {
+        if (isfinite(cells[i])) {
+            return i;
+        }
+    }
+    return QL_SURVEY_CELLS;
+}
+
+static ql_err judge_expiry(struct ql_survey *s, struct ql_surveyed *pair)
+{
+    const struct ql_expiry_in in = { s->cells, QL_SURVEY_CELLS, STEP_S,
+                                     (double)s->end.ns * 1e-9, s->horizon_s };
+    const ql_err err = ql_expiry(&in, &pair->capacity);
+    pair->judged = err == QL_OK;
+    pair->at = s->end;
+    pair->limit = 1.0; /* seconds that must be left: what is said is minus what is left */
+    pair->used = -pair->capacity.middle_s;
+    return err == QL_E_NOT_FOUND ? QL_OK : err;
+}
+
+ql_err ql_survey_judge(struct ql_survey *s, struct ql_surveyed *pair)
+{
+    ql_err err = QL_OK;
+    if (pair->limit_series != NULL) {
+        err = cells_read(s, pair->limit_series->id, LIMIT_CELLS);
+        const uint32_t at = cells_last(s->cells);
+        pair->limit = at < QL_SURVEY_CELLS ? s->cells[at] : NAN;
+    }
+    if (err != QL_OK || (pair->source != QL_SURVEY_EXPIRY && !(pair->limit > 0.0))) {
+        return err; /* 0 and -1 are how exporters say "no limit" */
+    }
+    err = cells_read(s, pair->series->id, QL_SURVEY_CELLS);
+    const uint32_t last = cells_last(s->cells);
+    if (err != QL_OK || last == QL_SURVEY_CELLS) {
+        return err;
+    }
+    if (pair->source == QL_SURVEY_EXPIRY) {
+        return judge_expiry(s, pair);
+    }
+    for (uint32_t i = 0; i < QL_SURVEY_CELLS && pair->kind == QL_LIMIT_FREE; i++) {
+        s->cells[i] = pair->limit - s->cells[i];
+    }
+    pair->used = s->cells[last];
+    pair->at = (ql_time){ s->end.ns - (int64_t)(QL_SURVEY_CELLS - 1 - last) * STEP_NS };
+    const struct ql_capacity_in in = { s->cells, QL_SURVEY_CELLS, STEP_S, pair->limit,
+                                       s->horizon_s };
+    ql_arena_reset(&s->scratch);
+    err = ql_capacity(&in, &s->scratch, &pair->capacity);
+    pair->judged = err == QL_OK;
+    return err;
+}

@@ -1,0 +1,149 @@
+/* survey_test - what has a limit among a handful of series, over a view made by hand. */
+#include "forecast/survey.h"
+
+#include "config/config.h"
+#include "model/selector.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define NOW_S INT64_C(1700006400) /* a multiple of 600 */
+
+struct fake_series { const char *text; double value; };
+static const struct fake_series fakes[] = { /* sorted by name, as a view answers */
+    { "db_free{service=\"db\"}", 30 },      { "db_size{service=\"db\"}", 100 },
+    { "db_size{service=\"other\"}", 500 },  { "pool_max{service=\"a\"}", 50 },
+    { "pool_max{service=\"b\"}", -1 },      { "pool_used{service=\"a\"}", 40 },
+    { "pool_used{service=\"b\"}", 40 },     { "probe_ssl_earliest_cert_expiry{i=\"w\"}", 0 },
+    { "queue_depth{service=\"jobs\"}", 10 },
+};
+
+static ql_err fake_find(void *host, const struct ql_matcher *matchers, uint32_t matcher_count,
+                        uint32_t count_max, struct ql_arena *texts,
+                        struct ql_series_info **ret_infos, uint32_t *ret_count)
+{
+    (void)host;
+    (void)matchers;
+    (void)matcher_count;
+    struct ql_series_info *infos = calloc(QL_COUNT_OF(fakes), sizeof(*infos));
+    assert_non_null(infos);
+    assert_true(count_max >= QL_COUNT_OF(fakes));
+    for (uint32_t i = 0; i < QL_COUNT_OF(fakes); i++) {
+        struct ql_buf block;
+        ql_buf_init(&block, 4096);
+        assert_int_equal(ql_labels_parse(ql_str_of(fakes[i].text), &block), QL_OK);
+        infos[i].id.h.low = i;
+        infos[i].labels = ql_arena_str(texts, ql_buf_view(&block));
+        ql_buf_fini(&block);
+    }
+    *ret_infos = infos;
+    *ret_count = QL_COUNT_OF(fakes);
+    return QL_OK;
+}
+
+/* Five days up to a minute ago; a stale marker stands at the very end. */
+static ql_err fake_read(void *host, ql_series_id id, ql_time from, ql_time to,
+                        struct ql_batch *out)
+{
+    (void)host;
+    for (int64_t at = NOW_S - 5 * 86400; at < NOW_S; at += 300) {
+        const double value = id.h.low == 7 ? (double)NOW_S + 7200.0 : fakes[id.h.low].value;
+        if (at * QL_NS_PER_S >= from.ns && at * QL_NS_PER_S <= to.ns) {
+            struct ql_sample *sample = ql_batch_add_sample(out);
+            assert_non_null(sample);
+            *sample = (struct ql_sample){ { at * QL_NS_PER_S }, value };
+        }
+    }
+    struct ql_sample *stale = ql_batch_add_sample(out);
+    assert_non_null(stale);
+    *stale = (struct ql_sample){ { (NOW_S - 1) * QL_NS_PER_S }, ql_stale_marker() };
+    return QL_OK;
+}
+
+static ql_time fake_now(void *host)
+{
+    (void)host;
+    return (ql_time){ NOW_S * QL_NS_PER_S + 5 };
+}
+
+static const char yaml[] =
+    "resources:\n"
+    "  - {name: jobs, match: queue_depth, limit: 20}\n"
+    "  - {name: tablespace, match: db_free, limit_match: db_size, counts: free}\n"
+    "  - {name: nobody, match: no_such, limit: 5}\n"
+    "  - {name: two at once, match: queue_depth, limit_match: db_size}\n";
+
+struct row { const char *limit_name; uint32_t series; bool judged; double used, limit; };
+static const struct row rows[] = {
+    { "jobs", 8, true, 10, 20 },
+    { "tablespace", 0, true, 70, 100 },
+    { "pool_max", 5, true, 40, 50 },
+    { "pool_max", 6, false, 0, -1 }, /* -1: no limit */
+    { "its end", 7, true, -7200, 1 },
+};
+
+static void what_has_a_limit(void **state)
+{
+    (void)state;
+    const struct ql_view view = { .series_find = fake_find, .series_read = fake_read,
+                                  .now = fake_now };
+    struct ql_config *config;
+    struct ql_survey survey;
+    struct ql_selector all;
+    struct ql_buf text;
+    char why[QL_SELECTOR_WHY_BYTES];
+    ql_buf_init(&text, 4096);
+    assert_int_equal(ql_config_parse(ql_str_of(yaml), "y", &config, &text), QL_OK);
+    assert_int_equal(ql_selector_parse(QL_STR("{}"), &all, why), QL_OK);
+    assert_int_equal(ql_survey_open(&view, config, 86400.0, &survey), QL_OK);
+    assert_int_equal(ql_survey_find(&survey, &all), QL_OK);
+    assert_int_equal(survey.pair_count, QL_COUNT_OF(rows));
+    assert_false(survey.more);
+    for (uint32_t i = 0; i < QL_COUNT_OF(rows); i++) {
+        struct ql_surveyed *pair = &survey.pairs[i];
+        assert_int_equal(ql_survey_judge(&survey, pair), QL_OK);
+        if (pair->series->id.h.low != rows[i].series || pair->judged != rows[i].judged ||
+            !ql_str_eq(pair->limit_name, ql_str_of(rows[i].limit_name)) ||
+            (pair->judged && (pair->used != rows[i].used || pair->limit != rows[i].limit))) {
+            fail_msg("row %u: %.*s of %s: %g of %g", i, QL_STR_ARG(pair->limit_name),
+                     fakes[pair->series->id.h.low].text, pair->used, pair->limit);
+        }
+    }
+    assert_true(survey.pairs[4].capacity.full == 1.0);
+    ql_survey_close(&survey);
+    ql_selector_fini(&all);
+    ql_config_free(config);
+    ql_buf_fini(&text);
+}
+
+static void means_leave_out_what_is_no_value(void **state)
+{
+    (void)state;
+    static double cells[QL_SURVEY_CELLS];
+    const double values[] = { 1.0, ql_stale_marker(), 3.0, NAN, INFINITY };
+    struct ql_batch batch;
+    ql_batch_init(&batch, 1 << 16);
+    for (size_t i = 0; i < QL_COUNT_OF(values); i++) {
+        struct ql_sample *sample = ql_batch_add_sample(&batch);
+        assert_non_null(sample);
+        *sample = (struct ql_sample){ { 1000 - 10 + (int64_t)i }, values[i] };
+    }
+    ql_survey_means(&batch, (ql_time){ 1000 }, 100, cells);
+    assert_true(cells[QL_SURVEY_CELLS - 1] == 2.0);
+    assert_true(isnan(cells[QL_SURVEY_CELLS - 2]));
+    ql_batch_fini(&batch);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_has_a_limit),
+        cmocka_unit_test(means_leave_out_what_is_no_value),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
