@@ -41,7 +41,8 @@ static ql_time time_in(const struct ql_survey *s, double seconds)
     return isfinite(seconds) ? (ql_time){ s->end.ns + (int64_t)(seconds * 1e9) } : QL_TIME_NONE;
 }
 
-static void pair_why(struct ql_json_out *w, const struct ql_survey *s, const struct ql_surveyed *pair)
+static void pair_why(struct ql_json_out *w, const struct ql_survey *s,
+                     const struct ql_surveyed *pair)
 {
     const struct ql_capacity *c = &pair->capacity;
     char early[QL_TIME_TEXT_BYTES], late[QL_TIME_TEXT_BYTES], right[64] = "";
@@ -67,7 +68,8 @@ static void pair_why(struct ql_json_out *w, const struct ql_survey *s, const str
     }
 }
 
-static void pair_write(struct ql_json_out *w, const struct ql_survey *s, const struct ql_surveyed *pair)
+static void pair_write(struct ql_json_out *w, const struct ql_survey *s,
+                       const struct ql_surveyed *pair)
 {
     static const char *const rules[] = {
         [QL_CAPACITY_UNKNOWN] = "unknown", [QL_CAPACITY_TREND] = "trend",

@@ -202,6 +202,30 @@ static void cap_tell(const struct cap *c, const struct passage *p, double block_
     ret->growth_per_day = p->drift * DAY_S / block_s;
 }
 
+/* P(full) is no more than this, and the times agree. */
+static void cap_at_most(const struct cap *c, double full, struct ql_capacity *ret)
+{
+    double *const times[] = { &ret->early_s, &ret->middle_s, &ret->late_s };
+    static const double shares[] = { 0.1, 0.5, 0.9 };
+    ret->full = ret->full < full ? ret->full : full;
+    for (size_t i = 0; i < QL_COUNT_OF(times); i++) {
+        const bool sooner = *times[i] < c->in->horizon_s;
+        *times[i] = sooner && full < shares[i] ? c->in->horizon_s : *times[i];
+    }
+}
+
+/* It was full lately and is not now. How often blocks got there says more than that one did:
+ * a leak that was mended is not a rotation that fills it every day. */
+static void cap_again(const struct cap *c, const double *peaks, uint32_t count,
+                      struct ql_capacity *ret)
+{
+    uint32_t reached = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        reached += peaks[i] >= c->ceiling;
+    }
+    cap_at_most(c, ((double)reached + 1.0) / ((double)count + 2.0), ret);
+}
+
 /* A trend of peaks knows no level: what was just cleaned up cannot be full before its next
  * peak, unless it rises as it never did, which is for the other rules to see. */
 static void cap_reach(const struct cap *c, uint32_t n, struct ql_capacity *ret)
@@ -210,11 +234,7 @@ static void cap_reach(const struct cap *c, uint32_t n, struct ql_capacity *ret)
         c->y[n - 1] + RISE_MARGIN * c->rise[n - 1] >= c->ceiling) {
         return;
     }
-    double *const times[] = { &ret->early_s, &ret->middle_s, &ret->late_s };
-    ret->full = OUT_OF_REACH;
-    for (size_t i = 0; i < QL_COUNT_OF(times); i++) {
-        *times[i] = *times[i] > c->in->horizon_s ? *times[i] : c->in->horizon_s;
-    }
+    cap_at_most(c, OUT_OF_REACH, ret);
 }
 
 /* ---- rules ----------------------------------------------------------------------- */
@@ -237,11 +257,15 @@ static void cap_trend(const struct cap *c, uint32_t n_now, const double *peaks, 
     p.noise = 1.4826 * ql_mad(change, n, middle) + 0.001 * c->in->limit;
     p.unsure = p.noise / sqrt((double)n);
     ret->rule = QL_CAPACITY_TREND;
-    if (p.way <= 0.0) { /* it was as full as this lately: what counts is where it is now */
+    const bool again = p.way <= 0.0;
+    if (again) { /* it was as full as this lately: what counts is where it is now */
         p.way = 1e-3 * c->in->limit;
         p.drift = p.drift > 0.0 ? p.drift : 0.0;
     }
     cap_tell(c, &p, block_s, ret);
+    if (again && p.drift <= 2.0 * p.unsure) { /* no growth that is sure */
+        cap_again(c, peaks, count, ret);
+    }
     cap_reach(c, n_now, ret);
 }
 

@@ -10,6 +10,12 @@
  *               uncertainty integrated; time to the limit is then its first passage (inverse
  *               Gaussian). Recent slopes are medians of slopes (Theil and Sen).
  *
+ *
+ * What it is not a step is no leak, nor is what peaks grow anyway; a level further from the limit
+ *               than 1.5 times the largest rise ever seen in such a time is out of reach of the
+ *               trend; and what was full once, without growth, is only as likely to be again as
+ *               blocks got there.
+ *
  * Units         used and limit in the same unit; times in seconds from the last point; full
  *               ones are INFINITY when the share never gets there within a year.
  * Ownership     everything is the caller's; scratch is not reset here.

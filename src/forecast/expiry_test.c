@@ -13,7 +13,11 @@
 
 /* `left_days` to the end now; renewed `renewed_days` ago (0: never) from an end that was
  * `before_days` away then. */
-struct row { double left_days, renewed_days, before_days, full; uint32_t tests_least; double right; };
+struct row {
+    double left_days, renewed_days, before_days, full;
+    uint32_t tests_least;
+    double right;
+};
 static const struct row rows[] = {
     { 30, 0, 0, 0.0, 20, 1.0 },
     { 0.5, 0, 0, 1.0, 20, 1.0 },
