@@ -442,7 +442,7 @@ ql_err ql_history_read(struct ql_history *history, ql_series_id series, ql_time 
         err = err == QL_E_NOT_FOUND ? QL_OK : err; /* expired meanwhile */
     }
     free(days);
-    err = err == QL_OK ? ql_history_show_end(&reading.show, INT64_MAX) : err;
+    err = err == QL_OK ? ql_history_show_end(&reading.show, NULL) : err;
     ql_history_tidy_samples(out, first_sample, from, to);
     ql_history_tidy_bands(out, first_band, from, to);
     if (ret_cell_ms != NULL) {
@@ -468,7 +468,7 @@ ql_err ql_history_peek(const char *data_dir, ql_series_id series, ql_time from, 
         err = ql_history_day_read(dir, day, series, &reading);
         err = err == QL_E_NOT_FOUND ? QL_OK : err;
     }
-    err = err == QL_OK ? ql_history_show_end(&reading.show, INT64_MAX) : err;
+    err = err == QL_OK ? ql_history_show_end(&reading.show, NULL) : err;
     ql_history_tidy_samples(out, first_sample, from, to);
     ql_history_tidy_bands(out, first_band, from, to);
     *ret_cell_ms = reading.cell_ms;
