@@ -310,6 +310,7 @@ static ql_err source_read_kind(void *host, const struct ql_promql_series *series
     *ret_samples = NULL;
     *ret_count = 0;
     ql_batch_reset(&source->read);
+    source->read.cell_extreme = series->extreme;
     if (kind == PROM_RAW) {
         return read_raw(source, id, from, to, ret_samples, ret_count);
     }

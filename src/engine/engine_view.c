@@ -223,6 +223,15 @@ static void view_take_bands(const struct ql_batch *raw, struct ql_batch *out)
     }
 }
 
+/* Of cells, a counter's last value makes rates right, and a gauge's mean sums. */
+static enum ql_history_take view_take(int extreme, enum ql_metric_type type)
+{
+    return extreme > 0               ? QL_HISTORY_GREATEST
+           : extreme < 0             ? QL_HISTORY_LEAST
+           : type == QL_METRIC_COUNTER ? QL_HISTORY_LAST
+                                       : QL_HISTORY_MEAN;
+}
+
 /* All there is of a series in [from, to], sorted by time. */
 static ql_err view_read_all(struct ql_engine *engine, ql_series_id id, ql_time from, ql_time to,
                             struct ql_batch *raw, enum ql_metric_type *ret_type)
@@ -236,9 +245,7 @@ static ql_err view_read_all(struct ql_engine *engine, ql_series_id id, ql_time f
     }
     err = err == QL_OK ? read.err : err;
     if (err == QL_OK) {
-        /* Of cells, a counter's last value makes rates right, and a gauge's mean sums. */
-        const enum ql_history_take take =
-            read.type == QL_METRIC_COUNTER ? QL_HISTORY_LAST : QL_HISTORY_MEAN;
+        const enum ql_history_take take = view_take(raw->cell_extreme, read.type);
         err = ql_history_read(engine->history, id, from, to, take, raw, &raw->cell_ms);
     }
     if (err == QL_OK) {

@@ -76,6 +76,7 @@ void ql_batch_reset(struct ql_batch *batch)
     batch->source = 0;
     batch->flight_bytes = 0;
     batch->cell_ms = 0;
+    batch->cell_extreme = 0;
 }
 
 uint32_t ql_batch_count(const struct ql_batch *batch, enum ql_list list)

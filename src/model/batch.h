@@ -72,6 +72,7 @@ struct ql_batch {
     ql_time accepted;       /* when the door took it */
     uint32_t source;        /* enum ql_door of wire.h, for counters */
     size_t flight_bytes;    /* the engine's: what it counts for while in flight */
+    int cell_extreme;       /* asked of a read of history: a cell's greatest (1), least (-1) or mean */
     int64_t cell_ms;        /* a read of history: its widest cell; 0: every sample is there */
 };
 

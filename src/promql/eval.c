@@ -233,6 +233,11 @@ static bool window_arguments(struct pq_eval *e, const struct pq_node *node,
     return true;
 }
 
+static int window_extreme(const struct pq_function *function)
+{
+    return function->window == pq_window_max ? 1 : function->window == pq_window_min ? -1 : 0;
+}
+
 bool pq_eval_window(struct pq_eval *e, const struct pq_node *node, struct pq_value *ret_value)
 {
     struct window_call call;
@@ -246,6 +251,7 @@ bool pq_eval_window(struct pq_eval *e, const struct pq_node *node, struct pq_val
     for (uint32_t i = 0; value.rows != NULL && i < s.count; i++) {
         const struct ql_sample *samples;
         uint32_t count;
+        s.at[i].extreme = window_extreme(node->function);
         if (!series_read(e, call.selector, &s, i, &samples, &count) ||
             !window_room(e, node, count)) {
             return false;

@@ -63,6 +63,8 @@ QL_MUST_USE ql_err ql_promql_duration(ql_str text, int64_t *ret_ms);
 struct ql_promql_series {
     ql_str labels;      /* canonical block */
     uint64_t handle[3]; /* the source's own */
+    int extreme;        /* set for a read: only the greatest (1), the least (-1) of a window
+                         * matters, so a source that keeps summaries gives those; 0: values */
 };
 
 struct ql_promql_source {

@@ -50,7 +50,7 @@ static ql_err open_commit_all(struct ql_history *h)
         }
         (void)pthread_mutex_lock(&h->lock);
         const ql_err listed = history_files_put(
-            h, (struct history_file){ open->number, open->last_ms, 0, QL_HISTORY_LIVE });
+            h, (struct history_file){ .number = open->number, .last_ms = open->last_ms });
         (void)pthread_mutex_unlock(&h->lock);
         if (listed != QL_OK) {
             return listed;
@@ -206,7 +206,6 @@ static void writer_house(struct ql_history *h)
     const bool more = history_house_step(h);
     (void)pthread_mutex_lock(&h->lock);
     if (tidying && !more) {
-        h->tidied = h->house.failed ? QL_E_IO : QL_OK;
         h->tidying = false;
         (void)pthread_cond_broadcast(&h->done);
     }
@@ -390,6 +389,7 @@ ql_err ql_history_tidy(struct ql_history *history)
         return err;
     }
     (void)pthread_mutex_lock(&history->lock);
+    const int64_t failures = ql_stat_get(history->rewrite_failures);
     history->tidying = true;
     (void)pthread_cond_signal(&history->work);
     while (history->tidying && err == QL_OK) {
@@ -397,7 +397,9 @@ ql_err ql_history_tidy(struct ql_history *history)
             err = QL_E_TIMEOUT;
         }
     }
-    err = err == QL_OK ? history->tidied : err;
+    if (err == QL_OK && ql_stat_get(history->rewrite_failures) > failures) {
+        err = QL_E_IO; /* a day was left as it is */
+    }
     (void)pthread_mutex_unlock(&history->lock);
     return err;
 }
@@ -442,7 +444,7 @@ ql_err ql_history_read(struct ql_history *history, ql_series_id series, ql_time 
         err = err == QL_E_NOT_FOUND ? QL_OK : err; /* expired meanwhile */
     }
     free(days);
-    err = err == QL_OK ? ql_history_show_end(&reading.show, INT64_MAX) : err;
+    err = err == QL_OK ? ql_history_show_end(&reading.show, NULL) : err;
     ql_history_tidy_samples(out, first_sample, from, to);
     ql_history_tidy_bands(out, first_band, from, to);
     if (ret_cell_ms != NULL) {
@@ -468,7 +470,7 @@ ql_err ql_history_peek(const char *data_dir, ql_series_id series, ql_time from, 
         err = ql_history_day_read(dir, day, series, &reading);
         err = err == QL_E_NOT_FOUND ? QL_OK : err;
     }
-    err = err == QL_OK ? ql_history_show_end(&reading.show, INT64_MAX) : err;
+    err = err == QL_OK ? ql_history_show_end(&reading.show, NULL) : err;
     ql_history_tidy_samples(out, first_sample, from, to);
     ql_history_tidy_bands(out, first_band, from, to);
     *ret_cell_ms = reading.cell_ms;

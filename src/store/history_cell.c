@@ -191,32 +191,51 @@ static ql_err cell_show_held(const struct ql_history_show *show, int64_t end_ms)
     return err;
 }
 
-/* A counter: from the end of the cell before to the end of this one. Behind a gap or a reset
- * only the end is known. */
-static ql_err cell_show_line(const struct ql_history_show *show, int64_t end_ms)
+/* The points of a line from where the cell before ended to (to_ms, to), as far as end_ms. */
+static ql_err cell_show_line(struct ql_history_show *show, int64_t end_ms, int64_t to_ms, double to)
 {
-    const struct ql_history_cell *cell = &show->open;
-    const bool is_line = show->end_ms == cell->at_ms && cell->last >= show->last;
-    const double slope = (cell->last - show->last) / (double)(end_ms - cell->at_ms);
+    const int64_t from_ms = show->open.at_ms;
+    const double slope = (to - show->last) / (double)(to_ms - from_ms);
     ql_err err = QL_OK;
-    for (int64_t ms = cell->at_ms + QL_HISTORY_CELL_SHOWN_MS; ms < end_ms && is_line && err == QL_OK;
+    for (int64_t ms = from_ms + QL_HISTORY_CELL_SHOWN_MS; ms < end_ms && err == QL_OK;
          ms += QL_HISTORY_CELL_SHOWN_MS) {
-        err = show_one(show, ms - 1, show->last + slope * (double)(ms - cell->at_ms));
+        err = show_one(show, ms - 1, show->last + slope * (double)(ms - from_ms));
     }
-    return err == QL_OK ? show_one(show, end_ms - 1, cell->last) : err;
+    show->last += slope * (double)(end_ms - from_ms);
+    return err;
 }
 
-ql_err ql_history_show_end(struct ql_history_show *show, int64_t until_ms)
+/* A counter. Behind a gap or a reset only the end is known; a cell that is cut short by
+ * something finer leads up to that, since when its own last sample came is not known. */
+static ql_err cell_show_counter(struct ql_history_show *show, int64_t end_ms,
+                                const struct ql_history_next *next)
+{
+    const struct ql_history_cell *cell = &show->open;
+    const bool is_cut = end_ms < cell->at_ms + show->open_width_ms;
+    const double to = is_cut ? next->value : cell->last;
+    if (show->end_ms != cell->at_ms || !(to >= show->last)) {
+        show->last = cell->last;
+        return show_one(show, end_ms - 1, cell->last);
+    }
+    if (is_cut) {
+        return cell_show_line(show, end_ms, next->at_ms, to);
+    }
+    const ql_err err = cell_show_line(show, end_ms, end_ms, to);
+    show->last = to;
+    return err == QL_OK ? show_one(show, end_ms - 1, to) : err;
+}
+
+ql_err ql_history_show_end(struct ql_history_show *show, const struct ql_history_next *next)
 {
     const int64_t width_end_ms = show->open.at_ms + show->open_width_ms;
-    const int64_t end_ms = until_ms < width_end_ms ? until_ms : width_end_ms;
+    const int64_t end_ms = next != NULL && next->from_ms < width_end_ms ? next->from_ms
+                                                                        : width_end_ms;
     if (show->open_width_ms == 0 || end_ms <= show->open.at_ms) {
         return QL_OK;
     }
-    const ql_err err = show->take == QL_HISTORY_LAST ? cell_show_line(show, end_ms)
+    const ql_err err = show->take == QL_HISTORY_LAST ? cell_show_counter(show, end_ms, next)
                                                      : cell_show_held(show, end_ms);
     show->end_ms = end_ms;
-    show->last = show->open.last;
     show->open_width_ms = 0;
     return err;
 }
@@ -230,7 +249,9 @@ ql_err ql_history_show_cells(struct ql_history_show *show, const struct ql_histo
             cell_join(&show->open, cell);
             continue;
         }
-        err = ql_history_show_end(show, cell->at_ms);
+        const struct ql_history_next next = { cell->at_ms, cell->at_ms + cells->width_ms,
+                                              cell->last };
+        err = ql_history_show_end(show, &next);
         show->open = *cell;
         show->open_width_ms = cells->width_ms;
     }

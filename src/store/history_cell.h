@@ -63,7 +63,10 @@ struct ql_history_show {
 };
 QL_MUST_USE ql_err ql_history_show_cells(struct ql_history_show *show,
                                          const struct ql_history_cells *cells);
-/* Shows what is open, up to a time from which on something finer is known. */
-QL_MUST_USE ql_err ql_history_show_end(struct ql_history_show *show, int64_t until_ms);
+/* Shows what is open. `next` (may be NULL): from_ms on something finer is known, and what it is
+ * worth at at_ms. */
+struct ql_history_next { int64_t from_ms, at_ms; double value; };
+QL_MUST_USE ql_err ql_history_show_end(struct ql_history_show *show,
+                                       const struct ql_history_next *next);
 
 #endif

@@ -137,7 +137,7 @@ static void cells_are_shown(void **state)
                                         .to_ms = start_ms + rows[i].to_s * 1000 };
         ql_batch_init(&out, 1);
         assert_int_equal(ql_history_show_cells(&show, &cells), QL_OK);
-        assert_int_equal(ql_history_show_end(&show, INT64_MAX), QL_OK);
+        assert_int_equal(ql_history_show_end(&show, NULL), QL_OK);
         assert_int_equal(out.samples.count, rows[i].count);
         if (rows[i].count > 0) {
             assert_int_equal((ql_time_to_ms(out.samples.at[0].at) - start_ms) / 1000,
@@ -167,14 +167,41 @@ static void a_cell_in_two_files_is_one(void **state)
     assert_int_equal(ql_history_show_cells(&show, &a), QL_OK);
     assert_int_equal(ql_history_show_cells(&show, &b), QL_OK);
     assert_int_equal(out.samples.count, 0);
-    assert_int_equal(ql_history_show_end(&show, start_ms + 400000), QL_OK); /* 400 s in: finer */
+    const struct ql_history_next finer = { start_ms + 400000, start_ms + 400000, 7.0 };
+    assert_int_equal(ql_history_show_end(&show, &finer), QL_OK); /* from 400 s on */
     assert_int_equal(out.samples.count, 3);
     assert_true(out.samples.at[0].value == 5.0 && out.samples.at[2].value == 5.0);
     assert_int_equal(ql_time_to_ms(out.samples.at[2].at), start_ms + 375000);
-    assert_int_equal(ql_history_show_end(&show, INT64_MAX), QL_OK); /* nothing is open */
+    assert_int_equal(ql_history_show_end(&show, NULL), QL_OK); /* nothing is open */
     assert_int_equal(out.samples.count, 3);
     ql_history_cells_fini(&a);
     ql_history_cells_fini(&b);
+    ql_batch_fini(&out);
+}
+
+/* A counter of 2 a second whose cell is cut short: the line leads up to what is finer. */
+static void a_cut_counter_keeps_its_rate(void **state)
+{
+    const struct ql_sample samples[] = { sample_at(0, 0.0), sample_at(3599, 7200.0),
+                                         sample_at(3700, 7400.0) };
+    struct ql_history_cells cells;
+    struct ql_batch out;
+    struct ql_history_show show = { .take = QL_HISTORY_LAST, .out = &out, .end_ms = INT64_MIN,
+                                    .from_ms = start_ms, .to_ms = start_ms + 10000000 };
+    const struct ql_history_next finer = { start_ms + 4500000, start_ms + 4500000, 9000.0 };
+    (void)state;
+    ql_batch_init(&out, 1);
+    ql_history_cells_init(&cells, QL_HISTORY_HOURS_MS);
+    assert_int_equal(ql_history_cells_put(&cells, samples, QL_COUNT_OF(samples)), QL_OK);
+    assert_int_equal(ql_history_show_cells(&show, &cells), QL_OK);
+    assert_int_equal(ql_history_show_end(&show, &finer), QL_OK);
+    assert_int_equal(out.samples.count, 6); /* the end of the first hour, then each 150 s */
+    for (uint32_t i = 0; i < out.samples.count; i++) {
+        const double s = ql_duration_s(ql_time_since(out.samples.at[i].at,
+                                                     ql_time_from_ms(start_ms)));
+        assert_true(fabs(out.samples.at[i].value - 2.0 * s) < 0.01);
+    }
+    ql_history_cells_fini(&cells);
     ql_batch_fini(&out);
 }
 
@@ -213,6 +240,7 @@ int main(void)
         cmocka_unit_test(of_two_cells_the_fuller_stays),
         cmocka_unit_test(cells_are_shown),
         cmocka_unit_test(a_cell_in_two_files_is_one),
+        cmocka_unit_test(a_cut_counter_keeps_its_rate),
         cmocka_unit_test(columns_go_out_and_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -325,9 +325,12 @@ static ql_err day_show(const struct ql_history_gather *gather, uint32_t first,
     const int64_t width_ms = gather->hours.count > 0     ? QL_HISTORY_HOURS_MS
                              : gather->minutes.count > 0 ? QL_HISTORY_MINUTES_MS : 0;
     reading->cell_ms = width_ms > reading->cell_ms ? width_ms : reading->cell_ms;
-    const bool is_finer = out->samples.count > first && width_ms == 0;
-    ql_err err = is_finer ? ql_history_show_end(show, ql_time_to_ms(out->samples.at[first].at))
-                          : QL_OK;
+    ql_err err = QL_OK;
+    if (out->samples.count > first && width_ms == 0) {
+        const struct ql_sample *s = &out->samples.at[first];
+        const int64_t at_ms = ql_time_to_ms(s->at);
+        err = ql_history_show_end(show, &(struct ql_history_next){ at_ms, at_ms, s->value });
+    }
     err = err == QL_OK ? ql_history_show_cells(show, &gather->hours) : err;
     return err == QL_OK ? ql_history_show_cells(show, &gather->minutes) : err;
 }

@@ -15,6 +15,7 @@
 
 enum { LATE_HOURS = 6 };
 #define IDLE_NS INT64_C(30000000000)
+#define RETRY_NS INT64_C(600000000000) /* a day that fails does not hold up the others */
 #define PAUSE_NS INT64_C(20000000)
 #define PAUSE_STEPS 3
 static const char *const level_names[] = { "live", "packed", "minutes", "hours" };
@@ -167,13 +168,26 @@ static enum ql_history_level level_wanted(const struct ql_history *h, int64_t nu
     return age_s > LATE_HOURS * 3600.0 ? QL_HISTORY_PACKED : QL_HISTORY_LIVE;
 }
 
+static void house_failed(struct ql_history *h, struct history_file *file, ql_err err)
+{
+    char day[QL_TIME_TEXT_BYTES];
+    house_drop(h);
+    file->retry_ns = ql_clock_mono_ns() + RETRY_NS;
+    ql_stat_add(h->rewrite_failures, 1);
+    (void)ql_time_text(ql_time_from_ms(file->number * HISTORY_DAY_MS), day);
+    day[10] = '\0';
+    QL_LOG(WARN, "a day of history cannot be made smaller; it is tried again in ten minutes",
+           QL_LOG_T("day", day), QL_LOG_T("error", ql_err_text(err)));
+}
+
 static bool house_pick(struct ql_history *h)
 {
     struct history_house *house = &h->house;
+    const int64_t now_ns = ql_clock_mono_ns();
     for (uint32_t i = 0; i < h->file_count; i++) {
-        const struct history_file *file = &h->files[i];
+        struct history_file *file = &h->files[i];
         const enum ql_history_level wanted = level_wanted(h, file->number);
-        if ((int64_t)wanted <= file->level) {
+        if ((int64_t)wanted <= file->level || now_ns < file->retry_ns) {
             continue;
         }
         house->number = file->number;
@@ -181,8 +195,10 @@ static bool house_pick(struct ql_history *h)
         house->bytes_before = file_bytes(h, file->number);
         const ql_err err =
             ql_history_rewrite_open(h->dir, file->number, wanted, &house->rewrite);
-        house->failed = err != QL_OK;
-        return err == QL_OK;
+        if (err == QL_OK) {
+            return true;
+        }
+        house_failed(h, file, err);
     }
     return false;
 }
@@ -210,13 +226,13 @@ static void house_finish(struct ql_history *h)
            QL_LOG_N("bytes", file_bytes(h, house->number)));
 }
 
-static bool house_failed(struct ql_history *h)
+static void house_step_failed(struct ql_history *h, ql_err err)
 {
-    house_drop(h);
-    h->house.failed = true;
-    ql_stat_add(h->rewrite_failures, 1);
-    h->house.due_ns = ql_clock_mono_ns() + IDLE_NS;
-    return false;
+    for (uint32_t i = 0; i < h->file_count; i++) {
+        if (h->files[i].number == h->house.number) {
+            house_failed(h, &h->files[i], err);
+        }
+    }
 }
 
 bool history_house_step(struct ql_history *h)
@@ -224,21 +240,17 @@ bool history_house_step(struct ql_history *h)
     struct history_house *house = &h->house;
     const int64_t began_ns = ql_clock_mono_ns();
     bool done = false;
-    house->failed = false;
     if (began_ns >= house->measure_ns) {
         history_files_measure(h);
     }
     if (house->rewrite == NULL && !house_pick(h)) {
-        if (house->failed) {
-            return house_failed(h);
-        }
         house->due_ns = ql_clock_mono_ns() + IDLE_NS;
         return false;
     }
-    if (ql_history_rewrite_step(house->rewrite, &done) != QL_OK) {
-        return house_failed(h);
-    }
-    if (done) {
+    const ql_err err = ql_history_rewrite_step(house->rewrite, &done);
+    if (err != QL_OK) {
+        house_step_failed(h, err);
+    } else if (done) {
         house_finish(h);
     }
     const int64_t now_ns = ql_clock_mono_ns();

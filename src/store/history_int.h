@@ -15,7 +15,7 @@
 #define HISTORY_DAY_MS INT64_C(86400000)
 enum { HISTORY_OPEN_DAYS_MAX = 4, HISTORY_DAYS_MAX = 4096 };
 
-struct history_file { int64_t number, last_ms, bytes, level; };
+struct history_file { int64_t number, last_ms, bytes, level, retry_ns; };
 struct history_open { int64_t number, last_ms; struct ql_history_day *day; };
 
 struct history_house {
@@ -23,7 +23,6 @@ struct history_house {
     int64_t number, level, bytes_before;
     int64_t measure_ns;                 /* when sizes are looked at again */
     int64_t due_ns;                     /* when there is something to do, by ql_clock_mono_ns() */
-    bool failed;
 };
 
 struct ql_history {
@@ -37,7 +36,6 @@ struct ql_history {
     struct ql_buf front;          /* packed rows that wait */
     uint64_t appended, written;   /* rows, ever; written: on disk or given up */
     bool closing, hurry, failing, tidying;
-    ql_err tidied;                /* how the last tidying ended */
     struct history_file *files;   /* sorted by day */
     uint32_t file_count;
 

@@ -358,6 +358,38 @@ static void readers_see_all_meanwhile(void **state)
     fixture_fini(&f);
 }
 
+/* A day that is damaged in its middle stays as it is and holds up no other. */
+static void a_damaged_day_holds_up_no_other(void **state)
+{
+    static const char junk[4096 * 4] = { 'j' };
+    struct fixture f;
+    char path[QL_HISTORY_PATH_BYTES];
+    (void)state;
+    fixture_init(&f);
+    for (int64_t day = 0; day < 2; day++) {
+        for (uint64_t i = 0; i < 30; i++) {
+            samples_put(&f, i, day * DAY_S, day * DAY_S + DAY_S / 2, value_wave);
+        }
+    }
+    ql_history_close(f.history);
+    assert_true(ql_history_day_path(f.dir, start_s / DAY_S, path));
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 4096 * 20, SEEK_SET), 0);
+    assert_int_equal(fwrite(junk, 1, sizeof(junk), file), sizeof(junk));
+    (void)fclose(file);
+    fixture_open(&f, &keep_raw);
+    samples_put(&f, 1, 4 * DAY_S, 4 * DAY_S + 100, value_one);
+    (void)!ql_history_tidy(f.history); /* an error, unless it was met before this began */
+    assert_int_equal(ql_stats_sum(f.stats, "ql_history_rewrite_failures_total", ""), 1);
+    assert_int_equal(ql_stats_sum(f.stats, "ql_history_days_rewritten_total", "packed"), 1);
+    for (uint64_t i = 0; i < 30; i++) {
+        assert_raw(&f, i, DAY_S, DAY_S + DAY_S / 2, value_wave);
+    }
+    assert_true(day_bytes(&f, 0) > 0);
+    fixture_fini(&f);
+}
+
 /* ---- size -------------------------------------------------------------------------------------- */
 
 static uint32_t days_there(const struct fixture *f, int64_t *ret_first)
@@ -421,6 +453,7 @@ int main(void)
         cmocka_unit_test(old_days_become_cells),
         cmocka_unit_test(a_replay_into_cells_changes_nothing),
         cmocka_unit_test(kills_in_the_middle_lose_nothing),
+        cmocka_unit_test(a_damaged_day_holds_up_no_other),
         cmocka_unit_test(readers_see_all_meanwhile),
         cmocka_unit_test(too_much_removes_the_oldest_days),
     };

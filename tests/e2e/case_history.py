@@ -61,8 +61,14 @@ def old_days_shrink(place):
         query(quell, "saw", start + 3600, start + DAY_S - 3600)[1]))
     means, _ = query(quell, "avg_over_time(saw[1h])", start + 7200, start + DAY_S - 3600)
     check(all(abs(v - 29.5) < 0.01 for v in means), f"means of an hour: {means}")
+    tops, _ = query(quell, "max_over_time(saw[1h])", start + 7200, start + DAY_S - 3600)
+    lows, _ = query(quell, "min_over_time(saw[1h])", start + 7200, start + DAY_S - 3600)
+    check(set(tops) == {59.0} and set(lows) == {0.0}, f"greatest and least of an hour: {tops} {lows}")
     rates, warnings = query(quell, "rate(work_total[15m])", start + 7200, start + 2 * DAY_S, 900)
-    check(len(rates) > 150 and all(abs(v - 2.0) < 0.02 for v in rates), f"rates: {rates}")
+    # Where cells meet samples or wider cells, a step (60 s of 900) may count to either side.
+    off = [v for v in rates if abs(v - 2.0) > 0.02]
+    check(len(rates) > 150 and len(off) <= 1 and all(abs(v - 2.0) <= 2.0 * STEP_S / 900 + 0.01 for v in off),
+          f"rates: {rates}")
     check(warnings, "the answer says that it comes from cells")
     def minutes_there():
         return "5 minutes" in " ".join(query(quell, "saw", today - 3 * DAY_S + 7200, today - 3 * DAY_S + 14400)[1])
