@@ -365,6 +365,17 @@ static void server_on_completed(void *context, struct MHD_Connection *connection
 
 /* ---- start ---------------------------------------------------------------------- */
 
+/* Once it is closing, who connects is turned away at once. MHD_quiesce_daemon() would be for
+ * that, but races with the threads of its own pool for the same epoll set and then aborts. */
+static enum MHD_Result server_on_connect(void *context, const struct sockaddr *address,
+                                         socklen_t bytes)
+{
+    struct ql_http *http = context;
+    (void)address;
+    (void)bytes;
+    return atomic_load_explicit(&http->closing, memory_order_relaxed) ? MHD_NO : MHD_YES;
+}
+
 static struct MHD_Daemon *server_daemon(struct ql_http *http, const struct ql_http_settings *s,
                                         int fd)
 {
@@ -374,7 +385,7 @@ static struct MHD_Daemon *server_daemon(struct ql_http *http, const struct ql_ht
     /* The pool shares the connections out evenly; each of its threads gets at least one. */
     const unsigned connections = s->connections_max > threads ? s->connections_max : threads;
     return MHD_start_daemon(
-        flags, 0, NULL, NULL, server_on_access, http,
+        flags, 0, server_on_connect, http, server_on_access, http,
         MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
         MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0,
         MHD_OPTION_CONNECTION_LIMIT, connections,
@@ -496,10 +507,6 @@ void ql_http_stop(struct ql_http *http, int drain_ms)
         return;
     }
     atomic_store(&http->closing, true);
-    const MHD_socket fd = MHD_quiesce_daemon(http->daemon);
-    if (fd != MHD_INVALID_SOCKET) {
-        (void)shutdown(fd, SHUT_RDWR); /* or new clients would hang in its queue */
-    }
     ql_http_streams_end(http->streams);
     server_wait(http, drain_ms);
     /* libmicrohttpd must not be stopped while a connection sleeps. */
@@ -507,9 +514,6 @@ void ql_http_stop(struct ql_http *http, int drain_ms)
     while (server_abandon_one(http)) {
     }
     server_wait(http, 500);
-    MHD_stop_daemon(http->daemon);
-    if (fd != MHD_INVALID_SOCKET) {
-        (void)close(fd);
-    }
+    MHD_stop_daemon(http->daemon); /* closes the listening socket, too */
     server_free(http);
 }
