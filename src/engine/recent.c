@@ -141,29 +141,46 @@ static double recent_slot_value(uint16_t half)
     return (double)value;
 }
 
+static void recent_point(struct ql_recent *recent, const struct ql_series_table *table,
+                         const struct ql_point *point)
+{
+    if (point->kind == QL_POINT_HOLE && !ql_is_stale_marker(point->raw)) {
+        return;
+    }
+    QL_ASSERT(point->series < recent->series_max);
+    struct ql_recent_row *row = &recent->rows[point->series];
+    recent_append(recent, row, ql_series_at(table, point->series)->id,
+                  (struct ql_sample){ point->at, point->raw });
+    if (point->kind == QL_POINT_VALUE) {
+        recent_slot(row, point->at, point->value);
+    }
+}
+
+/* Bands stand in the order of the points they belong to. One is kept right behind its point:
+ * in a bus of many values of a series, its chunk may be sealed before the next. */
+static bool band_is_of(const struct ql_band *band, const struct ql_point *point)
+{
+    return band->series == point->series && band->at.ns == point->at.ns;
+}
+
 void ql_recent_record(struct ql_recent *recent, const struct ql_series_table *table,
                       const struct ql_batch *bus)
 {
     const struct ql_point *points = bus->points.at;
+    uint32_t band = 0;
     for (uint32_t i = 0; i < bus->points.count; i++) {
         if (i + RECENT_AHEAD < bus->points.count) {
             const char *ahead = (const char *)&recent->rows[points[i + RECENT_AHEAD].series];
             __builtin_prefetch(ahead, 1);
             __builtin_prefetch(ahead + 64, 1);
         }
-        if (points[i].kind == QL_POINT_HOLE && !ql_is_stale_marker(points[i].raw)) {
-            continue;
-        }
-        QL_ASSERT(points[i].series < recent->series_max);
-        recent_append(recent, &recent->rows[points[i].series],
-                      ql_series_at(table, points[i].series)->id,
-                      (struct ql_sample){ points[i].at, points[i].raw });
-        if (points[i].kind == QL_POINT_VALUE) {
-            recent_slot(&recent->rows[points[i].series], points[i].at, points[i].value);
+        recent_point(recent, table, &points[i]);
+        while (band < bus->bands.count && band_is_of(&bus->bands.at[band], &points[i])) {
+            recent_band(&recent->rows[points[i].series], &bus->bands.at[band++]);
         }
     }
-    for (uint32_t i = 0; i < bus->bands.count; i++) {
-        recent_band(&recent->rows[bus->bands.at[i].series], &bus->bands.at[i]);
+    for (; band < bus->bands.count; band++) { /* of points that came before */
+        recent_band(&recent->rows[bus->bands.at[band].series], &bus->bands.at[band]);
     }
 }
 

@@ -89,6 +89,10 @@ def rotated_disk(place):
         ("disk_used", {"host": "a"}, lambda at: 30 + 55 * (at % DAY) / DAY + 0.3 * rough(at)),
         ("disk_limit", {"host": "a"}, lambda at: 100)])
     quell.judged_until("disk_used", end, step)
+    # Also of what is sent in bulk every sixteenth value keeps its band.
+    kept = sum(len(series["bands"]) for at in range(end - 4 * DAY, end, DAY) for series in quell.get(
+        "/api/v1/bands", **{"match[]": "disk_used", "start": at, "end": at + DAY - 1, "points": 2000})["series"])
+    check(kept >= 4 * 288 // 16 - 4, f"{kept} bands of four days")
     late = [s for s in quell.signals() if onset(s) > MONDAY + 2 * DAY]
     check(len(late) == 0, f"{late}")
     return f"{len(quell.signals())} in the first two days, none in eight"
