@@ -1,4 +1,5 @@
 """Quell scraping Debian's prometheus-node-exporter."""
+import shutil
 import time
 
 from harness import Skipped, check, fetch, free_port, need, wait_until
@@ -9,7 +10,7 @@ LOAD_METRICS = ("node_cpu", "node_load", "node_procs", "node_pressure_cpu", "nod
 
 # A budget of a day over a life of minutes: what the default would be at a step of a minute or more.
 LIVELY = """
-detect: {signals_per_day: 1000}
+detect: {signals_per_day: 10000}
 """
 CONFIG = """
 scrapes:
@@ -79,6 +80,7 @@ def calm_quell(place, config):
         if max(shares) < BUSY_MOST:
             return quell
         quell.program.stop()
+        shutil.rmtree(quell.data) # with what it learnt
     raise Skipped(f"this machine has other load: busy for {max(shares):.0%} of ten seconds")
 
 
