@@ -160,12 +160,13 @@ def disk_full(place):
 
 
 def too_many_series(place):
-    """New series beyond the limit of a source are refused and counted; known ones go on."""
+    """New series beyond the limit of a source are refused and counted; known ones go on. A minute
+    may turn while they come: then there are two quotas."""
     quell = place.quell("limits:\n  series_new_per_min_max: 100\n  series_max: 1000\n")
     now = time.time()
     for i in range(300):
         check(quell.post("/v1/metrics", gauge("flood", {"id": str(i)}, [(now, 1)]))[0] == 200, f"series {i}")
-    wait_until("the limit shows", lambda: quell.dropped("otlp_metrics", reason="cardinality") >= 150)
+    wait_until("the limit shows", lambda: quell.dropped("otlp_metrics", reason="cardinality") >= 100)
     known = quell.get("/api/v1/status")["series"]
     check(known <= 250, f"{known} series in spite of the limit")
     check(quell.post("/v1/metrics", gauge("flood", {"id": "0"}, [(now + 1, 2)]))[0] == 200, "a known one")
