@@ -232,6 +232,15 @@ const char *ql_reader_bytes(struct ql_reader *r, size_t bytes)
     return at;
 }
 
+bool ql_reader_copy(struct ql_reader *r, void *at, size_t bytes)
+{
+    const char *from = ql_reader_bytes(r, bytes);
+    if (from != NULL && bytes > 0) {
+        memcpy(at, from, bytes);
+    }
+    return !r->failed;
+}
+
 static uint64_t reader_little_endian(struct ql_reader *r, size_t bytes)
 {
     const char *at = ql_reader_bytes(r, bytes);

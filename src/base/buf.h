@@ -64,6 +64,8 @@ struct ql_reader ql_reader_of(ql_str bytes);
 uint8_t ql_reader_u8(struct ql_reader *r);
 uint32_t ql_reader_u32(struct ql_reader *r);
 uint64_t ql_reader_u64(struct ql_reader *r);
+/* Copies `bytes` bytes to `at`; false, and `at` untouched, when there are not so many. */
+bool ql_reader_copy(struct ql_reader *r, void *at, size_t bytes);
 int64_t ql_reader_i64(struct ql_reader *r);
 double ql_reader_f64(struct ql_reader *r);
 ql_str ql_reader_lstr(struct ql_reader *r); /* borrowed from the input */

@@ -152,9 +152,23 @@ static void lstr_is_all_or_nothing(void **state)
     ql_buf_fini(&buf);
 }
 
+static void copies_all_or_nothing(void **state)
+{
+    (void)state;
+    char to[4] = "abc";
+    struct ql_reader r = ql_reader_of(QL_STR("xyz"));
+    assert_true(ql_reader_copy(&r, to, 2));
+    assert_string_equal(to, "xyc");
+    assert_true(ql_reader_copy(&r, to, 0));
+    assert_false(ql_reader_copy(&r, to, 2));
+    assert_string_equal(to, "xyc");
+    assert_true(r.failed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(copies_all_or_nothing),
         cmocka_unit_test(writes_and_stays_printable),
         cmocka_unit_test(maximum_changes_nothing_and_sticks),
         cmocka_unit_test(reserve_then_advance),

@@ -57,12 +57,8 @@ ql_err ql_dt_changes_load(struct ql_dt_changes *c, struct ql_reader *in)
     if (in->failed || c->count > QL_DT_RECENT_CHANGES || c->next >= QL_DT_RECENT_CHANGES) {
         return QL_E_MALFORMED;
     }
-    const char *bytes = ql_reader_bytes(in, (size_t)c->count * sizeof(c->rows[0]));
-    if (bytes == NULL && c->count > 0) {
+    if (!ql_reader_copy(in, c->rows, (size_t)c->count * sizeof(c->rows[0]))) {
         return QL_E_MALFORMED;
-    }
-    if (c->count > 0) {
-        memcpy(c->rows, bytes, (size_t)c->count * sizeof(c->rows[0]));
     }
     for (uint32_t i = 0; i < c->count; i++) {
         c->rows[i].text[QL_DT_CHANGE_TEXT_BYTES - 1] = '\0';

@@ -414,15 +414,6 @@ ql_err ql_dt_groups_save(const struct ql_dt_groups *g, struct ql_buf *out)
     return ql_buf_check(out);
 }
 
-static bool load_bytes(struct ql_reader *in, void *at, size_t bytes)
-{
-    const char *from = ql_reader_bytes(in, bytes);
-    if (from != NULL && bytes > 0) {
-        memcpy(at, from, bytes);
-    }
-    return !in->failed;
-}
-
 static bool load_group(struct ql_dt_groups *g, uint32_t kind, uint32_t index)
 {
     const struct ql_dt_group *group = &g->groups[kind][index];
@@ -458,20 +449,20 @@ ql_err ql_dt_groups_load(struct ql_dt_groups *g, struct ql_reader *in)
     for (uint32_t k = 0; k < QL_DT_GROUP_KINDS && whole; k++) {
         const uint32_t count = ql_reader_u32(in);
         whole = !in->failed && count <= g->max &&
-                load_bytes(in, g->groups[k], (size_t)count * sizeof(*g->groups[k]));
+                ql_reader_copy(in, g->groups[k], (size_t)count * sizeof(*g->groups[k]));
         g->counts[k] = whole ? count : 0;
         for (uint32_t i = 0; i < g->counts[k] && whole; i++) {
             whole = load_group(g, k, i);
         }
         g->pool_points[k] = ql_reader_u64(in);
         g->pool_refresh_at[k] = ql_reader_u64(in);
-        whole = whole && load_bytes(in, &g->pools[k], sizeof(g->pools[k])) && load_open(g, k, in);
+        whole = whole && ql_reader_copy(in, &g->pools[k], sizeof(g->pools[k])) && load_open(g, k, in);
     }
     for (uint32_t i = 0; i < g->counts[QL_DT_GROUP_ENTITY] && whole; i++) {
         const struct ql_dt_group *group = &g->groups[QL_DT_GROUP_ENTITY][i];
         if (group->sealed != 0) {
             whole = group->count > 0 &&
-                    load_bytes(in, group_fusion(g, i), ql_fusion_bytes(group->count)) &&
+                    ql_reader_copy(in, group_fusion(g, i), ql_fusion_bytes(group->count)) &&
                     ql_fusion_holds(group_fusion(g, i), group->count);
         }
     }

@@ -196,15 +196,6 @@ ql_err ql_dt_judge_save(const struct ql_dt_judge *j, uint32_t series_count, stru
     return ql_buf_f64(out, (double)j->rule.threshold);
 }
 
-/* Copies `bytes` of the checkpoint to `at`; a short one sticks in the reader. */
-static void load_bytes(struct ql_reader *in, void *at, size_t bytes)
-{
-    const char *from = ql_reader_bytes(in, bytes);
-    if (from != NULL && bytes > 0) {
-        memcpy(at, from, bytes);
-    }
-}
-
 /* Every index that will be followed points into its table. */
 static bool load_holds(const struct ql_dt_judge *j, uint32_t series_count)
 {
@@ -224,19 +215,19 @@ ql_err ql_dt_judge_load(struct ql_dt_judge *j, struct ql_reader *in)
     if (in->failed || count > j->series_max) {
         return QL_E_MALFORMED;
     }
-    load_bytes(in, j->states, (size_t)count * sizeof(*j->states));
+    (void)ql_reader_copy(in, j->states, (size_t)count * sizeof(*j->states));
     j->slab_count = ql_reader_u32(in);
     j->slab_free = ql_reader_u32(in);
     j->profile_count = ql_reader_u32(in);
     if (in->failed || j->slab_count > j->slab_max) {
         return QL_E_MALFORMED;
     }
-    load_bytes(in, j->slabs, (size_t)j->slab_count * sizeof(*j->slabs));
-    load_bytes(in, j->pools, (1 + QL_DT_FAMILY_BUCKETS) * sizeof(*j->pools));
+    (void)ql_reader_copy(in, j->slabs, (size_t)j->slab_count * sizeof(*j->slabs));
+    (void)ql_reader_copy(in, j->pools, (1 + QL_DT_FAMILY_BUCKETS) * sizeof(*j->pools));
     j->active_count = ql_reader_u32(in);
     j->step_ms = ql_reader_f64(in);
     j->newest_ns = ql_reader_i64(in);
-    load_bytes(in, &j->budget, sizeof(j->budget));
+    (void)ql_reader_copy(in, &j->budget, sizeof(j->budget));
     j->rule.threshold = (float)ql_reader_f64(in);
     return in->failed || !load_holds(j, count) ? QL_E_MALFORMED : QL_OK;
 }
