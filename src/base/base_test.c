@@ -84,12 +84,33 @@ static void pages_are_zero_and_lazy(void **state)
     ql_pages_free(NULL, bytes);
 }
 
+/* What was made ready is still zero and what was written stays; the last stretch ends with the table. */
+static void pages_are_got_in_stretches(void **state)
+{
+    const size_t bytes = ((size_t)1 << 20) + 4096;
+    size_t ready = 0;
+    (void)state;
+    unsigned char *at = ql_pages_new(bytes);
+    assert_non_null(at);
+    for (size_t i = 0; i < bytes; i += 1000) {
+        ql_pages_ready(at, bytes, &ready, i + 1);
+        assert_true(ready > i);
+        assert_int_equal(at[i], 0);
+        at[i] = 1;
+    }
+    ql_pages_ready(at, bytes, &ready, bytes);
+    for (size_t i = 0; i < bytes; i++) {
+        assert_int_equal(at[i], i % 1000 == 0);
+    }
+    ql_pages_free(at, bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors_are_stable),     cmocka_unit_test(hashes_are_stable),
         cmocka_unit_test(milliseconds_floor),    cmocka_unit_test(clocks_run_forward),
-        cmocka_unit_test(pages_are_zero_and_lazy),
+        cmocka_unit_test(pages_are_zero_and_lazy), cmocka_unit_test(pages_are_got_in_stretches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

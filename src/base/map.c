@@ -132,6 +132,87 @@ bool ql_map128_drop(struct ql_map128 *map, ql_hash128 key)
     return true;
 }
 
+/* ---- tags: the owner has the keys ------------------------------------------------ */
+
+/* The tag is also where probing starts, so growth needs no keys. Of a table of 2^n slots it tells
+ * keys of one probe run apart by 32 - n bits; the owner compares what is left. */
+
+void ql_map_tag_init(struct ql_map_tag *map, uint32_t count_max)
+{
+    QL_ASSERT(count_max <= UINT32_C(1) << 30);
+    *map = (struct ql_map_tag){ .count_max = count_max };
+}
+
+void ql_map_tag_fini(struct ql_map_tag *map)
+{
+    if (map != NULL) {
+        free(map->slots);
+        ql_map_tag_init(map, map->count_max);
+    }
+}
+
+uint32_t ql_map_tag_next(const struct ql_map_tag *map, ql_hash128 key, uint32_t *cursor)
+{
+    if (map->capacity == 0) {
+        return QL_MAP_NONE;
+    }
+    const uint32_t tag = (uint32_t)key.low, mask = map->capacity - 1;
+    for (;;) {
+        const struct ql_map_tag_slot *slot = &map->slots[(tag + (*cursor)++) & mask];
+        if (slot->above == 0) {
+            return QL_MAP_NONE;
+        }
+        if (slot->tag == tag) {
+            return slot->above - 1;
+        }
+    }
+}
+
+static void map_tag_place(struct ql_map_tag *map, struct ql_map_tag_slot entry)
+{
+    const uint32_t mask = map->capacity - 1;
+    uint32_t i = entry.tag & mask;
+    while (map->slots[i].above != 0) {
+        i = (i + 1) & mask;
+    }
+    map->slots[i] = entry;
+}
+
+static ql_err map_tag_grow(struct ql_map_tag *map)
+{
+    struct ql_map_tag grown = *map;
+    grown.capacity = map_capacity_after(map->capacity);
+    grown.slots = calloc(grown.capacity, sizeof(*grown.slots));
+    if (grown.slots == NULL) {
+        return QL_E_MEMORY;
+    }
+    for (uint32_t i = 0; i < map->capacity; i++) {
+        if (map->slots[i].above != 0) {
+            map_tag_place(&grown, map->slots[i]);
+        }
+    }
+    free(map->slots);
+    *map = grown;
+    return QL_OK;
+}
+
+ql_err ql_map_tag_add(struct ql_map_tag *map, ql_hash128 key, uint32_t value)
+{
+    QL_ASSERT(value < QL_MAP_NONE - 1);
+    if (map->count == map->count_max) {
+        return QL_E_FULL;
+    }
+    if (map_is_loaded(map->count, map->capacity)) {
+        const ql_err err = map_tag_grow(map);
+        if (err != QL_OK) {
+            return err;
+        }
+    }
+    map_tag_place(map, (struct ql_map_tag_slot){ (uint32_t)key.low, value + 1 });
+    map->count++;
+    return QL_OK;
+}
+
 /* ---- 64 bits: ids that may be dense, so they are mixed first ----------------------- */
 
 void ql_map64_init(struct ql_map64 *map, uint32_t count_max)

@@ -6,7 +6,7 @@
  *
  * Ownership     init/fini. No pointers into the table are handed out.
  * Errors        put() QL_E_FULL at count_max, QL_E_MEMORY.
- * Bounds        O(1) expected; load factor at most 3/4; 24 B (128) or 16 B (64) a slot.
+ * Bounds        O(1) expected; load factor at most 3/4; 24 B (128), 16 B (64) or 8 B (tag) a slot.
  * Determinism   iteration order is the table's; never let it reach an output.
  */
 #ifndef QL_BASE_MAP_H
@@ -30,6 +30,26 @@ static inline void ql_map128_prefetch(const struct ql_map128 *map, ql_hash128 ke
 {
     if (map->capacity != 0) {
         __builtin_prefetch(&map->slots[key.low & (map->capacity - 1)]);
+    }
+}
+
+/* For owners that keep the keys themselves, by dense index: a slot is 32 bits of the key and the
+ * index, and what it finds are candidates, which the owner compares. Nothing is ever dropped. */
+struct ql_map_tag_slot { uint32_t tag, above; }; /* above: index + 1; 0: free */
+struct ql_map_tag {
+    struct ql_map_tag_slot *slots;
+    uint32_t capacity, count, count_max;
+};
+void ql_map_tag_init(struct ql_map_tag *map, uint32_t count_max);
+void ql_map_tag_fini(struct ql_map_tag *map);
+/* The next candidate for `key`; `cursor` is 0 at first. QL_MAP_NONE: no more. */
+uint32_t ql_map_tag_next(const struct ql_map_tag *map, ql_hash128 key, uint32_t *cursor);
+/* Adds a key that is not in it. */
+QL_MUST_USE ql_err ql_map_tag_add(struct ql_map_tag *map, ql_hash128 key, uint32_t value);
+static inline void ql_map_tag_prefetch(const struct ql_map_tag *map, ql_hash128 key)
+{
+    if (map->capacity != 0) {
+        __builtin_prefetch(&map->slots[(uint32_t)key.low & (map->capacity - 1)]);
     }
 }
 

@@ -113,6 +113,31 @@ static void zero_is_a_key(void **state)
     ql_map128_fini(&map);
 }
 
+/* The keys stand in an array as an owner keeps them: many share a tag, some all their low bits. */
+static void tags_find_candidates(void **state)
+{
+    struct ql_map_tag map;
+    (void)state;
+    ql_map_tag_init(&map, KEY_COUNT);
+    uint32_t cursor = 0;
+    assert_int_equal(ql_map_tag_next(&map, key128_of(1), &cursor), QL_MAP_NONE);
+    for (uint32_t i = 0; i < KEY_COUNT; i++) {
+        assert_int_equal(ql_map_tag_add(&map, key128_of(i), i), QL_OK);
+    }
+    assert_int_equal(ql_map_tag_add(&map, key128_of(KEY_COUNT), KEY_COUNT), QL_E_FULL);
+    for (uint32_t i = 0; i <= KEY_COUNT; i++) {
+        const ql_hash128 key = key128_of(i);
+        uint32_t found = 0, index;
+        for (cursor = 0; (index = ql_map_tag_next(&map, key, &cursor)) != QL_MAP_NONE;) {
+            assert_int_equal((uint32_t)key128_of(index).low, (uint32_t)key.low);
+            found += index == i;
+        }
+        assert_int_equal(found, i < KEY_COUNT ? 1 : 0);
+    }
+    ql_map_tag_fini(&map);
+    ql_map_tag_fini(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +145,7 @@ int main(void)
         cmocka_unit_test(map64_behaves_like_an_array),
         cmocka_unit_test(full_refuses_new_keys_only),
         cmocka_unit_test(zero_is_a_key),
+        cmocka_unit_test(tags_find_candidates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -125,6 +125,10 @@ enum ql_dt_change ql_dt_judge_value(struct ql_dt_judge *j, uint32_t series, uint
 {
     QL_ASSERT(series < j->series_max);
     struct ql_dt_series *s = &j->states[series];
+    if (s->count == 0) {
+        ql_pages_ready(j->states, (size_t)j->series_max * sizeof(*s), &j->states_ready,
+                       ((size_t)series + 1) * sizeof(*s));
+    }
     const struct ql_dt_commons commons = {
         .family = &j->pools[1 + family % QL_DT_FAMILY_BUCKETS],
         .all = &j->pools[0],

@@ -30,6 +30,7 @@ struct ql_dt_observed {
 
 struct ql_dt_judge {
     struct ql_dt_series *states;    /* by series index */
+    size_t states_ready;            /* bytes of them, ql_pages_ready() */
     struct ql_dt_slab *slabs;       /* profiles; states name them from 1 */
     struct ql_dt_pools *pools;      /* [0] of all, then the families' */
     uint32_t series_max, slab_max, slab_count, slab_free;

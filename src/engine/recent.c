@@ -9,6 +9,7 @@
 
 struct ql_recent {
     struct ql_recent_row *rows;
+    size_t ready;
     uint32_t series_max;
     void (*seal)(void *context, const struct ql_history_row *row);
     void *context;
@@ -149,6 +150,10 @@ static void recent_point(struct ql_recent *recent, const struct ql_series_table 
     }
     QL_ASSERT(point->series < recent->series_max);
     struct ql_recent_row *row = &recent->rows[point->series];
+    if (row->open.count == 0) {
+        ql_pages_ready(recent->rows, (size_t)recent->series_max * sizeof(*row), &recent->ready,
+                       ((size_t)point->series + 1) * sizeof(*row));
+    }
     recent_append(recent, row, ql_series_at(table, point->series)->id,
                   (struct ql_sample){ point->at, point->raw });
     if (point->kind == QL_POINT_VALUE) {

@@ -8,16 +8,18 @@
 
 #include "model/labels.h"
 
-struct entity_rule { const char *label, *kind; };
+struct entity_rule { ql_str label; const char *kind; };
 
+#define RULE(label, kind) { { label, sizeof(label) - 1 }, kind }
 static const struct entity_rule entity_rules[] = {
-    { "service", "service" },     { "service_name", "service" }, { "app", "service" },
-    { "app_kubernetes_io_name", "service" },
-    { "container", "service" },   { "pod", "pod" },              { "deployment", "service" },
-    { "host", "host" },           { "host_name", "host" },       { "hostname", "host" },
-    { "node", "host" },           { "instance", "host" },        { "device", "device" },
-    { "job", "service" },
+    RULE("service", "service"),   RULE("service_name", "service"), RULE("app", "service"),
+    RULE("app_kubernetes_io_name", "service"),
+    RULE("container", "service"), RULE("pod", "pod"),              RULE("deployment", "service"),
+    RULE("host", "host"),         RULE("host_name", "host"),       RULE("hostname", "host"),
+    RULE("node", "host"),         RULE("instance", "host"),        RULE("device", "device"),
+    RULE("job", "service"),
 };
+#undef RULE
 
 ql_entity_id ql_entity_id_of(ql_str name)
 {
@@ -30,16 +32,23 @@ ql_entity_id ql_entity_id_of(ql_str name)
 
 bool ql_entity_of_labels(ql_str labels, struct ql_buf *out)
 {
-    for (size_t i = 0; i < QL_COUNT_OF(entity_rules); i++) {
-        const ql_str value = ql_labels_get(labels, ql_str_of(entity_rules[i].label));
-        if (value.bytes == 0) {
-            continue;
+    struct ql_label label;
+    ql_str value = { "", 0 };
+    size_t best = QL_COUNT_OF(entity_rules);
+    for (size_t at = 0; ql_labels_next(labels, &at, &label);) {
+        for (size_t i = 0; i < best; i++) {
+            if (ql_str_eq(label.name, entity_rules[i].label) && label.value.bytes > 0) {
+                value = label.value;
+                best = i;
+            }
         }
-        (void)ql_buf_text(out, entity_rules[i].kind);
-        (void)ql_buf_char(out, '/');
-        return ql_buf_str(out, value) == QL_OK;
     }
-    return false;
+    if (best == QL_COUNT_OF(entity_rules)) {
+        return false;
+    }
+    (void)ql_buf_text(out, entity_rules[best].kind);
+    (void)ql_buf_char(out, '/');
+    return ql_buf_str(out, value) == QL_OK;
 }
 
 void ql_entity_of_name(ql_str name, struct ql_buf *out)

@@ -53,6 +53,27 @@ static bool labels_pair(ql_str pair, struct ql_label *ret_label)
     return true;
 }
 
+/* The usual pair: 0x0a bytes 0x0a bytes name 0x12 bytes value, all lengths below 128. Its end, or
+ * NULL when it has to be read the long way. */
+static const unsigned char *labels_pair_short(const unsigned char *at, size_t left,
+                                              struct ql_label *ret_label)
+{
+    if (left < 4 || at[0] != 0x0a || at[1] >= 0x80 || at[2] != 0x0a || at[3] >= 0x80) {
+        return NULL;
+    }
+    const size_t pair_bytes = at[1], name_bytes = at[3];
+    if (pair_bytes + 2 > left || name_bytes + 4 > pair_bytes) {
+        return NULL;
+    }
+    const unsigned char *value = at + 4 + name_bytes;
+    if (value[0] != 0x12 || value[1] != pair_bytes - name_bytes - 4) {
+        return NULL; /* a length of 128 and more takes two bytes, so it differs here too */
+    }
+    ret_label->name = (ql_str){ (const char *)at + 4, name_bytes };
+    ret_label->value = (ql_str){ (const char *)value + 2, value[1] };
+    return at + 2 + pair_bytes;
+}
+
 bool ql_labels_next(ql_str block, size_t *at, struct ql_label *ret_label)
 {
     const unsigned char *start = (const unsigned char *)block.at;
@@ -60,6 +81,11 @@ bool ql_labels_next(ql_str block, size_t *at, struct ql_label *ret_label)
     ql_str pair;
     if (*at >= block.bytes) {
         return false;
+    }
+    const unsigned char *end = labels_pair_short(start + *at, block.bytes - *at, ret_label);
+    if (end != NULL) {
+        *at = (size_t)(end - start);
+        return true;
     }
     const unsigned char *next = labels_field(start + *at, start + block.bytes, &tag, &pair);
     if (next == NULL || tag != 0x0a || !labels_pair(pair, ret_label)) {

@@ -19,7 +19,9 @@ struct ql_series_table {
     struct ql_series *rows;
     uint32_t *labels;             /* pair numbers, series after series */
     uint32_t labels_used, labels_max;
-    struct ql_map128 by_hash;     /* canonical ids and raw hashes alike */
+    size_t rows_ready, labels_ready;
+    struct ql_map_tag by_id;      /* the rows have the ids */
+    struct ql_map128 aliases;     /* hashes of blocks that came in another form */
     struct ql_intern pairs;       /* one label field as it stands in a block */
     struct ql_intern names;       /* metric names: families */
     struct ql_buf scratch;
@@ -37,7 +39,8 @@ ql_err ql_series_table_new(uint32_t series_max, struct ql_series_table **ret_tab
     table->labels_max = labels > UINT32_MAX ? UINT32_MAX : (uint32_t)labels;
     table->rows = ql_pages_new((size_t)series_max * sizeof(*table->rows));
     table->labels = ql_pages_new((size_t)table->labels_max * sizeof(*table->labels));
-    ql_map128_init(&table->by_hash, series_max * (1 + SERIES_ALIASES_MAX));
+    ql_map_tag_init(&table->by_id, series_max);
+    ql_map128_init(&table->aliases, series_max * SERIES_ALIASES_MAX);
     ql_intern_init(&table->pairs, series_max * SERIES_PAIRS_PER_SERIES_MAX, SERIES_PAIR_BYTES_MAX);
     ql_intern_init(&table->names, series_max, SERIES_PAIR_BYTES_MAX);
     ql_buf_init(&table->scratch, QL_LABELS_BYTES_MAX * 2);
@@ -56,26 +59,47 @@ void ql_series_table_free(struct ql_series_table *table)
     }
     ql_pages_free(table->rows, (size_t)table->series_max * sizeof(*table->rows));
     ql_pages_free(table->labels, (size_t)table->labels_max * sizeof(*table->labels));
-    ql_map128_fini(&table->by_hash);
+    ql_map_tag_fini(&table->by_id);
+    ql_map128_fini(&table->aliases);
     ql_intern_fini(&table->pairs);
     ql_intern_fini(&table->names);
     ql_buf_fini(&table->scratch);
     free(table);
 }
 
+uint32_t ql_series_find(const struct ql_series_table *table, ql_series_id id)
+{
+    uint32_t cursor = 0, index;
+    do {
+        index = ql_map_tag_next(&table->by_id, id.h, &cursor);
+    } while (index != QL_MAP_NONE && !ql_hash128_eq(table->rows[index].id.h, id.h));
+    return index;
+}
+
 uint32_t ql_series_find_raw(const struct ql_series_table *table, ql_hash128 raw)
 {
-    return ql_map128_get(&table->by_hash, raw);
+    const uint32_t index = ql_series_find(table, (ql_series_id){ raw });
+    return index != QL_MAP_NONE || table->aliases.count == 0
+               ? index
+               : ql_map128_get(&table->aliases, raw);
 }
 
 void ql_series_prefetch_raw(const struct ql_series_table *table, ql_hash128 raw)
 {
-    ql_map128_prefetch(&table->by_hash, raw);
+    ql_map_tag_prefetch(&table->by_id, raw);
+    if (table->aliases.count > 0) {
+        ql_map128_prefetch(&table->aliases, raw);
+    }
 }
 
-uint32_t ql_series_find(const struct ql_series_table *table, ql_series_id id)
+uint32_t ql_series_guess_raw(const struct ql_series_table *table, ql_hash128 raw)
 {
-    return ql_map128_get(&table->by_hash, id.h);
+    uint32_t cursor = 0;
+    const uint32_t index = ql_map_tag_next(&table->by_id, raw, &cursor);
+    if (index != QL_MAP_NONE) {
+        __builtin_prefetch(&table->rows[index], 1);
+    }
+    return index;
 }
 
 /* Interns the pairs of a canonical block behind the used labels; nothing is kept on failure
@@ -84,6 +108,11 @@ static ql_err series_intern(struct ql_series_table *table, ql_str block, uint16_
 {
     struct ql_label label;
     uint16_t count = 0;
+    const uint32_t most = table->labels_max - table->labels_used < QL_LABELS_COUNT_MAX
+                              ? table->labels_max
+                              : table->labels_used + QL_LABELS_COUNT_MAX;
+    ql_pages_ready(table->labels, (size_t)table->labels_max * sizeof(*table->labels),
+                   &table->labels_ready, most * sizeof(*table->labels));
     for (size_t at = 0, before = 0; ql_labels_next(block, &at, &label); before = at) {
         uint32_t number;
         if (table->labels_used + count == table->labels_max) {
@@ -114,11 +143,13 @@ static ql_err series_insert(struct ql_series_table *table, ql_series_id id, ql_s
         err = ql_intern_put(&table->names, ql_labels_get(block, QL_STR("__name__")), &family);
     }
     if (err == QL_OK) {
-        err = ql_map128_put(&table->by_hash, id.h, table->count);
+        err = ql_map_tag_add(&table->by_id, id.h, table->count);
     }
     if (err != QL_OK) {
         return err;
     }
+    ql_pages_ready(table->rows, (size_t)table->series_max * sizeof(*table->rows),
+                   &table->rows_ready, (size_t)(table->count + 1) * sizeof(*table->rows));
     table->rows[table->count] = (struct ql_series){
         .id = id,
         .last_at = QL_TIME_NONE,
@@ -150,7 +181,7 @@ ql_err ql_series_add(struct ql_series_table *table, ql_hash128 raw, ql_str label
     if (err != QL_OK) {
         return err;
     }
-    uint32_t index = ql_map128_get(&table->by_hash, id.h);
+    uint32_t index = ql_series_find(table, id);
     const bool is_new = index == QL_MAP_NONE;
     if (is_new) {
         err = series_insert(table, id, labels, type, &index);
@@ -160,7 +191,7 @@ ql_err ql_series_add(struct ql_series_table *table, ql_hash128 raw, ql_str label
     }
     if (!ql_hash128_eq(raw, id.h)) {
         /* Without room for the alias the series is still found, only more slowly. */
-        (void)!ql_map128_put(&table->by_hash, raw, index);
+        (void)!ql_map128_put(&table->aliases, raw, index);
     }
     *ret_index = index;
     *ret_new = is_new;
@@ -210,7 +241,8 @@ size_t ql_series_bytes(const struct ql_series_table *table)
 {
     return sizeof(*table) + (size_t)table->count * sizeof(struct ql_series) +
            (size_t)table->labels_used * sizeof(uint32_t) +
-           (size_t)table->by_hash.capacity * sizeof(struct ql_map128_slot) +
+           (size_t)table->by_id.capacity * sizeof(struct ql_map_tag_slot) +
+           (size_t)table->aliases.capacity * sizeof(struct ql_map128_slot) +
            ql_intern_bytes(&table->pairs) + ql_intern_bytes(&table->names);
 }
 

@@ -10,7 +10,7 @@
  *               (rows never move: the array is reserved at its maximum and touched lazily).
  * Threads       one shard's thread. Only normalise and enrich change rows.
  * Errors        add: QL_E_FULL (series_max, or label store full), else as ql_labels_check().
- * Bounds        lookup O(1); about 200 B a series with ten labels (ql_series_bytes() tells).
+ * Bounds        lookup O(1); about 130 B a series with ten labels (ql_series_bytes() tells).
  * Determinism   indexes are given in order of first sight.
  */
 #ifndef QL_MODEL_SERIES_H
@@ -46,7 +46,10 @@ void ql_series_table_free(struct ql_series_table *table);
 
 /* Index of the series whose block hashed to `raw`, or QL_MAP_NONE. */
 uint32_t ql_series_find_raw(const struct ql_series_table *table, ql_hash128 raw);
+/* For whoever looks up many: fetch what finding will touch, then, a little later, the row that it
+ * is likely to be (QL_MAP_NONE: no idea), which finding compares with. */
 void ql_series_prefetch_raw(const struct ql_series_table *table, ql_hash128 raw);
+uint32_t ql_series_guess_raw(const struct ql_series_table *table, ql_hash128 raw);
 uint32_t ql_series_find(const struct ql_series_table *table, ql_series_id id);
 /* The slow path after a miss: checks, canonicalises, finds or adds, and remembers `raw`. */
 QL_MUST_USE ql_err ql_series_add(struct ql_series_table *table, ql_hash128 raw, ql_str labels,

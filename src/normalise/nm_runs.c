@@ -212,9 +212,10 @@ static uint32_t series_make(struct runs_pass *pass, const struct ql_run *run)
 
 /* ---- runs ------------------------------------------------------------------------- */
 
-static void run_push(struct runs_pass *pass, const struct ql_run *run, uint32_t index,
+static void run_push(struct runs_pass *pass, const struct ql_run *run,
                      const struct ql_sample *samples)
 {
+    uint32_t index = ql_series_find_raw(pass->nm->table, run->raw);
     if (index == QL_MAP_NONE) {
         index = series_make(pass, run);
         if (index == QL_MAP_NONE) {
@@ -254,7 +255,6 @@ static uint64_t block_samples(const struct ql_run *runs, uint32_t count)
 static void block_push(struct runs_pass *pass, const struct ql_run *runs, uint32_t count,
                        struct ql_batch *bus)
 {
-    uint32_t found[BLOCK];
     /* Every sample makes at most one point, and one hole before it. */
     const uint64_t samples = block_samples(runs, count);
     pass->point = samples <= UINT32_MAX / 2 ? ql_batch_more_points(bus, (uint32_t)samples * 2)
@@ -264,14 +264,13 @@ static void block_push(struct runs_pass *pass, const struct ql_run *runs, uint32
         return;
     }
     for (uint32_t i = 0; i < count; i++) {
-        found[i] = ql_series_find_raw(pass->nm->table, runs[i].raw);
-        if (found[i] != QL_MAP_NONE) {
-            __builtin_prefetch(ql_series_at(pass->nm->table, found[i]), 1);
-            nm_due_prefetch(&pass->nm->due, found[i]);
+        const uint32_t guess = ql_series_guess_raw(pass->nm->table, runs[i].raw);
+        if (guess != QL_MAP_NONE) {
+            nm_due_prefetch(&pass->nm->due, guess);
         }
     }
     for (uint32_t i = 0; i < count; i++) {
-        run_push(pass, &runs[i], found[i], bus->samples.at);
+        run_push(pass, &runs[i], bus->samples.at);
     }
     bus->points.count = (uint32_t)(pass->point - bus->points.at);
 }

@@ -59,6 +59,7 @@ enum { NM_WHEEL_COUNT = 4096 };
 struct nm_life { uint32_t next, seen_s, gap_s, queued; };
 struct nm_due {
     struct nm_life *lives; /* by series index */
+    size_t ready;          /* bytes of it, ql_pages_ready() */
     uint32_t series_max;
     uint32_t heads[NM_WHEEL_COUNT];
     int64_t now_s;      /* newest time seen */
