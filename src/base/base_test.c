@@ -84,7 +84,7 @@ static void pages_are_zero_and_lazy(void **state)
     ql_pages_free(NULL, bytes);
 }
 
-/* What was made ready is still zero and what was written stays; the last stretch ends with the table. */
+/* What was made ready is zero, what was written stays; the last stretch ends with the table. */
 static void pages_are_got_in_stretches(void **state)
 {
     const size_t bytes = ((size_t)1 << 20) + 4096;

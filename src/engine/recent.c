@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#define RECENT_AHEAD 12u /* points between prefetch and use: hides one memory access */
+#define RECENT_AHEAD 16u /* points between prefetch and use: hides two memory accesses */
 
 struct ql_recent {
     struct ql_recent_row *rows;
@@ -52,6 +52,32 @@ static ql_time recent_band_at(const struct ql_chunk *chunk, const struct ql_rece
     return ql_time_from_ms(chunk->first_ms + band->after_ms);
 }
 
+/* The middle of what a half cuts off stands for it, or all values would be a little too small. */
+static uint16_t recent_half(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    return (uint16_t)(bits >> 16);
+}
+
+static float recent_half_value(uint16_t half)
+{
+    const bool finite = (half & 0x7f80u) != 0x7f80u;
+    const uint32_t bits = (uint32_t)half << 16 | (finite && half != 0 ? 0x8000u : 0);
+    float value;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+static struct ql_band recent_band_value(const struct ql_recent_row *row, uint32_t i)
+{
+    const struct ql_recent_band *band = &row->bands[i];
+    return (struct ql_band){ .at = recent_band_at(&row->open, band),
+                             .expected = band->expected,
+                             .lower = band->expected - recent_half_value(band->below),
+                             .upper = band->expected + recent_half_value(band->above) };
+}
+
 static void recent_hand_on(const struct ql_recent *recent, const struct ql_recent_row *row,
                            ql_series_id id)
 {
@@ -61,10 +87,7 @@ static void recent_hand_on(const struct ql_recent *recent, const struct ql_recen
     struct ql_history_row sealed = { .series = id, .chunk = row->open,
                                      .band_count = row->band_count };
     for (uint32_t i = 0; i < row->band_count; i++) {
-        sealed.bands[i] = (struct ql_band){ .at = recent_band_at(&row->open, &row->bands[i]),
-                                            .expected = row->bands[i].expected,
-                                            .lower = row->bands[i].lower,
-                                            .upper = row->bands[i].upper };
+        sealed.bands[i] = recent_band_value(row, i);
     }
     recent->seal(recent->context, &sealed);
 }
@@ -80,7 +103,10 @@ static void recent_append(const struct ql_recent *recent, struct ql_recent_row *
         return;
     }
     recent_hand_on(recent, row, id);
-    row->sealed = row->open;
+    row->sealed_first_ms = row->open.first_ms;
+    row->sealed_count = row->open.count;
+    row->sealed_bits = row->open.bits;
+    memcpy(row->sealed_data, row->open.data, sizeof(row->sealed_data));
     row->band_count = row->band_skip = 0;
     row->band_stride = 1;
     ql_chunk_init(&row->open);
@@ -107,7 +133,8 @@ static void recent_band(struct ql_recent_row *row, const struct ql_band *band)
     }
     row->band_skip = (uint8_t)(row->band_stride > 0 ? row->band_stride - 1 : 0);
     row->bands[row->band_count++] = (struct ql_recent_band){
-        (uint32_t)after_ms, band->expected, band->lower, band->upper };
+        (uint32_t)after_ms, band->expected, recent_half(band->expected - band->lower),
+        recent_half(band->upper - band->expected) };
 }
 
 /* The first judged value of each slot; a slot that was skipped is empty. */
@@ -117,29 +144,12 @@ static void recent_slot(struct ql_recent_row *row, ql_time at, double value)
     if (number <= 0 || number > UINT32_MAX || (uint32_t)number <= row->slot_newest) {
         return;
     }
-    const uint32_t slot = (uint32_t)number;
-    for (uint32_t skipped = row->slot_newest + 1; skipped < slot; skipped++) {
-        if (slot - skipped >= QL_RECENT_SLOTS) {
-            row->slot_filled = 0;
-            break;
-        }
-        row->slot_filled &= ~(UINT32_C(1) << skipped % QL_RECENT_SLOTS);
+    const uint32_t slot = (uint32_t)number, since = slot - row->slot_newest;
+    for (uint32_t back = 1; back < since && back < QL_RECENT_SLOTS; back++) {
+        row->slots[(slot - back) % QL_RECENT_SLOTS] = QL_RECENT_SLOT_EMPTY;
     }
-    const float narrow = (float)value;
-    uint32_t bits;
-    memcpy(&bits, &narrow, sizeof(bits));
     row->slot_newest = slot;
-    row->slot_filled |= UINT32_C(1) << slot % QL_RECENT_SLOTS;
-    row->slots[slot % QL_RECENT_SLOTS] = (uint16_t)(bits >> 16);
-}
-
-static double recent_slot_value(uint16_t half)
-{
-    /* The middle of what was cut off, so that values are not all a little too small. */
-    const uint32_t bits = (uint32_t)half << 16 | 0x8000u;
-    float value;
-    memcpy(&value, &bits, sizeof(value));
-    return (double)value;
+    row->slots[slot % QL_RECENT_SLOTS] = recent_half((float)value);
 }
 
 static void recent_point(struct ql_recent *recent, const struct ql_series_table *table,
@@ -175,9 +185,9 @@ void ql_recent_record(struct ql_recent *recent, const struct ql_series_table *ta
     uint32_t band = 0;
     for (uint32_t i = 0; i < bus->points.count; i++) {
         if (i + RECENT_AHEAD < bus->points.count) {
-            const char *ahead = (const char *)&recent->rows[points[i + RECENT_AHEAD].series];
-            __builtin_prefetch(ahead, 1);
-            __builtin_prefetch(ahead + 64, 1);
+            const struct ql_recent_row *near = &recent->rows[points[i + RECENT_AHEAD / 2].series];
+            __builtin_prefetch(&recent->rows[points[i + RECENT_AHEAD].series], 1);
+            __builtin_prefetch(&near->open.data[near->open.bits / 8], 1);
         }
         recent_point(recent, table, &points[i]);
         while (band < bus->bands.count && band_is_of(&bus->bands.at[band], &points[i])) {
@@ -189,13 +199,15 @@ void ql_recent_record(struct ql_recent *recent, const struct ql_series_table *ta
     }
 }
 
-static uint32_t recent_chunk_samples(const struct ql_chunk *chunk, ql_time from, ql_time to,
+static uint32_t recent_chunk_samples(int64_t first_ms, uint32_t count, uint32_t bits,
+                                     const uint8_t *data, ql_time from, ql_time to,
                                      struct ql_batch *out)
 {
     struct ql_sample samples[QL_CHUNK_SAMPLES_MAX];
-    uint32_t count = 0, kept = 0;
-    if (chunk->count == 0 ||
-        ql_chunk_read(chunk, sizeof(*chunk), samples, &count) != QL_OK) {
+    const ql_str view = { (const char *)data, (bits + 7) / 8 };
+    uint32_t kept = 0;
+    if (count == 0 || count > QL_CHUNK_SAMPLES_MAX || view.bytes > QL_CHUNK_DATA_BYTES ||
+        ql_chunk_read_stream(first_ms, count, bits, view, samples) != QL_OK) {
         return 0;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -217,16 +229,19 @@ uint32_t ql_recent_samples(const struct ql_recent *recent, uint32_t series, ql_t
 {
     QL_ASSERT(series < recent->series_max);
     const struct ql_recent_row *row = &recent->rows[series];
-    const uint32_t older = recent_chunk_samples(&row->sealed, from, to, out);
-    return older + recent_chunk_samples(&row->open, from, to, out);
+    const uint32_t older = recent_chunk_samples(row->sealed_first_ms, row->sealed_count,
+                                                row->sealed_bits, row->sealed_data, from, to, out);
+    return older + recent_chunk_samples(row->open.first_ms, row->open.count, row->open.bits,
+                                        row->open.data, from, to, out);
 }
 
 ql_time ql_recent_oldest(const struct ql_recent *recent, uint32_t series)
 {
     QL_ASSERT(series < recent->series_max);
     const struct ql_recent_row *row = &recent->rows[series];
-    const struct ql_chunk *oldest = row->sealed.count > 0 ? &row->sealed : &row->open;
-    return oldest->count > 0 ? ql_time_from_ms(oldest->first_ms) : QL_TIME_NONE;
+    return row->sealed_count > 0 ? ql_time_from_ms(row->sealed_first_ms)
+           : row->open.count > 0 ? ql_time_from_ms(row->open.first_ms)
+                                 : QL_TIME_NONE;
 }
 
 /* Slots in [from, before). */
@@ -238,13 +253,14 @@ static void recent_slot_samples(const struct ql_recent_row *row, ql_time from, q
         const ql_time at = ql_time_from_ms((int64_t)slot * QL_RECENT_SLOT_MS);
         struct ql_sample *sample;
         if (slot > row->slot_newest || at.ns < from.ns || at.ns >= before.ns ||
-            (row->slot_filled >> slot % QL_RECENT_SLOTS & 1u) == 0) {
+            row->slots[slot % QL_RECENT_SLOTS] == QL_RECENT_SLOT_EMPTY) {
             continue;
         }
         if ((sample = ql_batch_add_sample(out)) == NULL) {
             return;
         }
-        *sample = (struct ql_sample){ at, recent_slot_value(row->slots[slot % QL_RECENT_SLOTS]) };
+        *sample = (struct ql_sample){
+            at, (double)recent_half_value(row->slots[slot % QL_RECENT_SLOTS]) };
     }
 }
 
@@ -254,10 +270,10 @@ uint32_t ql_recent_window(const struct ql_recent *recent, uint32_t series,
 {
     QL_ASSERT(series < recent->series_max);
     const struct ql_recent_row *row = &recent->rows[series];
-    const struct ql_chunk *oldest = row->sealed.count > 0 ? &row->sealed : &row->open;
+    const ql_time oldest = ql_recent_oldest(recent, series);
     const uint32_t first = out->samples.count;
-    if (oldest->count > 0) {
-        recent_slot_samples(row, from, ql_time_from_ms(oldest->first_ms), out);
+    if (oldest.ns != QL_TIME_NONE.ns) {
+        recent_slot_samples(row, from, oldest, out);
     }
     const uint32_t fine = out->samples.count;
     const uint32_t raw_count = ql_recent_samples(recent, series, from, to, out);
@@ -291,8 +307,8 @@ void ql_recent_bands(const struct ql_recent *recent, uint32_t series, ql_time fr
         if (at.ns < from.ns || at.ns > to.ns || (band = ql_batch_add_band(out)) == NULL) {
             continue;
         }
-        *band = (struct ql_band){ .at = at, .series = series, .expected = row->bands[i].expected,
-                                  .lower = row->bands[i].lower, .upper = row->bands[i].upper };
+        *band = recent_band_value(row, i);
+        band->series = series;
     }
 }
 

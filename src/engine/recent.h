@@ -6,7 +6,8 @@
  * exactly: the last minutes from the chunks, the hour before from the slots.
  *
  * Units         chunks: raw values as they arrived; readers turn counters into rates.
- *               slots: judged values, to 8 bits of mantissa (0.4 %), enough for a median.
+ *               slots: judged values, to 8 bits of mantissa (0.4 %), enough for a median;
+ *               bands: how far their edges are from what is expected, the same.
  * Ownership     new/free; rows never move.
  * Threads       one shard's thread.
  * Errors        none: a sample that cannot be kept is counted by the caller (returns false).
@@ -23,16 +24,21 @@
 #define QL_RECENT_BANDS 3u
 #define QL_RECENT_SLOTS 32u
 #define QL_RECENT_SLOT_MS INT64_C(120000)
-struct ql_recent_band { uint32_t after_ms; float expected, lower, upper; };
+#define QL_RECENT_SLOT_EMPTY 0x7fffu     /* a NaN, which no judged value is */
+/* Halves are the top halves of floats. */
+struct ql_recent_band { uint32_t after_ms; float expected; uint16_t below, above; };
 struct ql_recent_row {
-    struct ql_chunk open, sealed;
+    uint32_t slot_newest;                /* number of the newest slot since 1970; 0: none yet */
+    uint8_t band_count, band_stride, band_skip, pad;
+    struct ql_chunk open;
+    int64_t sealed_first_ms;             /* what reading the chunk before it needs */
+    uint16_t sealed_count, sealed_bits;
     struct ql_recent_band bands[QL_RECENT_BANDS]; /* of the open chunk, oldest first */
-    uint32_t slot_newest;                /* number of the newest slot since 1970 */
-    uint32_t slot_filled;                /* bit i: slots[i] holds a value */
-    uint16_t slots[QL_RECENT_SLOTS];     /* slot n stands at n % 32; top half of a float */
-    uint8_t band_count, band_stride, band_skip, pad[5];
+    uint8_t sealed_data[QL_CHUNK_DATA_BYTES];
+    uint16_t slots[QL_RECENT_SLOTS];     /* slot n stands at n % 32; halves */
 };
 #define QL_RECENT_ROW_BYTES sizeof(struct ql_recent_row)
+_Static_assert(QL_RECENT_ROW_BYTES == 384, "whole cache lines; the first one is the busy one");
 
 struct ql_recent;
 QL_MUST_USE ql_err ql_recent_new(uint32_t series_max, struct ql_recent **ret_recent);
