@@ -5,7 +5,7 @@
 #include "store/db.h"
 #include "store/store_schema.h"
 
-#include <openssl/sha.h>
+#include <nettle/sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -65,7 +65,10 @@ static ql_err audit_hash(struct ql_buf *scratch, const unsigned char before[QL_A
     ql_buf_lstr(scratch, row->fields->detail);
     const ql_err err = ql_buf_check(scratch);
     if (err == QL_OK) {
-        (void)SHA256((const unsigned char *)scratch->at, scratch->bytes, ret_hash);
+        struct sha256_ctx hash;
+        sha256_init(&hash);
+        sha256_update(&hash, scratch->bytes, (const uint8_t *)scratch->at);
+        sha256_digest(&hash, SHA256_DIGEST_SIZE, ret_hash);
     }
     return err;
 }
