@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ARENA_ALIGN = 16, ARENA_BLOCK_MIN = 4096, ARENA_BLOCK_MAX = 1 << 20 };
+enum { ARENA_ALIGN = 16, ARENA_BLOCK_MIN = 4096, ARENA_BLOCK_MAX = 1 << 20,
+       ARENA_KEPT_BYTES = 2 << 20 };
 
 struct ql_arena_block {
     struct ql_arena_block *next;
@@ -42,9 +43,14 @@ void ql_arena_fini(struct ql_arena *arena)
     }
 }
 
-/* Only the first block is touched: the others are emptied when they are reached. */
+/* Only the first block is touched: the others are emptied when they are reached, and given back
+ * when there are many of which few were used. */
 void ql_arena_reset(struct ql_arena *arena)
 {
+    if (arena->block_bytes > ARENA_KEPT_BYTES && arena->used_bytes < arena->block_bytes / 8) {
+        arena_free_from(arena, arena->first->next);
+        arena->first->next = NULL;
+    }
     arena->current = arena->first;
     arena->used_bytes = 0;
     if (arena->first != NULL) {

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -417,6 +418,9 @@ int ql_cli_serve(int argc, char **argv)
     if (!serve_options(argc, argv, &s.options)) {
         return 2;
     }
+    /* One heap: threads allocate a few times a request, and malloc_trim() gives back the end of
+     * the main heap only, where each of the others would keep the bodies of its largest burst. */
+    (void)mallopt(M_ARENA_MAX, 1);
     /* Blocked before any thread starts, so that only sigwait sees them. */
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGTERM);

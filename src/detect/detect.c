@@ -335,6 +335,15 @@ static ql_err detect_load(void *stage, uint32_t version, struct ql_reader *in)
     return ql_dt_policy_load(&d->policy, in);
 }
 
+/* States, profiles and groups of the series; marks of policies, which are a few bytes, left out. */
+static size_t detect_bytes(const void *stage)
+{
+    const struct dt_stage *d = stage;
+    return d->enabled ? ql_dt_judge_bytes(&d->judge, ql_series_count(d->series)) +
+                            ql_dt_groups_bytes(&d->groups)
+                      : 0;
+}
+
 const struct ql_stage_type ql_detect_stage = {
     .name = "detect",
     .reads = QL_LIST_BIT(points) | QL_LIST_BIT(changes),
@@ -348,4 +357,5 @@ const struct ql_stage_type ql_detect_stage = {
     .adopt_config = detect_adopt_config,
     .save = detect_save,
     .load = detect_load,
+    .bytes = detect_bytes,
 };

@@ -24,14 +24,19 @@ enum {
 #define ROW_PRESENT_MIN 0.5       /* of an entity's metrics, or the row says nothing */
 static const struct ql_pool_prior group_prior = { 1.5f, 0.62f, 30000.0f };
 
+static uint32_t fusion_words(uint32_t metrics)
+{
+    return (uint32_t)((ql_fusion_bytes(metrics) + 7) / 8);
+}
+
 ql_err ql_dt_groups_open(struct ql_dt_groups *g, struct ql_series_table *series,
                          uint32_t series_max, bool enabled)
 {
     *g = (struct ql_dt_groups){ .enabled = enabled, .series = series, .series_max = series_max };
     g->max = series_max / QL_DT_GROUP_SHARE + 4;
-    g->fusion_bytes = (ql_fusion_bytes(QL_DT_GROUP_MAX) + 63) / 64 * 64;
+    g->fusion_words_max = g->max * fusion_words(QL_DT_GROUP_MAX);
     g->members = ql_pages_new((size_t)series_max * sizeof(*g->members));
-    g->fusions = ql_pages_new((size_t)g->max * g->fusion_bytes);
+    g->fusions = ql_pages_new((size_t)g->fusion_words_max * sizeof(*g->fusions));
     bool whole = g->members != NULL && g->fusions != NULL;
     for (uint32_t k = 0; k < QL_DT_GROUP_KINDS; k++) {
         g->groups[k] = ql_pages_new((size_t)g->max * sizeof(*g->groups[k]));
@@ -51,7 +56,7 @@ ql_err ql_dt_groups_open(struct ql_dt_groups *g, struct ql_series_table *series,
 void ql_dt_groups_close(struct ql_dt_groups *g)
 {
     ql_pages_free(g->members, (size_t)g->series_max * sizeof(*g->members));
-    ql_pages_free(g->fusions, (size_t)g->max * g->fusion_bytes);
+    ql_pages_free(g->fusions, (size_t)g->fusion_words_max * sizeof(*g->fusions));
     for (uint32_t k = 0; k < QL_DT_GROUP_KINDS; k++) {
         ql_pages_free(g->groups[k], (size_t)g->max * sizeof(*g->groups[k]));
         ql_map64_fini(&g->open_of[k]);
@@ -64,7 +69,28 @@ void ql_dt_groups_close(struct ql_dt_groups *g)
 
 static struct ql_fusion *group_fusion(const struct ql_dt_groups *g, uint32_t index)
 {
-    return (struct ql_fusion *)(void *)(g->fusions + (size_t)index * g->fusion_bytes);
+    return (struct ql_fusion *)(void *)(g->fusions + g->groups[QL_DT_GROUP_ENTITY][index].fusion);
+}
+
+/* Every group has room, as no more groups than max are sealed, each of them once. */
+static void group_fusion_take(struct ql_dt_groups *g, uint32_t index)
+{
+    struct ql_dt_group *group = &g->groups[QL_DT_GROUP_ENTITY][index];
+    group->fusion = g->fusion_words;
+    g->fusion_words += fusion_words(group->count);
+    QL_ASSERT(g->fusion_words <= g->fusion_words_max);
+    (void)ql_fusion_place(group_fusion(g, index), group->count);
+}
+
+size_t ql_dt_groups_bytes(const struct ql_dt_groups *g)
+{
+    size_t bytes = (size_t)ql_series_count(g->series) * sizeof(*g->members) +
+                   (size_t)g->fusion_words * sizeof(*g->fusions);
+    for (uint32_t k = 0; k < QL_DT_GROUP_KINDS; k++) {
+        bytes += (size_t)g->counts[k] * sizeof(*g->groups[k]) +
+                 (size_t)g->open_of[k].capacity * sizeof(struct ql_map64_slot);
+    }
+    return bytes;
 }
 
 /* ---- who belongs together ---------------------------------------------------------- */
@@ -355,7 +381,7 @@ static bool group_ready(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint
     }
     group->sealed = 1;
     if (kind == QL_DT_GROUP_ENTITY) {
-        (void)ql_fusion_place(group_fusion(g, index), group->count);
+        group_fusion_take(g, index);
     }
     return true;
 }
@@ -456,14 +482,18 @@ ql_err ql_dt_groups_load(struct ql_dt_groups *g, struct ql_reader *in)
         }
         g->pool_points[k] = ql_reader_u64(in);
         g->pool_refresh_at[k] = ql_reader_u64(in);
-        whole = whole && ql_reader_copy(in, &g->pools[k], sizeof(g->pools[k])) && load_open(g, k, in);
+        whole = whole && ql_reader_copy(in, &g->pools[k], sizeof(g->pools[k])) &&
+                load_open(g, k, in);
     }
     for (uint32_t i = 0; i < g->counts[QL_DT_GROUP_ENTITY] && whole; i++) {
         const struct ql_dt_group *group = &g->groups[QL_DT_GROUP_ENTITY][i];
         if (group->sealed != 0) {
-            whole = group->count > 0 &&
-                    ql_reader_copy(in, group_fusion(g, i), ql_fusion_bytes(group->count)) &&
-                    ql_fusion_holds(group_fusion(g, i), group->count);
+            whole = group->count > 0;
+            if (whole) {
+                group_fusion_take(g, i);
+                whole = ql_reader_copy(in, group_fusion(g, i), ql_fusion_bytes(group->count)) &&
+                        ql_fusion_holds(group_fusion(g, i), group->count);
+            }
         }
     }
     return whole ? QL_OK : QL_E_MALFORMED;

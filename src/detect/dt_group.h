@@ -13,7 +13,7 @@
  * Threads       one at a time.
  * Errors        open: QL_E_MEMORY. load: QL_E_MALFORMED.
  * Bounds        series_max / QL_DT_GROUP_SHARE groups of each kind in memory that is only
- *               touched when used, about 230 B a series in a group; who finds none left is
+ *               touched when used, about 215 B a series in a group; who finds none left is
  *               counted (`full`) and judged alone. One row costs an entity about 64
  *               multiplications a metric. With several shards each groups what it owns.
  * Determinism   groups are filled in the order of first sight; ties go to the first member.
@@ -49,7 +49,7 @@ struct ql_dt_group {
     float now[QL_DT_GROUP_MAX];         /* peers: where it stands, smoothed */
     uint32_t run;                       /* rows in a row above what is usual, or open */
     uint32_t lead;                      /* series that the open signal is about */
-    uint32_t pad;
+    uint32_t fusion;                    /* entity, sealed: where its fusion stands, in words */
     uint32_t told;                      /* its open signal is; for whoever tells */
     struct ql_tails tails;              /* peers: lane 0 */
     struct ql_dt_series signal;         /* only what dt_signal.h needs of it */
@@ -75,8 +75,8 @@ struct ql_dt_groups {
     struct ql_dt_member { uint32_t of[QL_DT_GROUP_KINDS]; } *members; /* by series: 1 + place */
     struct ql_dt_group *groups[QL_DT_GROUP_KINDS];
     uint32_t counts[QL_DT_GROUP_KINDS];
-    char *fusions;                      /* a slot for each group of an entity */
-    size_t fusion_bytes;                /* of a slot */
+    uint64_t *fusions;                  /* of sealed groups of entities, one behind the other */
+    uint32_t fusion_words, fusion_words_max;
     struct ql_map64 open_of[QL_DT_GROUP_KINDS]; /* key -> group that takes members, or a series */
     struct ql_pool pools[QL_DT_GROUP_KINDS];
     uint64_t pool_points[QL_DT_GROUP_KINDS], pool_refresh_at[QL_DT_GROUP_KINDS];
@@ -112,6 +112,8 @@ static inline void ql_dt_groups_prefetch_row(const struct ql_dt_groups *groups, 
 bool ql_dt_groups_value(struct ql_dt_groups *groups, enum ql_dt_group_kind kind, uint32_t series,
                         int64_t at_ns, double value, const struct ql_dt_rule *rule,
                         struct ql_dt_group_finding *ret_finding);
+
+size_t ql_dt_groups_bytes(const struct ql_dt_groups *groups); /* in use */
 
 ql_err ql_dt_groups_save(const struct ql_dt_groups *groups, struct ql_buf *out);
 QL_MUST_USE ql_err ql_dt_groups_load(struct ql_dt_groups *groups, struct ql_reader *in);

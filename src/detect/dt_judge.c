@@ -49,6 +49,12 @@ void ql_dt_judge_fini(struct ql_dt_judge *j)
     j->pools = NULL;
 }
 
+size_t ql_dt_judge_bytes(const struct ql_dt_judge *j, uint32_t series_count)
+{
+    return (size_t)series_count * sizeof(*j->states) + (size_t)j->slab_count * sizeof(*j->slabs) +
+           (1 + QL_DT_FAMILY_BUCKETS) * sizeof(*j->pools);
+}
+
 /* ---- profiles ------------------------------------------------------------------- */
 
 static uint32_t profile_points(double days, uint32_t step_ms)

@@ -65,6 +65,8 @@ uint32_t ql_dt_judge_together(struct ql_dt_judge *judge);
 /* Works out the threshold from what was seen; call it now and then (each tick). */
 void ql_dt_judge_threshold(struct ql_dt_judge *judge);
 
+size_t ql_dt_judge_bytes(const struct ql_dt_judge *judge, uint32_t series_count);
+
 /* The first series_count states, and all that is shared. */
 ql_err ql_dt_judge_save(const struct ql_dt_judge *judge, uint32_t series_count,
                         struct ql_buf *out);

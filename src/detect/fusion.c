@@ -52,20 +52,22 @@ struct ql_fusion {
  * triangle, row by row. */
 struct fusion_block {
     uint32_t first, count;
-    double *mean, *low, *high, *scale;
-    float *moment;                  /* running covariance in the metrics' own units */
-    float *remain;                  /* rho (R + rho I)^-1 */
-    float *z, *u, *explained;
+    double *mean;
     struct ql_tails *tails;         /* one for eight metrics */
+    float *low, *high, *scale;
+    float *moment;                  /* running covariance in the metrics' own units */
+    float *e;                       /* remainders of the row that was judged last */
+    int16_t *remain;                /* rho (R + rho I)^-1, whose elements lie within 1 */
 };
+#define REMAIN_ONE 32767.0f
 
 static uint32_t triangle(uint32_t i) { return i * (i + 1) / 2; }
 
 static size_t block_words(uint32_t count)
 {
-    const size_t floats = 2 * (size_t)triangle(count) + 3 * (size_t)count;
+    const size_t halves = 2 * ((size_t)triangle(count) + 4 * (size_t)count) + triangle(count);
     const size_t lanes = ((size_t)count + QL_TAIL_LANES - 1) / QL_TAIL_LANES;
-    return 4 * (size_t)count + (floats + 1) / 2 + lanes * sizeof(struct ql_tails) / 8;
+    return (size_t)count + lanes * sizeof(struct ql_tails) / 8 + (halves + 3) / 4;
 }
 _Static_assert(sizeof(struct ql_tails) % 8 == 0, "tails fill whole words");
 
@@ -85,15 +87,13 @@ static struct fusion_block block_at(struct ql_fusion *f, uint32_t index)
     const uint32_t n = block_first(f->metrics, f->block_count, index + 1) - first;
     struct fusion_block block = { .first = first, .count = n };
     block.mean = (double *)(void *)at;
-    block.low = block.mean + n;
+    block.tails = (struct ql_tails *)(void *)(block.mean + n);
+    block.low = (float *)(void *)(block.tails + (n + QL_TAIL_LANES - 1) / QL_TAIL_LANES);
     block.high = block.low + n;
     block.scale = block.high + n;
-    block.tails = (struct ql_tails *)(void *)(block.scale + n);
-    block.moment = (float *)(void *)(block.tails + (n + QL_TAIL_LANES - 1) / QL_TAIL_LANES);
-    block.remain = block.moment + triangle(n);
-    block.z = block.remain + triangle(n);
-    block.u = block.z + n;
-    block.explained = block.u + n;
+    block.e = block.scale + n;
+    block.moment = block.e + n;
+    block.remain = (int16_t *)(void *)(block.moment + triangle(n));
     return block;
 }
 
@@ -156,7 +156,7 @@ static double block_value(const struct ql_fusion *f, const struct fusion_block *
     if (!isfinite(x)) {
         return b->mean[j];
     }
-    return f->fitted != 0 ? b->mean[j] + clipped(x - b->mean[j], Z_LEARN * b->scale[j]) : x;
+    return f->fitted != 0 ? b->mean[j] + clipped(x - b->mean[j], Z_LEARN * (double)b->scale[j]) : x;
 }
 
 static void block_learn(const struct ql_fusion *f, struct fusion_block *b, const double *row,
@@ -167,8 +167,9 @@ static void block_learn(const struct ql_fusion *f, struct fusion_block *b, const
         const double x = f->rows == 0 && isfinite(row[b->first + j])
                              ? row[b->first + j]
                              : block_value(f, b, j, row[b->first + j]);
-        b->low[j] = f->rows == 0 || x < b->low[j] ? x : b->low[j];
-        b->high[j] = f->rows == 0 || x > b->high[j] ? x : b->high[j];
+        const float narrow = (float)x;
+        b->low[j] = f->rows == 0 || narrow < b->low[j] ? narrow : b->low[j];
+        b->high[j] = f->rows == 0 || narrow > b->high[j] ? narrow : b->high[j];
         before[j] = x - b->mean[j];
         b->mean[j] += weight * before[j];
         after[j] = x - b->mean[j];
@@ -198,16 +199,16 @@ static void block_fit(struct fusion_block *b)
     double r[BLOCK * BLOCK], scratch[BLOCK * BLOCK];
     const uint32_t n = b->count;
     for (uint32_t j = 0; j < n; j++) {
-        const double floor = RANGE_FLOOR * (b->high[j] - b->low[j]) +
+        const double floor = RANGE_FLOOR * ((double)b->high[j] - (double)b->low[j]) +
                              LEVEL_FLOOR * fabs(b->mean[j]) + 1e-9;
         const double variance = (double)b->moment[triangle(j) + j];
         const double deviation = sqrt(variance > 0.0 ? variance : 0.0);
-        b->scale[j] = deviation > floor ? deviation : floor;
+        b->scale[j] = (float)(deviation > floor ? deviation : floor);
     }
     for (uint32_t i = 0; i < n; i++) {
         for (uint32_t j = 0; j <= i; j++) {
             r[i * n + j] = r[j * n + i] =
-                (double)b->moment[triangle(i) + j] / (b->scale[i] * b->scale[j]);
+                (double)b->moment[triangle(i) + j] / ((double)b->scale[i] * (double)b->scale[j]);
         }
         r[i * n + i] += RHO;
     }
@@ -216,7 +217,8 @@ static void block_fit(struct fusion_block *b)
     }
     for (uint32_t i = 0; i < n; i++) {
         for (uint32_t j = 0; j <= i; j++) {
-            b->remain[triangle(i) + j] = (float)(RHO * r[i * n + j]);
+            const double share = clipped(RHO * r[i * n + j], 1.0) * (double)REMAIN_ONE;
+            b->remain[triangle(i) + j] = (int16_t)(share < 0.0 ? share - 0.5 : share + 0.5);
         }
     }
 }
@@ -236,40 +238,48 @@ void ql_fusion_fit(struct ql_fusion *f)
 
 /* ---- judging -------------------------------------------------------------------- */
 
-/* e: zeros. */
-static void block_remainders(struct fusion_block *b, const double *row, float *e)
+/* A missing value is where it usually is. */
+static float block_z(const struct fusion_block *b, uint32_t j, double x)
 {
+    return isfinite(x) ? (float)clipped((x - b->mean[j]) / (double)b->scale[j], Z_MAX) : 0.0f;
+}
+
+static void block_remainders(struct fusion_block *b, const double *row)
+{
+    float z[BLOCK], e[BLOCK] = { 0 };
     for (uint32_t j = 0; j < b->count; j++) {
-        const double x = row[b->first + j];
-        b->z[j] = isfinite(x) ? (float)clipped((x - b->mean[j]) / b->scale[j], Z_MAX) : 0.0f;
+        z[j] = block_z(b, j, row[b->first + j]);
     }
     for (uint32_t i = 0; i < b->count; i++) {
-        const float *remain = &b->remain[triangle(i)];
-        const float z = b->z[i];
-        float sum = remain[i] * z;
+        const int16_t *remain = &b->remain[triangle(i)];
+        float sum = (float)remain[i] * z[i];
         for (uint32_t j = 0; j < i; j++) {
-            sum += remain[j] * b->z[j];
-            e[j] += remain[j] * z;
+            sum += (float)remain[j] * z[j];
+            e[j] += (float)remain[j] * z[i];
         }
         e[i] += sum;
     }
     for (uint32_t i = 0; i < b->count; i++) {
-        e[i] = isfinite(row[b->first + i]) ? e[i] : 0.0f;
-        b->explained[i] = b->z[i] - e[i];
+        b->e[i] = isfinite(row[b->first + i]) ? e[i] * (1.0f / REMAIN_ONE) : 0.0f;
     }
+}
+
+/* The remainder in units of what is usual. */
+static float block_u(const struct fusion_block *b, uint32_t j)
+{
+    const float usual = b->tails[j / QL_TAIL_LANES].quantile[j % QL_TAIL_LANES];
+    const float u = fabsf(b->e[j]) / (usual + UNIT);
+    return u < U_MAX ? u : U_MAX;
 }
 
 /* Sum of u^2 of the block. */
 static float block_judge(struct fusion_block *b, const double *row)
 {
-    float e[BLOCK] = { 0 };
     float sum = 0.0f;
-    block_remainders(b, row, e);
+    block_remainders(b, row);
     for (uint32_t j = 0; j < b->count; j++) {
-        const float usual = b->tails[j / QL_TAIL_LANES].quantile[j % QL_TAIL_LANES];
-        const float u = fabsf(e[j]) / (usual + UNIT);
-        b->u[j] = u < U_MAX ? u : U_MAX;
-        sum += b->u[j] * b->u[j];
+        const float u = block_u(b, j);
+        sum += u * u;
     }
     return sum;
 }
@@ -280,7 +290,7 @@ static void block_settle(struct fusion_block *b, float gain)
     for (uint32_t g = 0; g * QL_TAIL_LANES < b->count; g++) {
         _Alignas(32) float r[QL_TAIL_LANES] = { 0 };
         for (uint32_t j = g * QL_TAIL_LANES; j < b->count && j < (g + 1) * QL_TAIL_LANES; j++) {
-            r[j % QL_TAIL_LANES] = fabsf(b->z[j] - b->explained[j]);
+            r[j % QL_TAIL_LANES] = fabsf(b->e[j]);
         }
         struct ql_tails *t = &b->tails[g];
         uint32_t over = ql_tails_step(t, r, gain);
@@ -345,20 +355,23 @@ void ql_fusion_settle(struct ql_fusion *f, const double *row)
     }
 }
 
-static void fusion_lead(struct ql_fusion *f, struct ql_fusion_verdict *v)
+static void fusion_lead(struct ql_fusion *f, const double *row, struct ql_fusion_verdict *v)
 {
     float most = -1.0f;
     for (uint32_t i = 0; i < f->block_count; i++) {
         const struct fusion_block b = block_at(f, i);
         for (uint32_t j = 0; j < b.count; j++) {
-            if (b.u[j] <= most) {
+            const float u = block_u(&b, j);
+            if (u <= most) {
                 continue;
             }
-            most = b.u[j];
+            most = u;
             const struct ql_tails *t = &b.tails[j / QL_TAIL_LANES];
-            const double half = (double)(t->quantile[j % QL_TAIL_LANES] + UNIT) * b.scale[j];
+            const double scale = (double)b.scale[j];
+            const double half = (double)(t->quantile[j % QL_TAIL_LANES] + UNIT) * scale;
+            const float explained = block_z(&b, j, row[b.first + j]) - b.e[j];
             v->lead = b.first + j;
-            v->expected = b.mean[j] + (double)b.explained[j] * b.scale[j];
+            v->expected = b.mean[j] + (double)explained * scale;
             v->lower = v->expected - half;
             v->upper = v->expected + half;
         }
@@ -375,7 +388,7 @@ void ql_fusion_step(struct ql_fusion *f, const double *row, bool learn,
         v->surprise = v->score > f->score_tail.quantile[0] && v->judged
                           ? ql_tail_excess(&f->score_tail, 0, v->score, 0.01f)
                           : 0.0f;
-        fusion_lead(f, v);
+        fusion_lead(f, row, v);
     }
     if (!learn) {
         return;
@@ -397,7 +410,7 @@ float ql_fusion_share(struct ql_fusion *f, uint32_t metric)
     for (uint32_t i = 0; i < f->block_count; i++) {
         const struct fusion_block b = block_at(f, i);
         for (uint32_t j = 0; j < b.count; j++) {
-            const float part = b.u[j] * b.u[j];
+            const float u = block_u(&b, j), part = u * u;
             sum += part;
             own = b.first + j == metric ? part : own;
         }

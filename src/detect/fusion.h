@@ -10,7 +10,7 @@
  * Ownership     new/free.
  * Threads       one at a time.
  * Errors        new: QL_E_MEMORY, QL_E_RANGE (no metric, or over QL_FUSION_METRICS_MAX).
- * Bounds        O(metrics * 64) a row; ql_fusion_bytes(): 6.5 kB for 32 metrics, 22 kB for
+ * Bounds        O(metrics * 64) a row; ql_fusion_bytes(): 4.5 kB for 32 metrics, 15 kB for
  *               64, which is a block.
  * Determinism   + - * / and sqrt.
  */

@@ -94,6 +94,25 @@ static void status_self_test(struct ql_engine *engine, struct ql_json_out *json)
     ql_json_out_end(json);
 }
 
+/* Where the memory of a series is; what is in none of these are buffers and the program itself. */
+static void status_state_bytes(struct ql_engine *engine, struct ql_json_out *json, int64_t series)
+{
+    static const struct { const char *key, *part; } parts[] = {
+        { "series", "part=\"series\"" }, { "samples", "part=\"samples\"" },
+        { "normalise", "part=\"normalise\"" }, { "detect", "part=\"detect\"" },
+    };
+    ql_json_out_object(json, "state_bytes_per_series");
+    for (size_t i = 0; i < QL_COUNT_OF(parts); i++) {
+        if (series > 0) {
+            const int64_t bytes = ql_stats_sum(engine->stats, "ql_state_bytes", parts[i].part);
+            ql_json_out_double(json, parts[i].key, (double)bytes / (double)series);
+        } else {
+            ql_json_out_null(json, parts[i].key);
+        }
+    }
+    ql_json_out_end(json);
+}
+
 ql_err engine_status(void *host, struct ql_buf *out)
 {
     struct ql_engine *engine = host;
@@ -120,6 +139,7 @@ ql_err engine_status(void *host, struct ql_buf *out)
     } else {
         ql_json_out_null(&json, "bytes_per_series");
     }
+    status_state_bytes(engine, &json, series);
     ql_json_out_u64(&json, "shards", engine->machine.shard_count);
     status_history(engine, &json);
     status_false_alarms(engine, &json);

@@ -71,6 +71,20 @@ void engine_pool_give_back(struct engine_pool *pool, struct ql_batch *batch)
     (void)pthread_mutex_unlock(&pool->lock);
 }
 
+/* Large ones give theirs back: what was sent is worked off and nothing new came. */
+static void engine_pool_cool(struct engine_pool *pool)
+{
+    (void)pthread_mutex_lock(&pool->lock);
+    for (uint32_t i = 0; i < pool->free_count && pool->large_free > 0; i++) {
+        if (pool->free[i]->samples.capacity > ENGINE_SMALL_SAMPLES_MAX) {
+            ql_batch_fini(pool->free[i]);
+            ql_batch_init(pool->free[i], ENGINE_ARENA_BYTES_MAX);
+            pool->large_free--;
+        }
+    }
+    (void)pthread_mutex_unlock(&pool->lock);
+}
+
 size_t engine_weight(const struct ql_batch *batch)
 {
     return ql_blob_view(batch->body).bytes + batch->arena.used_bytes +
@@ -284,11 +298,14 @@ static void core_thread_checkpoint(struct ql_engine *engine, uint64_t sequence, 
                               bytes > kept_max ? ql_checkpoint_oldest(engine->checkpoint_dir) : 0);
 }
 
-/* Bodies of a burst leave holes in the heap; the first quiet tick behind one gives them back. */
+/* A burst leaves large batches and holes in the heap; the first quiet tick behind it gives them
+ * back. */
 static void core_thread_trim(struct ql_engine *engine)
 {
     const uint64_t delivered = atomic_load_explicit(&engine->delivered, memory_order_relaxed);
     if (delivered == engine->delivered_seen && delivered != engine->trimmed_at) {
+        engine_pool_cool(&engine->pool);
+        engine_pool_cool(&engine->parts);
         (void)malloc_trim(0);
         engine->trimmed_at = delivered;
     }

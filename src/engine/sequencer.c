@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#define SEQUENCER_KEPT_BYTES ((size_t)512 << 10)
+
 struct sequencer_entry {
     struct ql_entry entry;
     void (*done)(void *context, ql_err err);
@@ -328,6 +330,11 @@ static void sequencer_deliver(struct ql_sequencer *s, struct sequencer_fill *fil
     }
     fill->count = 0;
     fill->sync = false;
+    /* What a burst needed is given back by the first small write behind it. */
+    if (fill->bytes.capacity > SEQUENCER_KEPT_BYTES &&
+        fill->bytes.bytes < fill->bytes.capacity / 8) {
+        ql_buf_fini(&fill->bytes);
+    }
     ql_buf_reset(&fill->bytes);
 }
 

@@ -19,7 +19,30 @@ struct ql_shard {
     struct ql_batch said;    /* what pushes have said since the last tick */
     struct ql_batch closing; /* the bus of a tick */
     struct ql_stat_cell *series_count, *lost;
+    struct ql_stat_cell *table_bytes, *recent_bytes, *stage_bytes[QL_PIPELINE_STAGES_MAX];
 };
+
+static struct ql_stat_cell *shard_bytes_cell(const struct ql_shard *shard, const char *part)
+{
+    char labels[96];
+    (void)snprintf(labels, sizeof(labels), "part=\"%s\",shard=\"%u\"", part, shard->env.index);
+    return ql_stats_cell(shard->env.stats, QL_STAT_GAUGE, "ql_state_bytes",
+                         "Memory that the state of series takes, by part and shard.", labels);
+}
+
+/* Sums of a few counts, so that every tick can afford them. */
+static void shard_tell_bytes(const struct ql_shard *shard)
+{
+    ql_stat_set(shard->table_bytes, (int64_t)ql_series_bytes(shard->series));
+    ql_stat_set(shard->recent_bytes,
+                (int64_t)(ql_series_count(shard->series) * QL_RECENT_ROW_BYTES));
+    for (uint32_t i = 0; i < shard->pipeline.count; i++) {
+        if (shard->stage_bytes[i] != NULL) {
+            ql_stat_set(shard->stage_bytes[i],
+                        (int64_t)shard->pipeline.types[i]->bytes(shard->pipeline.stages[i]));
+        }
+    }
+}
 
 ql_err ql_shard_open(const struct ql_shard_env *env, struct ql_shard **ret_shard)
 {
@@ -51,6 +74,13 @@ ql_err ql_shard_open(const struct ql_shard_env *env, struct ql_shard **ret_shard
     if (err != QL_OK) {
         ql_shard_close(shard);
         return err;
+    }
+    shard->table_bytes = shard_bytes_cell(shard, "series");
+    shard->recent_bytes = shard_bytes_cell(shard, "samples");
+    for (uint32_t i = 0; i < shard->pipeline.count; i++) {
+        if (shard->pipeline.types[i]->bytes != NULL) {
+            shard->stage_bytes[i] = shard_bytes_cell(shard, shard->pipeline.types[i]->name);
+        }
     }
     *ret_shard = shard;
     return QL_OK;
@@ -185,6 +215,7 @@ void ql_shard_tick(struct ql_shard *shard, ql_time now, const struct ql_batch *r
     memcpy(out->digests, shard->pipeline.digests, sizeof(out->digests));
     memset(shard->pipeline.digests, 0, sizeof(shard->pipeline.digests));
     ql_stat_set(shard->series_count, ql_series_count(shard->series));
+    shard_tell_bytes(shard);
 }
 
 void ql_shard_adopt(struct ql_shard *shard, const struct ql_model_set *set)

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define LIST_KEPT_BYTES ((size_t)1 << 20)
+
 struct ql_blob {
     _Atomic uint32_t refs;
     size_t bytes;
@@ -63,9 +65,21 @@ void ql_batch_fini(struct ql_batch *batch)
     memset(batch, 0, sizeof(*batch));
 }
 
+/* A list that was large once and is hardly used by now: what one outage took is not kept. */
+static bool list_is_cold(uint32_t count, uint32_t capacity, size_t element_bytes)
+{
+    return (size_t)capacity * element_bytes > LIST_KEPT_BYTES && count < capacity / 8;
+}
+
 void ql_batch_reset(struct ql_batch *batch)
 {
-#define X(list, one, type, max) batch->list.count = 0;
+#define X(list, one, type, max)                                                                   \
+    if (list_is_cold(batch->list.count, batch->list.capacity, sizeof(type))) {                    \
+        free(batch->list.at);                                                                     \
+        batch->list.at = NULL;                                                                    \
+        batch->list.capacity = 0;                                                                 \
+    }                                                                                             \
+    batch->list.count = 0;
     QL_BATCH_MAP(X)
 #undef X
     ql_arena_reset(&batch->arena);

@@ -8,7 +8,8 @@
  *               Texts of records point into the arena or the body.
  * Errors        add functions return NULL at the list's maximum or without memory;
  *               the caller counts what it could not add.
- * Bounds        each list has a maximum (below); reset keeps storage.
+ * Bounds        each list has a maximum (below); reset keeps storage, but of a list that is
+ *               over a mebibyte and was hardly used.
  * Threads       one thread at a time.
  */
 #ifndef QL_MODEL_BATCH_H

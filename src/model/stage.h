@@ -53,6 +53,7 @@ struct ql_stage_type {
     QL_MUST_USE ql_err (*adopt_config)(void *stage, const struct ql_config *config); /* may be NULL */
     QL_MUST_USE ql_err (*save)(const void *stage, struct ql_buf *out);
     QL_MUST_USE ql_err (*load)(void *stage, uint32_t version, struct ql_reader *in);
+    size_t (*bytes)(const void *stage); /* memory of its tables in use; may be NULL */
 };
 
 #endif

@@ -122,6 +122,12 @@ static ql_err normalise_load(void *stage, uint32_t version, struct ql_reader *in
     return err == QL_OK && in->failed ? QL_E_MALFORMED : err;
 }
 
+static size_t normalise_bytes(const void *stage)
+{
+    const struct nm *nm = stage;
+    return (size_t)ql_series_count(nm->table) * sizeof(*nm->due.lives);
+}
+
 const struct ql_stage_type ql_normalise_stage = {
     .name = "normalise",
     .reads = QL_LIST_BIT(runs) | QL_LIST_BIT(samples) | QL_LIST_BIT(logs) | QL_LIST_BIT(spans),
@@ -134,4 +140,5 @@ const struct ql_stage_type ql_normalise_stage = {
     .adopt_config = normalise_adopt_config,
     .save = normalise_save,
     .load = normalise_load,
+    .bytes = normalise_bytes,
 };
