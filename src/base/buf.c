@@ -11,11 +11,29 @@ void ql_buf_init(struct ql_buf *buf, size_t bytes_max)
     *buf = (struct ql_buf){ .bytes_max = bytes_max };
 }
 
+void ql_buf_init_spill(struct ql_buf *buf, size_t bytes_max,
+                       void (*spill)(void *context, const char *at, size_t bytes), void *context)
+{
+    ql_buf_init(buf, bytes_max);
+    buf->spill = spill;
+    buf->spill_context = context;
+}
+
+void ql_buf_flush(struct ql_buf *buf)
+{
+    QL_ASSERT(buf->spill != NULL);
+    if (buf->bytes > 0) {
+        buf->spill(buf->spill_context, buf->at, buf->bytes);
+        buf->bytes = 0;
+    }
+}
+
 void ql_buf_fini(struct ql_buf *buf)
 {
     if (buf != NULL) {
         free(buf->at);
-        *buf = (struct ql_buf){ .bytes_max = buf->bytes_max };
+        *buf = (struct ql_buf){ .bytes_max = buf->bytes_max, .spill = buf->spill,
+                                .spill_context = buf->spill_context };
     }
 }
 
@@ -73,7 +91,10 @@ static inline ql_err buf_room(struct ql_buf *buf, size_t bytes)
         return buf->error;
     }
     if (bytes > buf->bytes_max - buf->bytes) {
-        return buf_fail(buf, QL_E_FULL);
+        if (buf->spill == NULL || bytes > buf->bytes_max) {
+            return buf_fail(buf, QL_E_FULL);
+        }
+        ql_buf_flush(buf);
     }
     const size_t need = buf->bytes + bytes;
     return buf->at != NULL && need <= buf->capacity ? QL_OK : buf_grow(buf, need);
@@ -81,6 +102,11 @@ static inline ql_err buf_room(struct ql_buf *buf, size_t bytes)
 
 ql_err ql_buf_put(struct ql_buf *buf, const void *at, size_t bytes)
 {
+    if (buf->spill != NULL && bytes > buf->bytes_max && !buf->failed) {
+        ql_buf_flush(buf);
+        buf->spill(buf->spill_context, at, bytes);
+        return QL_OK;
+    }
     const ql_err err = buf_room(buf, bytes);
     if (err != QL_OK) {
         return err;
@@ -203,7 +229,7 @@ ql_err ql_buf_lstr(struct ql_buf *buf, ql_str s)
         return buf_fail(buf, QL_E_FULL);
     }
     /* Room for both first: half a text must not stay behind. */
-    const ql_err err = buf_room(buf, s.bytes + 4);
+    const ql_err err = buf_room(buf, buf->spill != NULL ? 4 : s.bytes + 4);
     if (err != QL_OK) {
         return err;
     }

@@ -5,6 +5,9 @@
  * nothing and sets `failed`; later writes fail too, so a long sequence of writes
  * needs one check at its end.
  *
+ * A buffer that spills holds only the newest part of what was written: when it is full it hands
+ * its bytes on, in order, and goes on empty. It is written to and flushed, nothing else.
+ *
  * Ownership     init/fini; `at` is borrowed until the next write; give() hands it over.
  * Errors        QL_E_FULL (maximum), QL_E_MEMORY.
  * Bounds        amortised O(bytes written); never more than bytes_max + 1 allocated.
@@ -21,11 +24,17 @@ struct ql_buf {
     size_t bytes;
     size_t capacity;
     size_t bytes_max;
+    void (*spill)(void *context, const char *at, size_t bytes); /* NULL: keeps all */
+    void *spill_context;
     bool failed;
     ql_err error; /* the first reason, while failed */
 };
 
 void ql_buf_init(struct ql_buf *buf, size_t bytes_max);
+/* One that spills when it holds `bytes_max`. */
+void ql_buf_init_spill(struct ql_buf *buf, size_t bytes_max,
+                       void (*spill)(void *context, const char *at, size_t bytes), void *context);
+void ql_buf_flush(struct ql_buf *buf); /* spills what is left */
 void ql_buf_fini(struct ql_buf *buf);
 void ql_buf_reset(struct ql_buf *buf); /* keeps storage, drops content and `failed` */
 char *ql_buf_give(struct ql_buf *buf, size_t *ret_bytes); /* caller frees with free() */

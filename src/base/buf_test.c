@@ -165,6 +165,44 @@ static void copies_all_or_nothing(void **state)
     assert_true(r.failed);
 }
 
+struct heap { char bytes[4096]; size_t used; uint32_t calls; };
+
+static void heap_take(void *context, const char *at, size_t bytes)
+{
+    struct heap *heap = context;
+    memcpy(heap->bytes + heap->used, at, bytes);
+    heap->used += bytes;
+    heap->calls++;
+}
+
+/* The same writes into one that keeps all and one that spills give the same bytes. */
+static void spilt_bytes_are_the_same(void **state)
+{
+    (void)state;
+    struct heap heap = { .used = 0 };
+    struct ql_buf whole, spilling;
+    ql_buf_init(&whole, 4096);
+    ql_buf_init_spill(&spilling, 64, heap_take, &heap);
+    for (uint32_t i = 0; i < 20; i++) {
+        char text[150];
+        memset(text, 'a' + (int)i, sizeof(text));
+        struct ql_buf *const both[2] = { &whole, &spilling };
+        for (int b = 0; b < 2; b++) {
+            assert_int_equal(ql_buf_u32(both[b], i), QL_OK);
+            assert_int_equal(ql_buf_lstr(both[b], (ql_str){ text, i * 7 }), QL_OK);
+            assert_int_equal(ql_buf_printf(both[b], "%u;", i), QL_OK);
+        }
+        assert_true(spilling.bytes <= 64);
+    }
+    ql_buf_flush(&spilling);
+    ql_buf_flush(&spilling);
+    assert_true(heap.calls > 20);
+    assert_int_equal(heap.used, whole.bytes);
+    assert_memory_equal(heap.bytes, whole.at, whole.bytes);
+    ql_buf_fini(&whole);
+    ql_buf_fini(&spilling);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +214,7 @@ int main(void)
         cmocka_unit_test(numbers_come_back),
         cmocka_unit_test(short_input_sticks),
         cmocka_unit_test(lstr_is_all_or_nothing),
+        cmocka_unit_test(spilt_bytes_are_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,10 +1,14 @@
 /* checkpoint.h - the engine's whole state as of one journal record, on disk.
  *
- * A file checkpoint-<sequence>.qlc: magic, sequence, number of parts, then each part behind
- * its length and hash. It is written beside the old ones, synced and renamed, so a crash
- * leaves either the new file or none. The two newest are kept.
+ * Each owner of state writes a part of its own, checkpoint-<sequence>.<number>.qlp, straight to
+ * disk as it is made: a magic, the sequence, then blocks behind their length and hash, the last
+ * of them empty. When all are there, checkpoint-<sequence>.qlc, which tells how many, is written,
+ * synced and renamed: a crash leaves a whole checkpoint or none. The two newest are kept.
  *
- * Errors        write QL_E_IO; read QL_E_NOT_FOUND (none that is whole), QL_E_IO.
+ * Ownership     part_close() frees the part, whatever it returns.
+ * Threads       a part belongs to one thread at a time.
+ * Errors        QL_E_IO; read QL_E_NOT_FOUND (none that is whole).
+ * Bounds        a part that is being written holds QL_CHECKPOINT_BLOCK_BYTES in memory.
  */
 #ifndef QL_ENGINE_CHECKPOINT_H
 #define QL_ENGINE_CHECKPOINT_H
@@ -13,10 +17,22 @@
 #include "base/buf.h"
 
 #define QL_CHECKPOINTS_KEPT 2u
+#define QL_CHECKPOINT_BLOCK_BYTES ((size_t)1 << 20)
 
-QL_MUST_USE ql_err ql_checkpoint_write(const char *dir, uint64_t sequence, const ql_str *parts,
-                                       uint32_t part_count);
-/* Newest whole checkpoint with sequence <= at_most; its bytes are appended to `out`. */
+struct ql_checkpoint_part;
+QL_MUST_USE ql_err ql_checkpoint_part_open(const char *dir, uint64_t sequence, uint32_t number,
+                                           struct ql_checkpoint_part **ret_part);
+/* Where its bytes go. */
+struct ql_buf *ql_checkpoint_part_buf(struct ql_checkpoint_part *part);
+/* Writes the end and syncs. */
+QL_MUST_USE ql_err ql_checkpoint_part_close(struct ql_checkpoint_part *part);
+/* Parts 0 to part_count - 1 are a checkpoint from now on; older ones than those kept go. */
+QL_MUST_USE ql_err ql_checkpoint_commit(const char *dir, uint64_t sequence, uint32_t part_count);
+/* Takes back the parts of one that cannot be finished: a full disk wants its room back. */
+void ql_checkpoint_drop(const char *dir, uint64_t sequence, uint32_t part_count);
+
+/* Newest whole checkpoint with sequence <= at_most; the bytes of its parts, in order, are
+ * appended to `out`. */
 QL_MUST_USE ql_err ql_checkpoint_read(const char *dir, uint64_t at_most, struct ql_buf *out,
                                       uint64_t *ret_sequence);
 /* Sequence of the oldest checkpoint kept; 0: none. */

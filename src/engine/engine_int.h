@@ -43,7 +43,8 @@ struct engine_shard {
     pthread_t thread;
     bool running;
     uint64_t closed_tick;  /* newest tick whose outs are ready; under engine->lock */
-    struct ql_buf state;   /* saved at a checkpoint tick */
+    struct ql_checkpoint_part *part; /* written at a checkpoint tick, closed by the core */
+    bool part_failed;
 };
 
 /* Batches that are lent out; a plain free list under its own lock. */

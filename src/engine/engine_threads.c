@@ -197,8 +197,9 @@ static void shard_thread_tick(struct engine_shard *s, const struct engine_messag
     ql_batch_reset(&out->batch);
     ql_shard_tick(shard, message->now, ql_core_requests(engine->machine.core), out);
     if ((message->flags & QL_TICK_CHECKPOINT) != 0) {
-        ql_buf_reset(&s->state);
-        s->state.failed = ql_shard_save(shard, &s->state) != QL_OK || s->state.failed;
+        s->part_failed = ql_checkpoint_part_open(engine->checkpoint_dir, message->sequence,
+                                                 1 + s->index, &s->part) != QL_OK ||
+                         ql_shard_save(shard, ql_checkpoint_part_buf(s->part)) != QL_OK;
     }
     (void)pthread_mutex_lock(&engine->lock);
     s->closed_tick = message->sequence;
@@ -256,12 +257,34 @@ static void *shard_thread_main(void *context)
 
 /* ---- the core's thread --------------------------------------------------------------- */
 
+/* The core's part; it is closed in any case. */
+static ql_err core_thread_part(struct ql_engine *engine, uint64_t sequence)
+{
+    struct ql_checkpoint_part *part;
+    ql_err err = ql_checkpoint_part_open(engine->checkpoint_dir, sequence, 0, &part);
+    if (err != QL_OK) {
+        return err;
+    }
+    err = ql_machine_save_core(&engine->machine, ql_checkpoint_part_buf(part));
+    const ql_err closed = ql_checkpoint_part_close(part);
+    return err != QL_OK ? err : closed;
+}
+
+static ql_err core_thread_shard_parts(struct ql_engine *engine)
+{
+    ql_err err = QL_OK;
+    for (uint32_t i = 0; i < engine->machine.shard_count; i++) {
+        struct engine_shard *s = &engine->shards[i];
+        ql_err closed = s->part != NULL ? ql_checkpoint_part_close(s->part) : QL_E_IO;
+        closed = closed == QL_OK && s->part_failed ? QL_E_IO : closed;
+        err = err == QL_OK ? closed : err;
+        s->part = NULL;
+    }
+    return err;
+}
+
 static void core_thread_checkpoint(struct ql_engine *engine, uint64_t sequence, ql_time now)
 {
-    struct ql_buf core;
-    ql_str parts[1 + QL_SHARDS_MAX];
-    const uint32_t count = engine->machine.shard_count;
-    ql_buf_init(&core, (size_t)1 << 32);
     engine->machine.sequence = sequence;
     engine->machine.now = now;
     /* What sealed before this tick is not in the state: it must be in history by now. */
@@ -269,22 +292,17 @@ static void core_thread_checkpoint(struct ql_engine *engine, uint64_t sequence, 
     if (err == QL_OK) { /* nor may the journal be cut before its effects are on disk */
         err = ql_store_sync(engine->store);
     }
+    const ql_err shards = core_thread_shard_parts(engine);
+    err = err == QL_OK ? shards : err;
     if (err == QL_OK) {
-        err = ql_machine_save_core(&engine->machine, &core);
-    }
-    parts[0] = ql_buf_view(&core);
-    for (uint32_t i = 0; i < count && err == QL_OK; i++) {
-        err = ql_buf_check(&engine->shards[i].state);
-        parts[1 + i] = ql_buf_view(&engine->shards[i].state);
+        err = core_thread_part(engine, sequence);
     }
     if (err == QL_OK) {
-        err = ql_checkpoint_write(engine->checkpoint_dir, sequence, parts, 1 + count);
+        err = ql_checkpoint_commit(engine->checkpoint_dir, sequence,
+                                   1 + engine->machine.shard_count);
     }
-    for (uint32_t i = 0; i < count; i++) {
-        ql_buf_fini(&engine->shards[i].state); /* as large as the state: not kept around */
-    }
-    ql_buf_fini(&core);
     if (err != QL_OK) {
+        ql_checkpoint_drop(engine->checkpoint_dir, sequence, 1 + engine->machine.shard_count);
         ql_stat_add(engine->checkpoint_failures, 1);
         QL_LOG(WARN, "checkpoint failed; the journal is kept longer",
                QL_LOG_T("error", ql_err_text(err)));
@@ -388,7 +406,6 @@ ql_err engine_threads_start(struct ql_engine *engine)
         struct engine_shard *s = &engine->shards[i];
         s->engine = engine;
         s->index = i;
-        ql_buf_init(&s->state, (size_t)1 << 35);
         const ql_err err = ql_ring_init(&s->ring, capacity);
         if (err != QL_OK) {
             return err;
@@ -427,6 +444,5 @@ void engine_threads_stop(struct ql_engine *engine)
             s->running = false;
             ql_ring_fini(&s->ring);
         }
-        ql_buf_fini(&s->state);
     }
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #define MACHINE_ARENA_BYTES_MAX ((size_t)512 << 20)
-#define MACHINE_STATE_VERSION 3u
+#define MACHINE_STATE_VERSION 4u
 
 ql_err ql_machine_open(struct ql_machine *machine, struct ql_config *config,
                        struct ql_stats *stats)

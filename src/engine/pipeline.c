@@ -3,6 +3,8 @@
 #define QL_STAGE(side, object, header) extern const struct ql_stage_type object;
 #include "engine/pipeline.def"
 
+#define STAGE_END UINT32_C(0x53646e45) /* "EndS" */
+
 struct pipeline_row { enum ql_pipeline_side side; const struct ql_stage_type *type; };
 
 static const struct pipeline_row pipeline_rows[] = {
@@ -109,7 +111,7 @@ ql_err ql_pipeline_adopt_config(struct ql_pipeline *pipeline, const struct ql_co
     return QL_OK;
 }
 
-/* Each stage's state stands behind its name, version and length, so that a build with
+/* Each stage's state stands between its name and version and a mark, so that a build with
  * other stages says so instead of reading on in the wrong place. */
 ql_err ql_pipeline_save(const struct ql_pipeline *pipeline, struct ql_buf *out)
 {
@@ -118,14 +120,11 @@ ql_err ql_pipeline_save(const struct ql_pipeline *pipeline, struct ql_buf *out)
         (void)ql_buf_lstr(out, ql_str_of(pipeline->types[i]->name));
         (void)ql_buf_u32(out, pipeline->types[i]->state_version);
         (void)ql_buf_u64(out, pipeline->digests[i]);
-        const size_t length_at = out->bytes;
-        (void)ql_buf_u64(out, 0);
         const ql_err err = pipeline->types[i]->save(pipeline->stages[i], out);
         if (err != QL_OK || ql_buf_check(out) != QL_OK) {
             return err != QL_OK ? err : ql_buf_check(out);
         }
-        const uint64_t length = out->bytes - length_at - sizeof(uint64_t);
-        memcpy(out->at + length_at, &length, sizeof(length));
+        (void)ql_buf_u32(out, STAGE_END);
     }
     return ql_buf_check(out);
 }
@@ -139,17 +138,13 @@ ql_err ql_pipeline_load(struct ql_pipeline *pipeline, struct ql_reader *in)
         const ql_str name = ql_reader_lstr(in);
         const uint32_t version = ql_reader_u32(in);
         pipeline->digests[i] = ql_reader_u64(in);
-        const uint64_t length = ql_reader_u64(in);
-        if (in->failed || length > ql_reader_left(in) ||
-            !ql_str_eq(name, ql_str_of(pipeline->types[i]->name))) {
+        if (in->failed || !ql_str_eq(name, ql_str_of(pipeline->types[i]->name))) {
             return QL_E_VERSION;
         }
-        struct ql_reader part = ql_reader_of((ql_str){ in->at, (size_t)length });
-        const ql_err err = pipeline->types[i]->load(pipeline->stages[i], version, &part);
-        if (err != QL_OK || part.failed) {
+        const ql_err err = pipeline->types[i]->load(pipeline->stages[i], version, in);
+        if (err != QL_OK || ql_reader_u32(in) != STAGE_END || in->failed) {
             return err != QL_OK ? err : QL_E_MALFORMED;
         }
-        (void)ql_reader_bytes(in, (size_t)length);
     }
     return in->failed ? QL_E_MALFORMED : QL_OK;
 }
