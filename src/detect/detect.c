@@ -83,9 +83,12 @@ static void value_signal(struct dt_stage *d, struct ql_batch *bus,
 static enum ql_dt_change value_ruled(struct dt_stage *d, const struct ql_point *point,
                                      enum ql_dt_change change, const struct ql_dt_verdict *v)
 {
-    const bool open = (d->judge.states[point->series].flags & QL_DT_OPEN) != 0;
-    const enum ql_dt_change told = ql_dt_policy_pass(&d->policy, point->series, change, open,
-                                                     point, v, d->judge.rule.threshold);
+    const struct ql_dt_series *s = &d->judge.states[point->series];
+    const struct ql_dt_passing passing = {
+        .change = change, .open = (s->flags & QL_DT_OPEN) != 0, .point = point, .verdict = v,
+        .kind = (enum ql_signal_kind)s->kind, .threshold = d->judge.rule.threshold,
+    };
+    const enum ql_dt_change told = ql_dt_policy_pass(&d->policy, point->series, &passing);
     if (change == QL_DT_OPENED && told == QL_DT_SAME && d->judge.budget.opened > 0) {
         d->judge.budget.opened--;
     }
@@ -96,12 +99,14 @@ static void group_signal(struct dt_stage *d, struct ql_batch *bus,
                          const struct ql_dt_group_finding *f)
 {
     const ql_time at = { f->at_ns };
+    const enum ql_signal_kind kind = f->kind == QL_DT_GROUP_PEERS ? QL_SIGNAL_PEER
+                                                                  : QL_SIGNAL_FUSED;
     if (f->change == QL_DT_OPENED) {
-        const enum ql_dt_hold hold =
-            d->policy.active ? ql_dt_policy_hold(&d->policy, f->series, at, true) : QL_DT_HOLD_NONE;
-        f->group->told = hold == QL_DT_HOLD_NONE;
-        if (hold != QL_DT_HOLD_NONE) {
-            ql_dt_policy_count(&d->policy, hold);
+        const enum ql_held hold =
+            d->policy.active ? ql_dt_policy_hold(&d->policy, f->series, at, true) : QL_HELD_NONE;
+        f->group->told = hold == QL_HELD_NONE;
+        if (hold != QL_HELD_NONE) {
+            ql_dt_policy_count(&d->policy, f->series, hold, kind);
         } else {
             ql_dt_budget_opened(&d->judge.budget);
         }
@@ -111,8 +116,7 @@ static void group_signal(struct dt_stage *d, struct ql_batch *bus,
     }
     dt_finding_write(d, bus, &(struct dt_finding){
                                  .series = f->series,
-                                 .kind = f->kind == QL_DT_GROUP_PEERS ? QL_SIGNAL_PEER
-                                                                      : QL_SIGNAL_FUSED,
+                                 .kind = kind,
                                  .phase = f->change == QL_DT_OPENED   ? QL_PHASE_OPEN
                                           : f->change == QL_DT_CLOSED ? QL_PHASE_CLOSE
                                                                       : QL_PHASE_UPDATE,
