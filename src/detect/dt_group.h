@@ -35,6 +35,9 @@
 
 enum ql_dt_group_kind { QL_DT_GROUP_ENTITY, QL_DT_GROUP_PEERS, QL_DT_GROUP_KINDS };
 
+/* What became of the open signal; what a policy holds is handed out again while it lasts. */
+enum ql_dt_group_told { QL_DT_GROUP_UNTOLD, QL_DT_GROUP_TOLD, QL_DT_GROUP_HELD };
+
 struct ql_dt_group {
     int64_t row_ns;                     /* end of the row that is being filled; 0: none */
     uint32_t step_ms, count;
@@ -50,7 +53,7 @@ struct ql_dt_group {
     uint32_t run;                       /* rows in a row above what is usual, or open */
     uint32_t lead;                      /* series that the open signal is about */
     uint32_t pad;
-    uint32_t told;                      /* its open signal is; for whoever tells */
+    uint32_t told;                      /* enum ql_dt_group_told; for whoever tells */
     struct ql_tails tails;              /* peers: lane 0 */
     struct ql_dt_series signal;         /* only what dt_signal.h needs of it */
 };
@@ -58,7 +61,7 @@ struct ql_dt_group {
 struct ql_dt_group_finding {
     struct ql_dt_group *group;
     enum ql_dt_group_kind kind;
-    enum ql_dt_change change;           /* OPENED, GREW or CLOSED */
+    enum ql_dt_change change;           /* OPENED, GREW or CLOSED; SAME: held, and odd still */
     uint32_t series, peers;             /* whom it is about, how many were there */
     int64_t onset_ns, at_ns;
     double value;

@@ -10,8 +10,8 @@
  * Threads       one at a time.
  * Errors        open, adopt: QL_E_MEMORY; adopt then changed nothing. load: QL_E_MALFORMED.
  * Bounds        4 B a series, touched only once there are policies; EFFECTS and BOUNDS as
- *               below and changes as changed.h, beyond which is counted. A series without policy costs one
- *               load and one branch a point; without any policy only the branch.
+ *               below and changes as changed.h, beyond which is counted. A series without
+ *               policy costs one load and one branch a point; without any only the branch.
  */
 #ifndef QL_DETECT_DT_POLICY_H
 #define QL_DETECT_DT_POLICY_H
