@@ -211,7 +211,8 @@ static bool say_signal(void *context, const struct ql_signal_row *row)
     struct ql_buf *out = context;
     const struct ql_signal *s = &row->signal;
     ql_buf_printf(out, "%s %s %.*s %.*s value %g last %g surprise %g [%.*s] incident %llu",
-                  ql_importance_text(s->importance), row->open ? "open" : "closed", QL_STR_ARG(row->entity), QL_STR_ARG(s->metric),
+                  ql_importance_text(s->importance), row->open ? "open" : "closed",
+                  QL_STR_ARG(row->entity), QL_STR_ARG(s->metric),
                   s->value, row->last_value, s->surprise, QL_STR_ARG(s->why),
                   (unsigned long long)row->incident.v);
     say_time(out, s->onset);
