@@ -162,8 +162,11 @@ static void slo_push(void *stage, ql_time now, struct ql_batch *bus)
 {
     struct slo_stage *s = stage;
     struct slo_row *row = NULL;
+    if (s->rows == NULL) {
+        return;
+    }
     ql_ruling_push(&s->ruling, bus);
-    for (uint32_t i = 0; s->rows != NULL && i < bus->slo_parts.count; i++) {
+    for (uint32_t i = 0; i < bus->slo_parts.count; i++) {
         const struct ql_slo_part *part = &bus->slo_parts.at[i];
         if (row == NULL || row->key != part->slo) {
             row = slo_row_of(s, part->slo);

@@ -169,6 +169,9 @@ def burn_is_held(place):
     said = subprocess.run([place.binary, "show", str(incident["id"]), "--url", quell.url],
                           capture_output=True, text=True)
     check("IMPORTANCE" in said.stdout and "critical" in said.stdout, said.stdout)
+    check(quell.program.stop() == 0, "a clean end")
+    replay = subprocess.run([place.binary, "replay", quell.data], capture_output=True, text=True, timeout=60)
+    check(replay.returncode == 0, replay.stdout + replay.stderr)
     return page[0]["why"]
 
 
