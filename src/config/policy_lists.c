@@ -13,7 +13,8 @@ static const struct cf_row policy_rows[] = {
     { "name", CF_TEXT, AT(name), .allowed = "a name",
       .sentence = "What people call the policy; shown as the reason of what it does." },
     { "match", CF_TEXT, AT(match), .allowed = "NAME{label=\"value\"}, as in Prometheus",
-      .sentence = "The series it is for; `slo_burn_rate{slo=\"NAME\"}` for the signals of an SLO." },
+      .sentence = "The series it is for; `slo_burn_rate{slo=\"NAME\"}` for the signals of an "
+                  "SLO." },
     { "direction", CF_CHOICE, AT(direction_text), MAYBE(QL_POLICY_DIRECTION),
       .allowed = "both, up, down",
       .sentence = "Which way from the expected a value must be to become a signal; `both` unless "

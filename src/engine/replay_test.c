@@ -156,7 +156,8 @@ static struct ql_config *day_config(const struct place *place, struct ql_buf *ya
     ql_buf_init(&why, 4096);
     ql_buf_reset(yaml);
     (void)ql_buf_printf(yaml, "server:\n  data_dir: %s\nlimits:\n  sample_behind_max: 30d\n"
-                        "engine:\n  journal_max: 16MiB\n  tick: 10s\n  journal_sync: 0s\n  shards: %u\n"
+                        "engine:\n  journal_max: 16MiB\n  tick: 10s\n  journal_sync: 0s\n"
+                        "  shards: %u\n"
                         "correlate:\n  close: 5m\n"
                         "edges:\n  - caller: service/web\n    callee: service/cart\n"
                         "  - caller: service/cart\n    callee: service/checkout\n"
