@@ -35,7 +35,8 @@
 
 enum ql_dt_group_kind { QL_DT_GROUP_ENTITY, QL_DT_GROUP_PEERS, QL_DT_GROUP_KINDS };
 
-/* What became of the open signal; what a policy holds is handed out again while it lasts. */
+/* `told` of a group: what became of its open signal. What a policy holds is handed out again
+ * while it lasts. */
 enum ql_dt_group_told { QL_DT_GROUP_UNTOLD, QL_DT_GROUP_TOLD, QL_DT_GROUP_HELD };
 
 struct ql_dt_group {
@@ -53,7 +54,7 @@ struct ql_dt_group {
     uint32_t run;                       /* rows in a row above what is usual, or open */
     uint32_t lead;                      /* series that the open signal is about */
     uint32_t pad;
-    uint32_t told;                      /* enum ql_dt_group_told; for whoever tells */
+    uint32_t told;                      /* its open signal is; for whoever tells */
     struct ql_tails tails;              /* peers: lane 0 */
     struct ql_dt_series signal;         /* only what dt_signal.h needs of it */
 };
