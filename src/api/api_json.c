@@ -89,6 +89,7 @@ static void json_judgement(struct ql_json_out *w, const struct ql_signal_row *ro
 {
     ql_json_out_text(w, "kind", ql_signal_kind_text(row->signal.kind));
     ql_json_out_text(w, "state", row->open ? "open" : "closed");
+    ql_json_out_text(w, "importance", ql_importance_text(row->signal.importance));
     ql_json_out_double(w, "value", row->signal.value);
     ql_json_out_double(w, "expected", row->signal.expected);
     ql_json_out_double(w, "lower", row->signal.lower);

@@ -10,7 +10,7 @@ static const char *slo_state_text(const struct ql_slo_state *slo)
     for (uint32_t w = 0; w < QL_SLO_WINDOWS; w++) {
         any |= !isnan(slo->burn[w]);
     }
-    return slo->page ? "page" : slo->ticket ? "ticket" : any ? "ok" : "no data";
+    return slo->page ? "page" : slo->ticket ? "ticket" : slo->held ? "held" : any ? "ok" : "no data";
 }
 
 static void slo_write(struct ql_json_out *w, const struct ql_slo_state *slo)

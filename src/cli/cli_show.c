@@ -176,8 +176,9 @@ static uint32_t show_causes(struct ql_client *client, struct ql_json incident)
 
 static const struct ql_table_column show_member_columns[] = {
     { "SINCE", false, 0, false }, { "UNTIL", false, 0, false },
-    { "KIND", false, 0, false },  { "ENTITY", false, 12, false },
-    { "NAME", false, 12, false }, { "WHY IT IS IN", false, 16, false },
+    { "KIND", false, 0, false },  { "IMPORTANCE", false, 0, true },
+    { "ENTITY", false, 12, false }, { "NAME", false, 12, false },
+    { "WHY IT IS IN", false, 16, false },
 };
 
 static void show_member(struct ql_table *table, struct ql_json member, ql_time onset)
@@ -190,6 +191,7 @@ static void show_member(struct ql_table *table, struct ql_json member, ql_time o
     ql_table_cell(table, paint, "%s", show_clock(since, onset, clock));
     ql_table_cell(table, paint, "%s", over ? show_clock(ended, onset, clock) : "now");
     ql_table_str(table, paint, ql_client_str(member, "kind"));
+    ql_client_importance(table, ql_client_str(ql_json_get(member, "signal"), "importance"));
     ql_table_str(table, paint, ql_client_str(member, "entity"));
     ql_table_str(table, paint, ql_client_str(member, "name"));
     ql_table_str(table, paint, ql_client_str(member, "why"));

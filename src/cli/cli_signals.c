@@ -9,8 +9,8 @@ int ql_cli_signals(int argc, char **argv);
 static const struct ql_table_column signals_columns[] = {
     { "SINCE", true, 0, false },     { "STATE", false, 0, true }, { "ENTITY", false, 16, false },
     { "METRIC", false, 16, false },  { "KIND", false, 0, false }, { "VALUE", true, 0, false },
-    { "EXPECTED", false, 0, false }, { "ODDS", true, 0, true },   { "INCIDENT", true, 0, true },
-    { "WHY", false, 24, true },
+    { "EXPECTED", false, 0, false }, { "ODDS", true, 0, true },   { "IMPORTANCE", false, 0, true },
+    { "INCIDENT", true, 0, true },   { "WHY", false, 24, true },
 };
 
 /* A surprise of 6 is one in a million. */
@@ -40,6 +40,7 @@ static void signals_row(struct ql_table *table, struct ql_json signal, ql_time n
                   ql_number_text(ql_client_number(signal, "lower"), a),
                   ql_number_text(ql_client_number(signal, "upper"), b));
     signals_odds(table, ql_client_number(signal, "surprise"));
+    ql_client_importance(table, ql_client_str(signal, "importance"));
     ql_table_cell(table, QL_PAINT_NONE, "%s", ql_number_text(incident, a));
     ql_table_str(table, QL_PAINT_DIM, ql_client_str(signal, "why"));
 }

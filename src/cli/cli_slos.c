@@ -41,6 +41,7 @@ static void slos_row(struct ql_table *table, struct ql_json slo)
     const double left = ql_client_number(slo, "budget_left");
     const enum ql_paint paint = ql_str_eq(state, QL_STR("page"))     ? QL_PAINT_RED
                                 : ql_str_eq(state, QL_STR("ticket")) ? QL_PAINT_YELLOW
+                                : ql_str_eq(state, QL_STR("held"))   ? QL_PAINT_CYAN
                                 : ql_str_eq(state, QL_STR("ok"))     ? QL_PAINT_GREEN
                                                                      : QL_PAINT_DIM;
     ql_table_str(table, QL_PAINT_BOLD, ql_client_str(slo, "name"));

@@ -294,6 +294,14 @@ ql_str ql_client_str(struct ql_json object, const char *name)
     return text;
 }
 
+void ql_client_importance(struct ql_table *table, ql_str importance)
+{
+    const enum ql_paint paint = ql_str_eq(importance, QL_STR("critical")) ? QL_PAINT_RED
+                                : ql_str_eq(importance, QL_STR("high"))   ? QL_PAINT_YELLOW
+                                                                          : QL_PAINT_DIM;
+    ql_table_str(table, paint, importance.bytes > 0 ? importance : QL_STR("-"));
+}
+
 double ql_client_number(struct ql_json object, const char *name)
 {
     double number = (double)NAN;

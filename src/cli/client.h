@@ -60,5 +60,7 @@ ql_time ql_client_time(struct ql_json object, const char *name);
 /* Numbers for people: four figures; "-" for NaN. */
 #define QL_NUMBER_TEXT_BYTES 32
 const char *ql_number_text(double value, char out[QL_NUMBER_TEXT_BYTES]);
+/* The cell of a signal's importance; "-" for "": it is no signal. */
+void ql_client_importance(struct ql_table *table, ql_str importance);
 
 #endif

@@ -3,6 +3,7 @@
 #include "config/moment.h"
 #include "config/row.h"
 #include "config/slo.h"
+#include "model/entity.h"
 #include "model/labels.h"
 #include "model/selector.h"
 
@@ -148,6 +149,68 @@ static void explain_matches(struct ql_policy_set *set, ql_str labels, struct ql_
                         matched > 1 ? "; where two set a field, the later one wins" : "");
 }
 
+/* Whose changes mute a series. */
+static void explain_entity(ql_str labels, bool burn, struct ql_buf *out)
+{
+    if (burn) {
+        (void)ql_buf_text(out, "the SLO's entity");
+    } else if (!ql_entity_of_labels(labels, out)) {
+        (void)ql_buf_text(out, "its entity, which no label tells: never");
+    }
+}
+
+/* Whether one sort of signals is told, when it is held and how much it matters. */
+static void explain_told(const struct ql_policy_set *set, const struct ql_policy_effect *e,
+                         ql_str labels, enum ql_signal_kind kind, struct ql_buf *out)
+{
+    const uint16_t mute = e->by[QL_POLICY_MUTE];
+    const struct ql_policy *policy = mute == 0 ? NULL : &set->config->policies[mute - 1];
+    if (kind != QL_SIGNAL_BOUND && e->detector == 0) {
+        (void)ql_buf_printf(out, "never told (detector: off, %s)",
+                            ql_policy_name(set, e->by[QL_POLICY_DETECTOR]));
+        return;
+    }
+    (void)ql_buf_text(out, "told");
+    if (e->by[QL_POLICY_IMPORTANCE] != 0) {
+        (void)ql_buf_printf(out, ", importance %s",
+                            ql_importance_text((enum ql_importance)e->importance));
+    }
+    for (uint32_t i = 0; policy != NULL && i < policy->mute_count; i++) {
+        (void)ql_buf_printf(out, "%s%s", i > 0 ? ", " : "; held in ", policy->mute_texts[i]);
+    }
+    if (e->mute_after_change_ns > 0) {
+        (void)ql_buf_printf(out, "; held for %.15gs after a change of ",
+                            (double)e->mute_after_change_ns / 1e9);
+        explain_entity(labels, kind == QL_SIGNAL_BURN_RATE, out);
+    }
+}
+
+/* What all of it comes to, by the sorts of signals that such a series may get. */
+static void explain_signals(const struct ql_policy_set *set, ql_str labels,
+                            const struct ql_policy_effect *e, struct ql_buf *out)
+{
+    (void)ql_buf_text(out, "what that means\n");
+    if (ql_str_eq(ql_labels_get(labels, QL_STR("__name__")), QL_STR("slo_burn_rate"))) {
+        (void)ql_buf_text(out, "  burn rate: ");
+        explain_told(set, e, labels, QL_SIGNAL_BURN_RATE, out);
+        (void)ql_buf_text(out, "; direction, minima and range do not apply\n");
+        return;
+    }
+    (void)ql_buf_text(out, "  value, absence and group signals: ");
+    explain_told(set, e, labels, QL_SIGNAL_LEVEL_SHIFT, out);
+    if (e->low > -INFINITY || e->high < INFINITY) {
+        (void)ql_buf_text(out, "\n  out of bounds: ");
+        explain_told(set, e, labels, QL_SIGNAL_BOUND, out);
+    }
+    (void)ql_buf_text(out, "\n  exhaustion, where it has a limit: ");
+    if (set->config->forecast_enabled) {
+        explain_told(set, e, labels, QL_SIGNAL_EXHAUSTION, out);
+        (void)ql_buf_text(out, "; direction, minima and range do not apply\n");
+    } else {
+        (void)ql_buf_text(out, "not looked for (forecast: enabled: false)\n");
+    }
+}
+
 static ql_err explain_series(struct ql_policy_set *set, ql_str labels, struct ql_buf *out)
 {
     static const char *const names[] = {
@@ -164,6 +227,7 @@ static ql_err explain_series(struct ql_policy_set *set, ql_str labels, struct ql
         (void)ql_buf_printf(out, "  %s: ", names[field]);
         explain_field(set, &effect, (enum ql_policy_field)field, out);
     }
+    explain_signals(set, labels, &effect, out);
     return ql_slo_explain(set->config, labels, out);
 }
 

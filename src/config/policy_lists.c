@@ -13,7 +13,8 @@ static const struct cf_row policy_rows[] = {
     { "name", CF_TEXT, AT(name), .allowed = "a name",
       .sentence = "What people call the policy; shown as the reason of what it does." },
     { "match", CF_TEXT, AT(match), .allowed = "NAME{label=\"value\"}, as in Prometheus",
-      .sentence = "The series it is for." },
+      .sentence = "The series it is for; `slo_burn_rate{slo=\"NAME\"}` for the signals of an "
+                  "SLO." },
     { "direction", CF_CHOICE, AT(direction_text), MAYBE(QL_POLICY_DIRECTION),
       .allowed = "both, up, down",
       .sentence = "Which way from the expected a value must be to become a signal; `both` unless "
@@ -33,7 +34,7 @@ static const struct cf_row policy_rows[] = {
       .allowed = "normal, low, high, critical",
       .sentence = "`high` and `critical` signals open an incident alone, `low` ones never do." },
     { "detector", CF_CHOICE, AT(detector_text), MAYBE(QL_POLICY_DETECTOR), .allowed = "off, on",
-      .sentence = "`off`: learns on, but only valid_range makes signals." },
+      .sentence = "`off`: learns and looks ahead, but only valid_range makes signals." },
     { "mute", CF_TEXTS, AT(mute_texts), MAYBE(QL_POLICY_MUTE),
       .count_at = offsetof(struct ql_policy, mute_count), .count_max = QL_CONFIG_MUTES_MAX,
       .allowed = "[\"DAYS HH:MM-HH:MM OFFSET\", ...]",

@@ -122,6 +122,63 @@ static void later_policies_win_field_by_field(void **state)
     ql_buf_fini(&block);
 }
 
+/* One story a row: policies, a series, what must stand in the answer and what must not. */
+static const struct { const char *yaml, *series, *want, *not_want; } explain_rows[] = {
+    { "{name: a, match: other, detector: off}", "disk_used",
+      "  exhaustion, where it has a limit: told; direction, minima and range do not apply\n",
+      "held" },
+    { "{name: a, match: disk_used, detector: off}", "disk_used",
+      "  exhaustion, where it has a limit: never told (detector: off, a);", "told;" },
+    { "{name: a, match: disk_used, importance: critical, mute: [Sat, 'Mon 02:00-04:00']}",
+      "disk_used{host=\"a\"}",
+      "  exhaustion, where it has a limit: told, importance critical; held in Sat, Mon "
+      "02:00-04:00;", "out of bounds" },
+    { "{name: a, match: disk_used, mute_after_change: 5m}", "disk_used{service=\"db\"}",
+      "limit: told; held for 300s after a change of service/db;", "importance critical" },
+    { "{name: a, match: disk_used, mute_after_change: 5m}", "disk_used",
+      "limit: told; held for 300s after a change of its entity, which no label tells: never;",
+      "importance critical" },
+    { "{name: a, match: slo_burn_rate, mute_after_change: 5m}", "slo_burn_rate{slo=\"fast\"}",
+      "burn rate: told; held for 300s after a change of the SLO's entity;", "value" },
+    { "{name: a, match: '{}', detector: off, valid_range: [0, 1]}", "disk_used",
+      "  out of bounds: told\n", "signals: told" },
+    { "{name: a, match: '{}', valid_range: [0, 1]}, {name: b, match: '{}', valid_range: []}",
+      "disk_used", "exhaustion", "out of bounds" },
+    { "{name: a, match: '{slo=\"fast\"}', importance: low}",
+      "slo_burn_rate{severity=\"page\",slo=\"fast\"}",
+      "what that means\n  burn rate: told, importance low; direction", "exhaustion" },
+    { "{name: a, match: '{slo=\"fast\"}', importance: low}", "requests_total",
+      "counts for: fast  (as bad)\n  its burn rate: policies for slo_burn_rate{slo=\"fast\"}\n",
+      "importance low" },
+};
+
+static void what_policies_mean_is_explained(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < QL_COUNT_OF(explain_rows); i++) {
+        char yaml[512];
+        struct ql_config *config;
+        struct ql_buf text;
+        ql_buf_init(&text, 65536);
+        (void)snprintf(yaml, sizeof(yaml),
+                       "slos: [{name: fast, target: 99, bad: requests_total, total: all_total}]\n"
+                       "policies: [%s]\n", explain_rows[i].yaml);
+        if (ql_config_parse(ql_str_of(yaml), "p", &config, &text) != QL_OK) {
+            fail_msg("%s", text.at);
+        }
+        ql_buf_reset(&text);
+        assert_int_equal(ql_policy_explain(config, ql_str_of(explain_rows[i].series), &text),
+                         QL_OK);
+        if (strstr(text.at, explain_rows[i].want) == NULL ||
+            strstr(text.at, explain_rows[i].not_want) != NULL) {
+            fail_msg("%s of\n%s\nhas not '%s', or has '%s':\n%s", explain_rows[i].series,
+                     explain_rows[i].yaml, explain_rows[i].want, explain_rows[i].not_want, text.at);
+        }
+        ql_config_free(config);
+        ql_buf_fini(&text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -129,6 +186,7 @@ int main(void)
         cmocka_unit_test(what_is_no_window_is_refused),
         cmocka_unit_test(every_day_comes_back),
         cmocka_unit_test(later_policies_win_field_by_field),
+        cmocka_unit_test(what_policies_mean_is_explained),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,6 +39,10 @@ ql_err ql_slo_explain(const struct ql_config *config, ql_str labels, struct ql_b
             }
         }
         (void)ql_buf_text(out, any ? ")\n" : "");
+        if (any) {
+            (void)ql_buf_printf(out, "  its burn rate: policies for slo_burn_rate{slo=\"%s\"}\n",
+                                slo->name);
+        }
     }
     return ql_buf_check(out);
 }

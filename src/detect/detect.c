@@ -83,39 +83,65 @@ static void value_signal(struct dt_stage *d, struct ql_batch *bus,
 static enum ql_dt_change value_ruled(struct dt_stage *d, const struct ql_point *point,
                                      enum ql_dt_change change, const struct ql_dt_verdict *v)
 {
-    const bool open = (d->judge.states[point->series].flags & QL_DT_OPEN) != 0;
-    const enum ql_dt_change told = ql_dt_policy_pass(&d->policy, point->series, change, open,
-                                                     point, v, d->judge.rule.threshold);
+    const struct ql_dt_series *s = &d->judge.states[point->series];
+    const struct ql_dt_passing passing = {
+        .change = change, .open = (s->flags & QL_DT_OPEN) != 0, .point = point, .verdict = v,
+        .kind = (enum ql_signal_kind)s->kind, .threshold = d->judge.rule.threshold,
+    };
+    const enum ql_dt_change told = ql_dt_policy_pass(&d->policy, point->series, &passing);
     if (change == QL_DT_OPENED && told == QL_DT_SAME && d->judge.budget.opened > 0) {
         d->judge.budget.opened--;
     }
     return told;
 }
 
+/* What a policy makes of it: SAME is not told. What is held opens late while it is odd. */
+static enum ql_dt_change group_ruled(struct dt_stage *d, const struct ql_dt_group_finding *f,
+                                     enum ql_signal_kind kind)
+{
+    const bool was_held = f->group->told == QL_DT_GROUP_HELD;
+    if (f->change == QL_DT_CLOSED) {
+        return f->group->told == QL_DT_GROUP_TOLD ? QL_DT_CLOSED : QL_DT_SAME;
+    }
+    if (f->change != QL_DT_OPENED && !was_held) {
+        return f->group->told == QL_DT_GROUP_TOLD ? f->change : QL_DT_SAME;
+    }
+    const enum ql_held hold =
+        d->policy.active ? ql_dt_policy_hold(&d->policy, f->series, (ql_time){ f->at_ns }, true)
+                         : QL_HELD_NONE;
+    f->group->told = hold == QL_HELD_NONE ? QL_DT_GROUP_TOLD : QL_DT_GROUP_HELD;
+    if (hold != QL_HELD_NONE && f->change == QL_DT_OPENED) {
+        ql_dt_policy_count(&d->policy, f->series, hold, kind);
+    }
+    if (hold != QL_HELD_NONE) {
+        return QL_DT_SAME;
+    }
+    if (f->change == QL_DT_OPENED) {
+        ql_dt_budget_opened(&d->judge.budget);
+    } else {
+        ql_stat_add(d->policy.counts.told_late, 1);
+    }
+    return QL_DT_OPENED;
+}
+
 static void group_signal(struct dt_stage *d, struct ql_batch *bus,
                          const struct ql_dt_group_finding *f)
 {
-    const ql_time at = { f->at_ns };
-    if (f->change == QL_DT_OPENED) {
-        const enum ql_dt_hold hold =
-            d->policy.active ? ql_dt_policy_hold(&d->policy, f->series, at, true) : QL_DT_HOLD_NONE;
-        f->group->told = hold == QL_DT_HOLD_NONE;
-        if (hold != QL_DT_HOLD_NONE) {
-            ql_dt_policy_count(&d->policy, hold);
-        } else {
-            ql_dt_budget_opened(&d->judge.budget);
-        }
+    const enum ql_signal_kind kind = f->kind == QL_DT_GROUP_PEERS ? QL_SIGNAL_PEER
+                                                                  : QL_SIGNAL_FUSED;
+    const enum ql_dt_change told = group_ruled(d, f, kind);
+    if (f->change == QL_DT_CLOSED) {
+        f->group->told = QL_DT_GROUP_UNTOLD;
     }
-    if (f->group->told == 0) {
+    if (told == QL_DT_SAME) {
         return;
     }
     dt_finding_write(d, bus, &(struct dt_finding){
                                  .series = f->series,
-                                 .kind = f->kind == QL_DT_GROUP_PEERS ? QL_SIGNAL_PEER
-                                                                      : QL_SIGNAL_FUSED,
-                                 .phase = f->change == QL_DT_OPENED   ? QL_PHASE_OPEN
-                                          : f->change == QL_DT_CLOSED ? QL_PHASE_CLOSE
-                                                                      : QL_PHASE_UPDATE,
+                                 .kind = kind,
+                                 .phase = told == QL_DT_OPENED   ? QL_PHASE_OPEN
+                                          : told == QL_DT_CLOSED ? QL_PHASE_CLOSE
+                                                                 : QL_PHASE_UPDATE,
                                  .onset_ns = f->onset_ns,
                                  .at_ns = f->at_ns,
                                  .value = f->value,

@@ -61,11 +61,11 @@ static bool absent_held(struct dt_stage *d, uint32_t series, uint16_t steady, ql
     if (!d->policy.active) {
         return false;
     }
-    const enum ql_dt_hold hold = ql_dt_policy_hold(&d->policy, series, at, true);
-    if (hold == QL_DT_HOLD_NONE) {
+    const enum ql_held hold = ql_dt_policy_hold(&d->policy, series, at, true);
+    if (hold == QL_HELD_NONE) {
         return false;
     }
-    ql_dt_policy_count(&d->policy, hold);
+    ql_dt_policy_count(&d->policy, series, hold, QL_SIGNAL_ABSENCE);
     d->policy.marks[series].flags |= QL_DT_MARK_ABSENT;
     d->judge.states[series].steady_run = steady;
     return true;
@@ -102,9 +102,9 @@ static void absent_late(struct dt_stage *d, struct ql_batch *bus, uint32_t serie
     struct ql_dt_mark *mark = &d->policy.marks[series];
     struct ql_dt_series *s = &d->judge.states[series];
     if ((mark->flags & QL_DT_MARK_ABSENT) != 0 &&
-        ql_dt_policy_hold(&d->policy, series, now, true) == QL_DT_HOLD_NONE) {
+        ql_dt_policy_hold(&d->policy, series, now, true) == QL_HELD_NONE) {
         mark->flags &= (uint8_t)~QL_DT_MARK_ABSENT;
-        ql_stat_add(d->policy.told_late, 1);
+        ql_stat_add(d->policy.counts.told_late, 1);
         absent_tell(d, bus, series, s->steady_run, now.ns);
         s->steady_run = 0;
     }
@@ -197,13 +197,13 @@ static void bound_outside(struct dt_stage *d, struct ql_batch *bus,
     if (bound->told != 0) {
         return;
     }
-    const enum ql_dt_hold hold = ql_dt_policy_hold(&d->policy, point->series, point->at, false);
-    if (hold == QL_DT_HOLD_NONE) {
+    const enum ql_held hold = ql_dt_policy_hold(&d->policy, point->series, point->at, false);
+    if (hold == QL_HELD_NONE) {
         bound->told = 1;
         bound_write(d, bus, bound, QL_PHASE_OPEN, point->value, point->at.ns);
-        ql_stat_add(d->policy.told_late, first ? 0 : 1);
+        ql_stat_add(d->policy.counts.told_late, first ? 0 : 1);
     } else if (first) {
-        ql_dt_policy_count(&d->policy, hold);
+        ql_dt_policy_count(&d->policy, point->series, hold, QL_SIGNAL_BOUND);
     }
 }
 

@@ -313,7 +313,10 @@ static bool group_live(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint3
     }
     group->signal.last_ns = in.at_ns;
     f->change = ql_dt_signal_step(&group->signal, &own, &in, v);
-    if (f->change != QL_DT_OPENED && f->change != QL_DT_GREW && f->change != QL_DT_CLOSED) {
+    const bool held = was_open && group->told == QL_DT_GROUP_HELD && f->change == QL_DT_SAME &&
+                      v->evidence_surprise >= own.threshold;
+    if (!held && f->change != QL_DT_OPENED && f->change != QL_DT_GREW &&
+        f->change != QL_DT_CLOSED) {
         return false;
     }
     if (f->change == QL_DT_OPENED) {

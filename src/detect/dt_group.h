@@ -35,6 +35,10 @@
 
 enum ql_dt_group_kind { QL_DT_GROUP_ENTITY, QL_DT_GROUP_PEERS, QL_DT_GROUP_KINDS };
 
+/* `told` of a group: what became of its open signal. What a policy holds is handed out again
+ * while it lasts. */
+enum ql_dt_group_told { QL_DT_GROUP_UNTOLD, QL_DT_GROUP_TOLD, QL_DT_GROUP_HELD };
+
 struct ql_dt_group {
     int64_t row_ns;                     /* end of the row that is being filled; 0: none */
     uint32_t step_ms, count;
@@ -58,7 +62,7 @@ struct ql_dt_group {
 struct ql_dt_group_finding {
     struct ql_dt_group *group;
     enum ql_dt_group_kind kind;
-    enum ql_dt_change change;           /* OPENED, GREW or CLOSED */
+    enum ql_dt_change change;           /* OPENED, GREW or CLOSED; SAME: held, and odd still */
     uint32_t series, peers;             /* whom it is about, how many were there */
     int64_t onset_ns, at_ns;
     double value;

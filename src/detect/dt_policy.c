@@ -13,27 +13,9 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { LATE_RUN = 3 };                 /* values in a row that let a held signal out */
-#define CHANGE_KEPT_NS ((int64_t)86400 * QL_NS_PER_S) /* the longest mute_after_change */
+enum { LATE_RUN = 3 }; /* values in a row that let a held signal out */
 
 /* ---- life ------------------------------------------------------------------------ */
-
-static void policy_cells(struct ql_dt_policy *p, struct ql_stats *stats)
-{
-    static const char *const reasons[QL_DT_HOLDS] = {
-        NULL, "reason=\"detector\"", "reason=\"direction\"", "reason=\"small\"",
-        "reason=\"mute\"", "reason=\"change\"",
-    };
-    for (uint32_t i = 1; i < QL_DT_HOLDS; i++) {
-        p->held[i] = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_detect_held_total",
-                                   "Signals that a policy held back, by the field that did.",
-                                   reasons[i]);
-    }
-    p->told_late = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_detect_told_late_total",
-                                 "Signals that outlasted what held them back.", "");
-    p->dropped = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_detect_dropped_total",
-                               "Detections that could not be written.", "what=\"policy\"");
-}
 
 static ql_err policy_activate(struct ql_dt_policy *p)
 {
@@ -43,8 +25,8 @@ static ql_err policy_activate(struct ql_dt_policy *p)
     p->marks = ql_pages_new((size_t)p->series_max * sizeof(*p->marks));
     p->effects = ql_pages_new(QL_DT_EFFECTS_MAX * sizeof(*p->effects));
     p->bounds = ql_pages_new(QL_DT_BOUNDS_MAX * sizeof(*p->bounds));
-    p->changes = ql_pages_new(QL_DT_CHANGES_MAX * sizeof(*p->changes));
-    if (p->marks == NULL || p->effects == NULL || p->bounds == NULL || p->changes == NULL) {
+    if (p->marks == NULL || p->effects == NULL || p->bounds == NULL ||
+        ql_changed_activate(&p->changed) != QL_OK) {
         return QL_E_MEMORY;
     }
     p->active = true;
@@ -70,8 +52,8 @@ ql_err ql_dt_policy_open(struct ql_dt_policy *p, const struct ql_config *config,
     ql_buf_init(&p->scratch, QL_LABELS_BYTES_MAX);
     ql_map64_init(&p->effect_of, QL_DT_EFFECTS_MAX);
     ql_map64_init(&p->bound_of, QL_DT_BOUNDS_MAX);
-    ql_map64_init(&p->change_of, QL_DT_CHANGES_MAX);
-    policy_cells(p, stats);
+    ql_held_counts_init(&p->counts, stats);
+    ql_changed_init(&p->changed, p->counts.dropped);
     return ql_dt_policy_adopt(p, config);
 }
 
@@ -81,10 +63,9 @@ void ql_dt_policy_close(struct ql_dt_policy *p)
     ql_pages_free(p->marks, (size_t)p->series_max * sizeof(*p->marks));
     ql_pages_free(p->effects, QL_DT_EFFECTS_MAX * sizeof(*p->effects));
     ql_pages_free(p->bounds, QL_DT_BOUNDS_MAX * sizeof(*p->bounds));
-    ql_pages_free(p->changes, QL_DT_CHANGES_MAX * sizeof(*p->changes));
+    ql_changed_fini(&p->changed);
     ql_map64_fini(&p->effect_of);
     ql_map64_fini(&p->bound_of);
-    ql_map64_fini(&p->change_of);
     ql_buf_fini(&p->scratch);
     *p = (struct ql_dt_policy){ 0 };
 }
@@ -124,7 +105,7 @@ static uint32_t effect_index(struct ql_dt_policy *p, const struct ql_policy_effe
     }
     if (p->effect_count == QL_DT_EFFECTS_MAX ||
         ql_map64_put(&p->effect_of, key, p->effect_count) != QL_OK) {
-        ql_stat_add(p->dropped, 1);
+        ql_stat_add(p->counts.dropped, 1);
         return 1;
     }
     p->effects[p->effect_count] = *effect;
@@ -154,86 +135,51 @@ const struct ql_policy_effect *ql_dt_policy_of(struct ql_dt_policy *p, uint32_t 
 
 void ql_dt_policy_change(struct ql_dt_policy *p, ql_entity_id entity, ql_time at)
 {
-    if (!p->by_change || entity.v == 0) {
-        return;
+    if (p->by_change) {
+        ql_changed_note(&p->changed, entity, at);
     }
-    uint32_t index = ql_map64_get(&p->change_of, entity.v);
-    if (index == QL_MAP_NONE) {
-        index = p->change_count;
-        if (index == QL_DT_CHANGES_MAX || ql_map64_put(&p->change_of, entity.v, index) != QL_OK) {
-            ql_stat_add(p->dropped, 1);
-            return;
-        }
-        p->changes[p->change_count++] = (struct ql_dt_entity_change){ entity.v, INT64_MIN };
-    }
-    struct ql_dt_entity_change *change = &p->changes[index];
-    change->at_ns = at.ns > change->at_ns ? at.ns : change->at_ns;
 }
 
 void ql_dt_policy_sweep(struct ql_dt_policy *p, ql_time now)
 {
-    for (uint32_t i = 0; i < p->change_count;) {
-        if (p->changes[i].at_ns >= now.ns - CHANGE_KEPT_NS) {
-            i++;
-            continue;
-        }
-        (void)ql_map64_drop(&p->change_of, p->changes[i].entity);
-        p->changes[i] = p->changes[--p->change_count];
-        if (i < p->change_count) {
-            const ql_err err = ql_map64_put(&p->change_of, p->changes[i].entity, i);
-            QL_ASSERT(err == QL_OK); /* it has a place already */
-        }
-    }
-}
-
-static bool policy_changed(const struct ql_dt_policy *p, uint32_t series, int64_t for_ns,
-                           ql_time at)
-{
-    const uint64_t entity = ql_series_at(p->series, series)->entity.v;
-    const uint32_t index =
-        for_ns == 0 || entity == 0 ? QL_MAP_NONE : ql_map64_get(&p->change_of, entity);
-    return index != QL_MAP_NONE && p->changes[index].at_ns <= at.ns &&
-           at.ns - p->changes[index].at_ns < for_ns;
+    ql_changed_sweep(&p->changed, now);
 }
 
 /* ---- held or not ----------------------------------------------------------------- */
 
-enum ql_dt_hold ql_dt_policy_hold(struct ql_dt_policy *p, uint32_t series, ql_time at,
-                                  bool by_detector)
+enum ql_held ql_dt_policy_hold(struct ql_dt_policy *p, uint32_t series, ql_time at,
+                               bool by_detector)
 {
     const struct ql_policy_effect *e = ql_dt_policy_of(p, series);
     if (by_detector && e->detector == 0) {
-        return QL_DT_HOLD_DETECTOR;
+        return QL_HELD_DETECTOR;
     }
-    if (ql_policy_muted(p->set, e, at) != NULL) {
-        return QL_DT_HOLD_MUTE;
-    }
-    return policy_changed(p, series, e->mute_after_change_ns, at) ? QL_DT_HOLD_CHANGE
-                                                                  : QL_DT_HOLD_NONE;
+    return ql_held_at(p->set, e, &p->changed, ql_series_at(p->series, series)->entity, at);
 }
 
-static enum ql_dt_hold value_hold(struct ql_dt_policy *p, uint32_t series,
-                                  const struct ql_point *point, const struct ql_dt_verdict *v)
+static enum ql_held value_hold(struct ql_dt_policy *p, uint32_t series,
+                               const struct ql_point *point, const struct ql_dt_verdict *v)
 {
     const struct ql_policy_effect *e = ql_dt_policy_of(p, series);
     const double off = point->value - v->expected;
     if (e->detector == 0) {
-        return QL_DT_HOLD_DETECTOR;
+        return QL_HELD_DETECTOR;
     }
     if ((e->direction == QL_POLICY_UP && off <= 0.0) ||
         (e->direction == QL_POLICY_DOWN && off >= 0.0)) {
-        return QL_DT_HOLD_DIRECTION;
+        return QL_HELD_DIRECTION;
     }
     if (fabs(off) < e->min_absolute || fabs(off) < e->min_relative * fabs(v->expected)) {
-        return QL_DT_HOLD_SMALL;
+        return QL_HELD_SMALL;
     }
     return ql_dt_policy_hold(p, series, point->at, true);
 }
 
-void ql_dt_policy_count(struct ql_dt_policy *p, enum ql_dt_hold hold)
+void ql_dt_policy_count(struct ql_dt_policy *p, uint32_t series, enum ql_held hold,
+                        enum ql_signal_kind kind)
 {
-    QL_ASSERT(hold != QL_DT_HOLD_NONE);
-    ql_stat_add(p->held[hold], 1);
+    const struct ql_policy_effect *e = ql_dt_policy_of(p, series);
+    ql_held_count(&p->counts, hold, ql_held_by(p->set, e, hold), kind);
 }
 
 /* A held signal comes out on values that are odd by themselves, not on the way back. */
@@ -246,36 +192,36 @@ static bool late_is_odd(const struct ql_policy_effect *e, const struct ql_point 
 }
 
 enum ql_dt_change ql_dt_policy_pass(struct ql_dt_policy *p, uint32_t series,
-                                    enum ql_dt_change change, bool open,
-                                    const struct ql_point *point, const struct ql_dt_verdict *v,
-                                    float threshold)
+                                    const struct ql_dt_passing *passing)
 {
     struct ql_dt_mark *mark = &p->marks[series];
-    if (change == QL_DT_OPENED) {
-        const enum ql_dt_hold hold = value_hold(p, series, point, v);
-        if (hold != QL_DT_HOLD_NONE) {
-            ql_dt_policy_count(p, hold);
+    const struct ql_point *point = passing->point;
+    const struct ql_dt_verdict *v = passing->verdict;
+    if (passing->change == QL_DT_OPENED) {
+        const enum ql_held hold = value_hold(p, series, point, v);
+        if (hold != QL_HELD_NONE) {
+            ql_dt_policy_count(p, series, hold, passing->kind);
             mark->flags |= QL_DT_MARK_HELD;
             mark->run = 0;
             return QL_DT_SAME;
         }
-        return change;
+        return passing->change;
     }
     if ((mark->flags & QL_DT_MARK_HELD) == 0) {
-        return change;
+        return passing->change;
     }
-    if (!open) {
+    if (!passing->open) {
         mark->flags &= (uint8_t)~QL_DT_MARK_HELD;
         return QL_DT_SAME;
     }
-    const bool odd = late_is_odd(ql_dt_policy_of(p, series), point, v, threshold) &&
-                     value_hold(p, series, point, v) == QL_DT_HOLD_NONE;
+    const bool odd = late_is_odd(ql_dt_policy_of(p, series), point, v, passing->threshold) &&
+                     value_hold(p, series, point, v) == QL_HELD_NONE;
     mark->run = (uint8_t)(odd ? mark->run + 1 : 0);
     if (mark->run < LATE_RUN) {
         return QL_DT_SAME;
     }
     mark->flags &= (uint8_t)~QL_DT_MARK_HELD;
-    ql_stat_add(p->told_late, 1);
+    ql_stat_add(p->counts.told_late, 1);
     return QL_DT_OPENED;
 }
 
@@ -292,7 +238,7 @@ struct ql_dt_bound *ql_dt_policy_bound_add(struct ql_dt_policy *p, uint32_t seri
 {
     if (p->bound_count == QL_DT_BOUNDS_MAX ||
         ql_map64_put(&p->bound_of, series, p->bound_count) != QL_OK) {
-        ql_stat_add(p->dropped, 1);
+        ql_stat_add(p->counts.dropped, 1);
         return NULL;
     }
     struct ql_dt_bound *bound = &p->bounds[p->bound_count++];
@@ -329,8 +275,7 @@ ql_err ql_dt_policy_save(const struct ql_dt_policy *p, uint32_t series_count, st
     }
     (void)ql_buf_u32(out, p->bound_count);
     (void)ql_buf_put(out, p->bounds, p->bound_count * sizeof(*p->bounds));
-    (void)ql_buf_u32(out, p->change_count);
-    return ql_buf_put(out, p->changes, p->change_count * sizeof(*p->changes));
+    return ql_changed_save(&p->changed, out);
 }
 
 static ql_err load_bounds(struct ql_dt_policy *p, struct ql_reader *in)
@@ -348,26 +293,6 @@ static ql_err load_bounds(struct ql_dt_policy *p, struct ql_reader *in)
         if (series >= p->series_max || (p->marks[series].flags & QL_DT_MARK_BOUND) == 0 ||
             ql_map64_get(&p->bound_of, series) != QL_MAP_NONE ||
             ql_map64_put(&p->bound_of, series, p->bound_count) != QL_OK) {
-            return QL_E_MALFORMED;
-        }
-    }
-    return QL_OK;
-}
-
-static ql_err load_changes(struct ql_dt_policy *p, struct ql_reader *in)
-{
-    const uint32_t count = ql_reader_u32(in);
-    const char *from = count > QL_DT_CHANGES_MAX || in->failed
-                           ? NULL
-                           : ql_reader_bytes(in, count * sizeof(*p->changes));
-    if (from == NULL) {
-        return QL_E_MALFORMED;
-    }
-    memcpy(p->changes, from, count * sizeof(*p->changes));
-    for (p->change_count = 0; p->change_count < count; p->change_count++) {
-        if (ql_map64_get(&p->change_of, p->changes[p->change_count].entity) != QL_MAP_NONE ||
-            ql_map64_put(&p->change_of, p->changes[p->change_count].entity, p->change_count) !=
-                QL_OK) {
             return QL_E_MALFORMED;
         }
     }
@@ -405,5 +330,5 @@ ql_err ql_dt_policy_load(struct ql_dt_policy *p, struct ql_reader *in)
     if (err == QL_OK && bounded != p->bound_count) {
         err = QL_E_MALFORMED;
     }
-    return err == QL_OK ? load_changes(p, in) : err;
+    return err == QL_OK ? ql_changed_load(&p->changed, in) : err;
 }

@@ -9,9 +9,9 @@
  * Ownership     open/close. A set borrows the config; adopt makes a new one of the new.
  * Threads       one at a time.
  * Errors        open, adopt: QL_E_MEMORY; adopt then changed nothing. load: QL_E_MALFORMED.
- * Bounds        4 B a series, touched only once there are policies; EFFECTS, BOUNDS and
- *               CHANGES as below, beyond which is counted. A series without policy costs one
- *               load and one branch a point; without any policy only the branch.
+ * Bounds        4 B a series, touched only once there are policies; EFFECTS and BOUNDS as
+ *               below and changes as changed.h, beyond which is counted. A series without
+ *               policy costs one load and one branch a point; without any only the branch.
  */
 #ifndef QL_DETECT_DT_POLICY_H
 #define QL_DETECT_DT_POLICY_H
@@ -22,15 +22,11 @@
 #include "config/policy.h"
 #include "detect/dt_signal.h"
 #include "model/series.h"
+#include "policy/changed.h"
+#include "policy/held.h"
 
 #define QL_DT_EFFECTS_MAX 16384u /* different results of policies */
 #define QL_DT_BOUNDS_MAX 65536u  /* series outside of their range at once */
-#define QL_DT_CHANGES_MAX 8192u  /* entities with a recent change */
-
-enum ql_dt_hold {
-    QL_DT_HOLD_NONE, QL_DT_HOLD_DETECTOR, QL_DT_HOLD_DIRECTION, QL_DT_HOLD_SMALL,
-    QL_DT_HOLD_MUTE, QL_DT_HOLD_CHANGE, QL_DT_HOLDS
-};
 
 #define QL_DT_MARK_HELD 1u       /* the judge's open signal is not told */
 #define QL_DT_MARK_ABSENT 2u     /* the absence is not told */
@@ -45,7 +41,6 @@ struct ql_dt_bound {             /* a series outside of its range */
     uint16_t inside_run;         /* values in a row that are inside again */
     uint16_t told;
 };
-struct ql_dt_entity_change { uint64_t entity; int64_t at_ns; };
 
 struct ql_dt_policy {
     bool active;                 /* there are policies, or there were */
@@ -59,13 +54,10 @@ struct ql_dt_policy {
     struct ql_dt_bound *bounds;
     uint32_t bound_count;
     struct ql_map64 bound_of;    /* series -> index */
-    struct ql_dt_entity_change *changes;
-    uint32_t change_count;
-    struct ql_map64 change_of;   /* entity -> index */
+    struct ql_changed changed;
     struct ql_series_table *series; /* borrowed */
     struct ql_buf scratch;
-    struct ql_stat_cell *held[QL_DT_HOLDS], *dropped;
-    struct ql_stat_cell *told_late;
+    struct ql_held_counts counts;
 };
 
 QL_MUST_USE ql_err ql_dt_policy_open(struct ql_dt_policy *policy, const struct ql_config *config,
@@ -80,14 +72,22 @@ void ql_dt_policy_sweep(struct ql_dt_policy *policy, ql_time now);
 /* What applies to a series; resolved at first sight and again after adopt. */
 const struct ql_policy_effect *ql_dt_policy_of(struct ql_dt_policy *policy, uint32_t series);
 /* Whether a signal may be told now by time alone (mute, change, detector). */
-enum ql_dt_hold ql_dt_policy_hold(struct ql_dt_policy *policy, uint32_t series, ql_time at,
-                                  bool by_detector);
+enum ql_held ql_dt_policy_hold(struct ql_dt_policy *policy, uint32_t series, ql_time at,
+                               bool by_detector);
 /* What becomes of the judge's change: SAME while held, OPENED when told late. */
+struct ql_dt_passing {
+    enum ql_dt_change change;
+    bool open;                   /* after the change */
+    enum ql_signal_kind kind;
+    const struct ql_point *point;
+    const struct ql_dt_verdict *verdict;
+    float threshold;
+};
 enum ql_dt_change ql_dt_policy_pass(struct ql_dt_policy *policy, uint32_t series,
-                                    enum ql_dt_change change, bool open,
-                                    const struct ql_point *point, const struct ql_dt_verdict *v,
-                                    float threshold);
-void ql_dt_policy_count(struct ql_dt_policy *policy, enum ql_dt_hold hold);
+                                    const struct ql_dt_passing *passing);
+/* One more of that kind is held, by the policy of the series that set the field. */
+void ql_dt_policy_count(struct ql_dt_policy *policy, uint32_t series, enum ql_held hold,
+                        enum ql_signal_kind kind);
 /* Nothing applies and nothing is held: the rest may be left out. */
 static inline bool ql_dt_policy_idle(struct ql_dt_policy *policy, uint32_t series)
 {

@@ -31,6 +31,8 @@ static const struct {
     uint32_t want_series;   /* that it is about */
     uint32_t odd_rows;      /* how long it lasts; to its end */
     bool want_closed;
+    const char *policy;     /* fields of one for all series; NULL: none */
+    uint32_t want_from;     /* the row from which on it may be told */
 } rows[] = {
     { "a machine whose metrics go together is silent", MACHINE, 12, false, true, NULL, 0,
       ODD, false },
@@ -43,6 +45,16 @@ static const struct {
     { "three are no majority", REPLICAS, 3, true, true, NULL, 0, ODD, false },
     { "after a day it is how things are", MACHINE, 12, true, true, "out of step", 3,
       DAY_ROWS + 400, true },
+    /* The odd rows begin on Tuesday at 01:00. */
+    { "a window holds what is out of step until it ends", MACHINE, 12, true, true, "out of step",
+      3, ODD, false, "mute: ['Tue 00:00-02:30']", CALM + 90 },
+    { "and what is unlike its peers", REPLICAS, 6, true, true, "unlike its peers", 4, ODD, false,
+      "mute: ['Tue 00:00-03:00']", CALM + 120 },
+    { "another day does not", REPLICAS, 6, true, true, "unlike its peers", 4, ODD, false,
+      "mute: [Mon]", CALM },
+    { "over before the window ends", MACHINE, 12, true, true, NULL, 0, DAY_ROWS + 400, false,
+      "mute: ['2026-01-06..2026-01-09']", 0 },
+    { "by policy they are off", MACHINE, 12, true, true, NULL, 0, ODD, false, "detector: off", 0 },
     { "switched off it is silent", REPLICAS, 6, true, false, NULL, 0, ODD, false },
 };
 
@@ -61,11 +73,27 @@ struct world {
     uint64_t digest;
 };
 
+static struct ql_config *config_of(const char *policy)
+{
+    struct ql_config *config;
+    char yaml[256] = "";
+    struct ql_buf why;
+    ql_buf_init(&why, 65536);
+    if (policy != NULL) {
+        (void)snprintf(yaml, sizeof(yaml), "policies: [{name: row, match: '{}', %s}]\n", policy);
+    }
+    if (ql_config_parse(ql_str_of(yaml), "row", &config, &why) != QL_OK) {
+        fail_msg("%s", why.at);
+    }
+    ql_buf_fini(&why);
+    return config;
+}
+
 static void world_open(struct world *w, size_t row)
 {
     *w = (struct world){ 0 };
     ql_rng_init(&w->rng, 5, "group");
-    assert_int_equal(ql_config_default(&w->config), QL_OK);
+    w->config = config_of(rows[row].policy);
     w->config->series_max = 1000;
     w->config->signals_per_day = 1.0;
     w->config->detect_groups = rows[row].groups;
@@ -146,6 +174,7 @@ static void world_row(struct world *w, size_t row, uint32_t point)
             continue;
         }
         w->told++;
+        assert_true(point >= rows[row].want_from);
         const ql_series_id want =
             ql_series_at(w->series, w->index[rows[row].want_series])->id;
         w->other += rows[row].want_kind == NULL || strcmp(kind, rows[row].want_kind) != 0 ||

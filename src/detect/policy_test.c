@@ -322,6 +322,41 @@ static void adopt(struct world *w, const char *policy)
     w->config = config;
 }
 
+/* By the field that holds, the policy that set it and the kind: once a signal. */
+static void what_is_held_is_counted(void **state)
+{
+    (void)state;
+    static const struct { const char *policy, *points, *kind, *reason; int64_t count; } held[] = {
+        { "detector: off", "~100/5*300 900*20", "", "detector", 1 },
+        { "detector: off", "~100/5*300 _", "absence", "detector", 1 },
+        { "direction: down", "~100/5*300 900*20", "", "direction", 1 },
+        { "min_absolute: 1000", "~100/5*300 900*20", "", "small", 1 },
+        { "mute: ['daily 04:50-05:40'], valid_range: [0, 500]", "~100/5*300 900*20",
+          "out of bounds", "mute", 1 },
+        { "mute_after_change: 1h", "~100/5*300 D 900*20", "", "change", 1 },
+        { "mute_after_change: 1h", "~100/5*300 E 900*20", "", "change", 0 },
+    };
+    for (uint32_t i = 0; i < QL_COUNT_OF(held); i++) {
+        struct world w;
+        struct run run;
+        struct ql_rng rng;
+        char labels[128];
+        ql_rng_init(&rng, 1, "policy");
+        world_open(&w, held[i].policy);
+        run_open(&run, &w);
+        run_points(&run, &rng, held[i].points);
+        (void)snprintf(labels, sizeof(labels), "kind=\"%s%spolicy=\"row\",reason=\"%s\"",
+                       held[i].kind, held[i].kind[0] != '\0' ? "\"," : "", held[i].reason);
+        const char *part = held[i].kind[0] != '\0' ? labels : strstr(labels, "policy");
+        if (ql_stats_sum(w.stats, "ql_detect_held_total", part) != held[i].count ||
+            ql_stats_sum(w.stats, "ql_detect_held_total", "") != held[i].count) {
+            fail_msg("%s: %s is not %d", held[i].policy, part, (int)held[i].count);
+        }
+        ql_batch_fini(&run.batch);
+        world_close(&w);
+    }
+}
+
 /* New policies hold for series that are known already, and what they held comes out. */
 static void a_reload_reaches_known_series(void **state)
 {
@@ -404,6 +439,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stories),
         cmocka_unit_test(checkpoints_hide_nothing),
+        cmocka_unit_test(what_is_held_is_counted),
         cmocka_unit_test(a_reload_reaches_known_series),
         cmocka_unit_test(a_holiday_is_a_sunday),
     };

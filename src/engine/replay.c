@@ -121,13 +121,38 @@ static ql_err replay_compare(void *context, uint64_t tick_sequence, ql_str recor
     return QL_E_MALFORMED;
 }
 
-static ql_err replay_open_machine(struct replay *r, const char *checkpoint_dir,
-                                  uint64_t journal_first, uint64_t *ret_from)
+/* The first settings in the journal: shards and tables are made of them and stay as they are.
+ * The defaults when what is left of it has none. */
+static ql_err replay_own_config(const char *journal_dir, struct ql_buf *why,
+                                struct ql_config **ret_config)
+{
+    struct ql_journal_reader *reader;
+    struct ql_journal_record record = { .kind = 0 };
+    ql_str origin, body = { "", 0 };
+    ql_err err = ql_journal_reader_open(journal_dir, 0, &reader);
+    if (err != QL_OK) {
+        return err;
+    }
+    do {
+        err = ql_journal_next(reader, &record, &origin, &body, why);
+    } while (err == QL_OK && record.kind != QL_JOURNAL_CONFIG);
+    if (err == QL_OK) {
+        err = ql_config_parse(body, "the journal's settings", ret_config, why);
+    } else if (err == QL_E_NOT_FOUND) {
+        err = ql_config_default(ret_config);
+    }
+    ql_journal_reader_close(reader);
+    return err;
+}
+
+static ql_err replay_open_machine(struct replay *r, const char *journal_dir,
+                                  const char *checkpoint_dir, uint64_t journal_first,
+                                  uint64_t *ret_from)
 {
     struct ql_config *config = r->env->config;
     struct ql_buf state;
     uint64_t sequence = 0;
-    ql_err err = config != NULL ? QL_OK : ql_config_default(&config);
+    ql_err err = config != NULL ? QL_OK : replay_own_config(journal_dir, r->why, &config);
     if (err == QL_OK) {
         err = ql_machine_open(&r->machine, config, r->env->stats);
     }
@@ -221,7 +246,7 @@ ql_err ql_replay_run(const struct ql_replay_env *env, struct ql_replay_result *r
     for (uint32_t i = 0; i < REPLAY_TICKS_KEPT; i++) {
         ql_buf_init(&r->kept[i].digests, 65536);
     }
-    err = replay_open_machine(r, checkpoint_dir, first, &from);
+    err = replay_open_machine(r, journal_dir, checkpoint_dir, first, &from);
     if (err == QL_OK) {
         err = ql_journal_reader_open(journal_dir, from, &reader);
     }

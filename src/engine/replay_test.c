@@ -32,7 +32,12 @@ static const char *const services[SERVICES] = { "web", "cart", "checkout", "paym
 static const char *const metrics[METRICS] = { "cpu_ratio", "latency_ms", "db_connections_in_use",
                                               "requests_total" };
 
-struct place { char dir[64]; atomic_uint acknowledged, refused; };
+struct place {
+    char dir[64];
+    atomic_uint acknowledged, refused;
+    uint32_t shards;            /* 0: as many as by default */
+    const char *policies;       /* of the settings; NULL: none */
+};
 
 static int setup(void **state)
 {
@@ -152,11 +157,14 @@ static struct ql_config *day_config(const struct place *place, struct ql_buf *ya
     ql_buf_reset(yaml);
     (void)ql_buf_printf(yaml, "server:\n  data_dir: %s\nlimits:\n  sample_behind_max: 30d\n"
                         "engine:\n  journal_max: 16MiB\n  tick: 10s\n  journal_sync: 0s\n"
+                        "  shards: %u\n"
                         "correlate:\n  close: 5m\n"
                         "edges:\n  - caller: service/web\n    callee: service/cart\n"
                         "  - caller: service/cart\n    callee: service/checkout\n"
-                        "slos:\n  - {name: fast, target: 99, match: latency_ms, above: 500}\n",
-                        place->dir);
+                        "slos:\n  - {name: fast, target: 99, match: latency_ms, above: 500}\n"
+                        "policies: [%s]\n",
+                        place->dir, place->shards > 0 ? place->shards : 1,
+                        place->policies != NULL ? place->policies : "");
     if (ql_config_parse(ql_buf_view(yaml), "test", &config, &why) != QL_OK) {
         fail_msg("%s", why.at);
     }
@@ -316,6 +324,28 @@ static void a_day_gives_the_same_again(void **state)
     ql_stats_free(stats);
 }
 
+/* The machine has as many shards as it had then. */
+static void shards_give_the_same_again(void **state)
+{
+    struct place *place = *state;
+    struct ql_stats *stats = ql_stats_new(4096);
+    struct seen seen;
+    place->shards = 3;
+    struct ql_engine *engine = day_open(place, stats);
+    day_run(engine, place, 0, 60);
+    ql_engine_stop(engine);
+    ql_engine_free(engine);
+    engine = day_open(place, stats);
+    day_run(engine, place, 60, 200);
+    ql_engine_stop(engine);
+    ql_engine_free(engine);
+    const struct ql_replay_result whole = replay(place, 0, &seen);
+    assert_true(whole.compared > whole.ticks - 10);
+    const struct ql_replay_result part = replay(place, whole.last_sequence - 50, &seen);
+    assert_true(part.first_sequence > whole.first_sequence && part.compared > 50);
+    ql_stats_free(stats);
+}
+
 /* A finding every ten steps from 40 to 200: likely up to 120, then clearly over. */
 static void foresee(struct ql_engine *engine, struct place *place, int from, int to)
 {
@@ -364,6 +394,34 @@ static void findings_give_the_same_again(void **state)
     assert_true(part.first_sequence > one.first_sequence && part.compared > 100);
     assert_int_equal(middle.foreseen, 0);
     assert_int_equal(middle.over, 1);
+    ql_stats_free(stats);
+}
+
+/* The same with a window over its beginning: a checkpoint lies in what is held. */
+static void what_is_held_gives_the_same_again(void **state)
+{
+    struct place *place = *state;
+    struct ql_stats *stats = ql_stats_new(4096);
+    struct seen whole, part;
+    place->policies = "{name: night, match: disk_used, mute: ['09:10-09:25']}";
+    struct ql_engine *engine = day_open(place, stats);
+    foresee(engine, place, 0, 80);
+    ql_engine_stop(engine);
+    ql_engine_free(engine);
+    assert_int_equal(ql_stats_sum(stats, "ql_detect_held_total", "kind=\"exhaustion\""), 1);
+    assert_int_equal(ql_stats_sum(stats, "ql_exhaustion_signals_total", ""), 0);
+    engine = day_open(place, stats);
+    foresee(engine, place, 80, 240);
+    ql_engine_stop(engine);
+    ql_engine_free(engine);
+    const struct ql_replay_result one = replay(place, 0, &whole);
+    assert_true(one.compared > one.ticks - 10);
+    assert_int_equal(whole.foreseen, 1);
+    assert_int_equal(whole.over, 1);
+    const struct ql_replay_result rest = replay(place, one.last_sequence - 50, &part);
+    assert_true(rest.first_sequence > one.first_sequence && rest.compared > 100);
+    assert_int_equal(part.foreseen, 1); /* held in the checkpoint, told behind it */
+    assert_int_equal(part.over, 1);
     ql_stats_free(stats);
 }
 
@@ -417,6 +475,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_day_gives_the_same_again, setup, teardown),
         cmocka_unit_test_setup_teardown(findings_give_the_same_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(shards_give_the_same_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_held_gives_the_same_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_kill_loses_and_repeats_nothing, setup, teardown),
     };
     return cmocka_run_group_tests_name("engine/replay", tests, NULL, NULL);

@@ -4,11 +4,12 @@
 #include "config/config.h"
 #include "model/entity.h"
 #include "model/labels.h"
+#include "policy/ruling.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-#define STATE_VERSION 1u
+#define STATE_VERSION 2u /* 1: nothing is held; it is still read */
 #define FREED_RATIO 0.05
 #define FREED_BELOW 0.5
 #define CALM_FACTOR 4u               /* findings more, for ... */
@@ -17,6 +18,7 @@
 #define SWEEP_NS (INT64_C(60) * QL_NS_PER_S)
 #define WHY_BYTES_MAX 2048u
 #define COUNT_MAX 10000u
+#define ENTITY_BYTES_MAX 512u
 
 struct exhaust_watch {
     uint64_t key;                    /* of series and limit */
@@ -24,13 +26,14 @@ struct exhaust_watch {
     int64_t onset_ns, seen_ns, closed_ns; /* closed: INT64_MIN while it never was */
     double peak_ratio, used, limit;
     uint32_t over, under;
-    uint32_t slot;                   /* of its labels while open */
-    bool open;
+    uint32_t slot;                   /* of its labels while told */
+    bool open, held;                 /* held: open, and by a policy not told */
 };
 struct exhaust_slot { uint32_t bytes; char at[QL_LABELS_BYTES_MAX]; };
 
 struct exhaust {
     const struct ql_config *config;  /* borrowed */
+    struct ql_ruling ruling;
     struct exhaust_watch *watches;
     uint32_t count;
     struct exhaust_slot *slots;      /* pages are touched as signals open */
@@ -49,6 +52,7 @@ static void exhaust_close(void *stage)
         free(e->watches);
         free(e->slots);
         ql_buf_fini(&e->why);
+        ql_ruling_close(&e->ruling);
         free(e);
     }
 }
@@ -80,7 +84,8 @@ static ql_err exhaust_open(const struct ql_stage_env *env, void **ret_stage)
     e->watches = calloc(QL_EXHAUST_WATCHES_MAX, sizeof(*e->watches));
     e->slots = calloc(QL_EXHAUST_OPEN_MAX, sizeof(*e->slots));
     ql_buf_init(&e->why, WHY_BYTES_MAX);
-    if (e->watches == NULL || e->slots == NULL) {
+    if (e->watches == NULL || e->slots == NULL ||
+        ql_ruling_open(&e->ruling, env->config, env->stats) != QL_OK) {
         exhaust_close(e);
         return QL_E_MEMORY;
     }
@@ -92,8 +97,9 @@ static ql_err exhaust_open(const struct ql_stage_env *env, void **ret_stage)
 static ql_err exhaust_adopt_config(void *stage, const struct ql_config *config)
 {
     struct exhaust *e = stage;
-    e->config = config;
-    return QL_OK;
+    const ql_err err = ql_ruling_adopt(&e->ruling, config);
+    e->config = err == QL_OK ? config : e->config;
+    return err;
 }
 
 /* ---- watches --------------------------------------------------------------------- */
@@ -187,6 +193,19 @@ static double signal_surprise(const struct ql_finding *f)
     return -log10(left > missed ? left : missed);
 }
 
+static struct ql_ruled labels_ruled(ql_str labels)
+{
+    struct ql_ruled ruled = { .labels = labels, .kind = QL_SIGNAL_EXHAUSTION,
+                              .importance = QL_IMPORTANCE_NORMAL };
+    struct ql_buf entity;
+    ql_buf_init(&entity, ENTITY_BYTES_MAX);
+    if (ql_entity_of_labels(labels, &entity) && ql_buf_check(&entity) == QL_OK) {
+        ruled.entity = ql_entity_id_of(ql_buf_view(&entity));
+    }
+    ql_buf_fini(&entity);
+    return ruled;
+}
+
 /* `f` is NULL when nothing was heard for so long that it is over. */
 static void signal_write(struct exhaust *e, const struct exhaust_watch *w,
                          const struct ql_finding *f, enum ql_phase phase, ql_time now,
@@ -198,40 +217,57 @@ static void signal_write(struct exhaust *e, const struct exhaust_watch *w,
         return;
     }
     const struct exhaust_slot *slot = &e->slots[w->slot];
-    char name[512];
-    struct ql_buf entity;
     const uint64_t words[] = { w->key, (uint64_t)w->onset_ns, QL_SIGNAL_EXHAUSTION };
+    const ql_str labels = ql_batch_text(bus, (ql_str){ slot->at, slot->bytes });
+    const struct ql_ruled ruled = labels_ruled(labels);
+    const struct ql_policy_word word = ql_ruling_of(&e->ruling, &ruled, now);
     *signal = (struct ql_signal){
-        .id = { ql_hash64(words, sizeof(words)) }, .series = w->series,
-        .kind = QL_SIGNAL_EXHAUSTION, .phase = phase, .onset = { w->onset_ns }, .at = now,
-        .value = w->used, .expected = w->used, .upper = w->limit,
-        .lower = w->used < 0.0 ? w->used : 0.0,
+        .id = { ql_hash64(words, sizeof(words)) }, .series = w->series, .entity = ruled.entity,
+        .labels = labels, .metric = ql_labels_get(labels, QL_STR("__name__")),
+        .kind = QL_SIGNAL_EXHAUSTION, .phase = phase, .importance = word.importance,
+        .onset = { w->onset_ns }, .at = now, .value = w->used, .expected = w->used,
+        .upper = w->limit, .lower = w->used < 0.0 ? w->used : 0.0,
     };
-    signal->labels = ql_batch_text(bus, (ql_str){ slot->at, slot->bytes });
-    signal->metric = ql_labels_get(signal->labels, QL_STR("__name__"));
-    ql_buf_init(&entity, sizeof(name));
-    if (ql_entity_of_labels(signal->labels, &entity) && ql_buf_check(&entity) == QL_OK) {
-        signal->entity = ql_entity_id_of(ql_buf_view(&entity));
-    }
-    ql_buf_fini(&entity);
     if (f == NULL) {
         signal->why = QL_STR("nothing was said about it for a day");
     } else {
         signal->surprise = signal_surprise(f);
         why_write(e, f, signal->metric);
+        ql_ruling_say(&ruled, &word, &e->why);
         signal->why = ql_batch_text(bus, ql_buf_view(&e->why));
     }
     ql_stat_add(phase == QL_PHASE_OPEN ? e->opened : e->closed, phase != QL_PHASE_UPDATE);
 }
 
+/* What was held and is over was never told; it calls for no calm either. */
 static void watch_end(struct exhaust *e, struct exhaust_watch *w, const struct ql_finding *f,
                       ql_time now, struct ql_batch *bus)
 {
-    signal_write(e, w, f, QL_PHASE_CLOSE, now, bus);
-    e->taken[w->slot] = false;
-    w->open = false;
-    w->closed_ns = now.ns;
+    if (!w->held) {
+        signal_write(e, w, f, QL_PHASE_CLOSE, now, bus);
+        e->taken[w->slot] = false;
+        w->closed_ns = now.ns;
+    }
+    w->open = w->held = false;
     w->over = w->under = 0;
+}
+
+/* Tells what is to open, unless a policy holds it: then it stands open inside and this is
+ * asked again as long as it is likely. */
+static void watch_tell(struct exhaust *e, struct exhaust_watch *w, const struct ql_finding *f,
+                       ql_time now, struct ql_batch *bus)
+{
+    const struct ql_ruled ruled = labels_ruled(f->labels);
+    if (ql_ruling_holds(&e->ruling, &ruled, now, &w->held)) {
+        w->open = true;
+        return;
+    }
+    w->open = slot_take(e, w, f->labels);
+    if (w->open) {
+        signal_write(e, w, f, QL_PHASE_OPEN, now, bus);
+    } else {
+        ql_stat_add(e->signals_dropped, 1);
+    }
 }
 
 /* ---- findings -------------------------------------------------------------------- */
@@ -259,13 +295,8 @@ static void watch_try(struct exhaust *e, struct exhaust_watch *w, const struct q
     if (w->over < e->config->forecast_passes * (calm ? 1u : CALM_FACTOR)) {
         return;
     }
-    if (!slot_take(e, w, f->labels)) {
-        ql_stat_add(e->signals_dropped, 1);
-        return;
-    }
-    w->open = true;
     w->under = 0;
-    signal_write(e, w, f, QL_PHASE_OPEN, now, bus);
+    watch_tell(e, w, f, now, bus);
 }
 
 static void finding_take(struct exhaust *e, const struct ql_finding *f, ql_time now,
@@ -290,13 +321,17 @@ static void finding_take(struct exhaust *e, const struct ql_finding *f, ql_time 
     w->under = f->full < QL_EXHAUST_OVER ? w->under + (w->under < COUNT_MAX) : 0;
     if (w->under >= e->config->forecast_passes || (freed && f->full < FREED_BELOW)) {
         watch_end(e, w, f, now, bus);
+    } else if (w->held && f->full >= e->config->forecast_full_min) {
+        watch_tell(e, w, f, now, bus);
     }
 }
 
 static void exhaust_push(void *stage, ql_time now, struct ql_batch *bus)
 {
+    struct exhaust *e = stage;
+    ql_ruling_push(&e->ruling, bus);
     for (uint32_t i = 0; i < bus->findings.count; i++) {
-        finding_take(stage, &bus->findings.at[i], now, bus);
+        finding_take(e, &bus->findings.at[i], now, bus);
     }
 }
 
@@ -309,6 +344,7 @@ static void exhaust_tick(void *stage, ql_time now, struct ql_batch *bus)
         return;
     }
     e->swept_ns = now.ns;
+    ql_ruling_tick(&e->ruling, now);
     for (uint32_t i = 0; i < e->count; i++) {
         struct exhaust_watch *w = &e->watches[i];
         const bool silent = now.ns - w->seen_ns > SILENT_NS;
@@ -342,12 +378,12 @@ static ql_err exhaust_save(const void *stage, struct ql_buf *out)
         (void)ql_buf_f64(out, w->limit);
         (void)ql_buf_u32(out, w->over);
         (void)ql_buf_u32(out, w->under);
-        (void)ql_buf_u8(out, w->open);
-        if (w->open) {
+        (void)ql_buf_u8(out, w->held ? 2 : w->open);
+        if (w->open && !w->held) {
             (void)ql_buf_lstr(out, (ql_str){ e->slots[w->slot].at, e->slots[w->slot].bytes });
         }
     }
-    return ql_buf_check(out);
+    return ql_ruling_save(&e->ruling, out);
 }
 
 static bool watch_load(struct exhaust *e, struct exhaust_watch *w, struct ql_reader *in)
@@ -363,14 +399,16 @@ static bool watch_load(struct exhaust *e, struct exhaust_watch *w, struct ql_rea
     w->limit = ql_reader_f64(in);
     w->over = ql_reader_u32(in);
     w->under = ql_reader_u32(in);
-    w->open = ql_reader_u8(in) != 0;
-    return !w->open || slot_take(e, w, ql_reader_lstr(in));
+    const uint8_t open = ql_reader_u8(in);
+    w->open = open != 0;
+    w->held = open == 2;
+    return open <= 2 && (!w->open || w->held || slot_take(e, w, ql_reader_lstr(in)));
 }
 
 static ql_err exhaust_load(void *stage, uint32_t version, struct ql_reader *in)
 {
     struct exhaust *e = stage;
-    if (version != STATE_VERSION) {
+    if (version != STATE_VERSION && version != 1) {
         return QL_E_VERSION;
     }
     e->swept_ns = ql_reader_i64(in);
@@ -384,12 +422,15 @@ static ql_err exhaust_load(void *stage, uint32_t version, struct ql_reader *in)
         }
     }
     e->count = count;
-    return in->failed ? QL_E_MALFORMED : QL_OK;
+    if (in->failed) {
+        return QL_E_MALFORMED;
+    }
+    return version == 1 ? QL_OK : ql_ruling_load(&e->ruling, in);
 }
 
 const struct ql_stage_type ql_exhaust_stage = {
     .name = "exhaust",
-    .reads = QL_LIST_BIT(findings),
+    .reads = QL_LIST_BIT(findings) | QL_LIST_BIT(changes),
     .writes = QL_LIST_BIT(signals),
     .state_version = STATE_VERSION,
     .open = exhaust_open,

@@ -9,9 +9,11 @@
  * Closing       the forecast is below QL_EXHAUST_OVER for as many findings in a row, or more
  *               than 5 % of the limit was freed and it is below one half, or nothing was heard
  *               for a day. For a day after, opening takes four times the findings.
+ * Policies      the labels of the series decide (policy/ruling.h): what one holds is told at the
+ *               first finding at or above the bar after it ended, with its true onset.
  * Surprise      minus log10 of the chance to be wrong, never less than its record allows: no
  *               forecast alone is sure enough to open an incident.
- * Reads         findings. Writes signals.
+ * Reads         findings, changes. Writes signals.
  * Bounds        QL_EXHAUST_WATCHES_MAX resources, QL_EXHAUST_OPEN_MAX signals at once; what is
  *               beyond is counted. O(findings * resources), a few hundred times a few thousand
  *               compares every quarter of an hour.

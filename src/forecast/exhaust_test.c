@@ -2,6 +2,7 @@
 #include "forecast/exhaust.h"
 
 #include "config/config.h"
+#include "model/entity.h"
 #include "model/labels.h"
 
 #include <setjmp.h>
@@ -22,12 +23,32 @@ struct bed {
     char said[600];             /* '.', 'o' opened, 'c' closed: one a pass */
     char why[600];
     uint64_t id;
+    enum ql_importance importance;
+    ql_time onset;
 };
 
-static void bed_open(struct bed *bed)
+/* `policy` are the fields of one for {service="db"}; NULL: there is none. */
+static struct ql_config *config_of(const char *policy)
+{
+    struct ql_config *config;
+    char yaml[512] = "";
+    struct ql_buf why;
+    ql_buf_init(&why, 65536);
+    if (policy != NULL) {
+        (void)snprintf(yaml, sizeof(yaml),
+                       "policies: [{name: night, match: '{service=\"db\"}', %s}]\n", policy);
+    }
+    if (ql_config_parse(ql_str_of(yaml), "row", &config, &why) != QL_OK) {
+        fail_msg("%s", why.at);
+    }
+    ql_buf_fini(&why);
+    return config;
+}
+
+static void bed_open(struct bed *bed, const char *policy)
 {
     memset(bed, 0, sizeof(*bed));
-    assert_int_equal(ql_config_default(&bed->config), QL_OK);
+    bed->config = config_of(policy);
     bed->stats = ql_stats_new(64);
     const struct ql_stage_env env = { .config = bed->config, .stats = bed->stats,
                                       .shard_count = 1 };
@@ -77,6 +98,18 @@ static void bed_find(struct bed *bed, char letter, ql_time now)
     }
 }
 
+/* Between two passes: somebody changed an entity. */
+static void bed_change(struct bed *bed, const char *entity, uint32_t pass)
+{
+    ql_batch_reset(&bed->bus);
+    struct ql_change *change = ql_batch_add_change(&bed->bus);
+    assert_non_null(change);
+    *change = (struct ql_change){ .entity = ql_entity_id_of(ql_str_of(entity)),
+                                  .at = bed_time(pass) };
+    ql_exhaust_stage.push(bed->stage, bed_time(pass), &bed->bus);
+    assert_int_equal(bed->bus.signals.count, 0);
+}
+
 /* '_' is a pass without a word about it. */
 static void bed_pass(struct bed *bed, char letter, uint32_t pass)
 {
@@ -95,9 +128,16 @@ static void bed_pass(struct bed *bed, char letter, uint32_t pass)
         assert_true(signal->entity.v != 0);
         assert_true(signal->phase == QL_PHASE_OPEN || signal->id.v == bed->id);
         bed->id = signal->id.v;
+        bed->importance = signal->importance;
+        bed->onset = signal->onset;
         assert_true(signal->surprise >= 0.0 && signal->surprise < 1.4);
         (void)snprintf(bed->why, sizeof(bed->why), "%.*s", QL_STR_ARG(signal->why));
     }
+}
+
+static ql_err load_as(void *stage, struct ql_reader *in)
+{
+    return ql_exhaust_stage.load(stage, ql_exhaust_stage.state_version, in);
 }
 
 static void bed_save_and_load(struct bed *bed)
@@ -110,17 +150,18 @@ static void bed_save_and_load(struct bed *bed)
                                       .shard_count = 1 };
     assert_int_equal(ql_exhaust_stage.open(&env, &bed->stage), QL_OK);
     struct ql_reader in = ql_reader_of(ql_buf_view(&state));
-    assert_int_equal(ql_exhaust_stage.load(bed->stage, 1, &in), QL_OK);
+    assert_int_equal(load_as(bed->stage, &in), QL_OK);
     assert_int_equal(ql_reader_left(&in), 0);
     struct ql_reader cut = ql_reader_of((ql_str){ state.at, state.bytes - 1 });
     void *other;
     assert_int_equal(ql_exhaust_stage.open(&env, &other), QL_OK);
-    assert_int_not_equal(ql_exhaust_stage.load(other, 1, &cut), QL_OK);
+    assert_int_not_equal(load_as(other, &cut), QL_OK);
     ql_exhaust_stage.close(other);
     ql_buf_fini(&state);
 }
 
-struct row { const char *what, *findings, *said; };
+/* D and X take no time: a change of service/db, and of another service. */
+struct row { const char *what, *findings, *said, *policy; };
 static const struct row rows[] = {
     { "three in a row open once", "--HHHHHH", "....o..." },
     { "two are too few", "HH-HH-HH", "........" },
@@ -135,7 +176,39 @@ static const struct row rows[] = {
     { "no flapping: the second opens late", "HHH---HHH---HHHHHHHHHHHHH",
       "..o..c.................o." },
     { "a certificate, renewed", "eeEEEeee", "....o..c" },
+    /* The passes are at 22:13, 22:28, 22:43 (when three in a row open), 22:58, 23:13, 23:28 ... */
+    { "a window holds, and what outlasts it is told", "HHHHHHH", ".....o.",
+      "mute: ['22:30-23:20']" },
+    { "another window does not", "HHHHHHH", "..o....", "mute: ['22:50-23:20']" },
+    { "over before the window ends: never told, and no calm after", "HHH---HHHH", "........o.",
+      "mute: ['22:30-23:20']" },
+    { "when the window ends it is not likely, but later again", "HHHlllHH", "......o.",
+      "mute: ['22:30-23:20']" },
+    { "full when the window ends", "HHHFFFF", ".....o.", "mute: ['22:30-23:20']" },
+    { "told before a window goes on as it is", "HHHH---", "..o...c", "mute: ['22:50-23:59']" },
+    { "switched off", "HHHHHH---HHHHHH", "...............", "detector: off" },
+    { "switched on", "HHHHHH", "..o...", "detector: on" },
+    { "a deploy holds for its time", "HDHHHHHH", ".....o.", "mute_after_change: 1h" },
+    { "that of another service does not", "HXHHHHHH", "..o....", "mute_after_change: 1h" },
+    { "without such a policy no deploy does", "HDHHHHHH", "..o....", "importance: low" },
+    { "directions and ranges say nothing here", "HHH", "..o",
+      "direction: down, min_absolute: 1000, valid_range: [0, 1]" },
 };
+
+/* A letter a pass; D and X before it. */
+static void bed_findings(struct bed *bed, const char *findings, bool restarts)
+{
+    for (uint32_t pass = 0; *findings != '\0'; findings++) {
+        if (*findings == 'D' || *findings == 'X') {
+            bed_change(bed, *findings == 'D' ? "service/db" : "service/cart", pass);
+        } else {
+            bed_pass(bed, *findings, pass++);
+        }
+        if (restarts) {
+            bed_save_and_load(bed);
+        }
+    }
+}
 
 static void when_a_finding_becomes_a_signal(void **state)
 {
@@ -143,13 +216,8 @@ static void when_a_finding_becomes_a_signal(void **state)
     for (size_t i = 0; i < QL_COUNT_OF(rows); i++) {
         for (int restarts = 0; restarts < 2; restarts++) {
             struct bed bed;
-            bed_open(&bed);
-            for (uint32_t pass = 0; rows[i].findings[pass] != '\0'; pass++) {
-                bed_pass(&bed, rows[i].findings[pass], pass);
-                if (restarts > 0) {
-                    bed_save_and_load(&bed);
-                }
-            }
+            bed_open(&bed, rows[i].policy);
+            bed_findings(&bed, rows[i].findings, restarts > 0);
             if (strcmp(bed.said, rows[i].said) != 0) {
                 fail_msg("%s: %s gave %s, not %s", rows[i].what, rows[i].findings, bed.said,
                          rows[i].said);
@@ -168,7 +236,7 @@ static void the_sentence_names_times_and_record(void **state)
         "90 % by 2023-11-15T01:43:20.000Z", "right 17 of 20 times",
     };
     struct bed bed;
-    bed_open(&bed);
+    bed_open(&bed, NULL);
     for (uint32_t pass = 0; pass < 3; pass++) {
         bed_pass(&bed, 'H', pass);
     }
@@ -184,7 +252,7 @@ static void silence_of_a_day_closes(void **state)
 {
     (void)state;
     struct bed bed;
-    bed_open(&bed);
+    bed_open(&bed, NULL);
     uint32_t closed = 0;
     for (uint32_t pass = 0; pass < 110; pass++) {
         bed_pass(&bed, pass < 3 ? 'H' : '_', pass);
@@ -198,11 +266,108 @@ static void the_same_look_twice_counts_once(void **state)
 {
     (void)state;
     struct bed bed;
-    bed_open(&bed);
+    bed_open(&bed, NULL);
     for (uint32_t i = 0; i < 10; i++) {
         bed_pass(&bed, 'H', 0);
         assert_int_equal(bed.said[0], '.');
     }
+    bed_close(&bed);
+}
+
+/* Counted by reason, policy and kind when it is held first, and once when it comes out. */
+static void what_is_held_is_counted(void **state)
+{
+    (void)state;
+    struct bed bed;
+    bed_open(&bed, "mute: ['22:30-23:20'], importance: high");
+    bed_findings(&bed, "HHHHH", false);
+    const char name[] = "ql_detect_held_total";
+    assert_int_equal(ql_stats_sum(bed.stats, name, ""), 1);
+    assert_int_equal(ql_stats_sum(bed.stats, name, "kind=\"exhaustion\",policy=\"night\""), 1);
+    assert_int_equal(ql_stats_sum(bed.stats, name, "reason=\"mute\""), 1);
+    assert_int_equal(ql_stats_sum(bed.stats, "ql_detect_told_late_total", ""), 0);
+    assert_int_equal(ql_stats_sum(bed.stats, "ql_exhaustion_signals_total", ""), 0);
+    bed_pass(&bed, 'H', 5);
+    assert_int_equal(bed.said[5], 'o');
+    assert_int_equal(ql_stats_sum(bed.stats, name, ""), 1);
+    assert_int_equal(ql_stats_sum(bed.stats, "ql_detect_told_late_total", ""), 1);
+    assert_int_equal(bed.onset.ns, bed_time(0).ns);
+    assert_int_equal(bed.importance, QL_IMPORTANCE_HIGH);
+    assert_non_null(strstr(bed.why, " (importance high, policy night)"));
+    bed_close(&bed);
+}
+
+/* A file that is read again holds for what is held already, and lets it out. */
+static void another_file_lets_it_out(void **state)
+{
+    (void)state;
+    struct bed bed;
+    bed_open(&bed, "detector: off");
+    bed_findings(&bed, "HHHH", false);
+    struct ql_config *config = config_of(NULL);
+    assert_int_equal(ql_exhaust_stage.adopt_config(bed.stage, config), QL_OK);
+    ql_config_free(bed.config);
+    bed.config = config;
+    bed_pass(&bed, 'H', 4);
+    assert_string_equal(bed.said, "....o");
+    assert_int_equal(bed.importance, QL_IMPORTANCE_NORMAL);
+    assert_null(strstr(bed.why, "importance"));
+    bed_close(&bed);
+}
+
+/* More are switched off than signals may be open: one that is not still finds its place. */
+static void what_is_held_takes_no_place(void **state)
+{
+    (void)state;
+    struct bed bed;
+    struct ql_buf other;
+    bed_open(&bed, "detector: off");
+    ql_buf_init(&other, 4096);
+    assert_int_equal(ql_labels_parse(QL_STR("pool_used{service=\"cart\"}"), &other), QL_OK);
+    for (uint32_t pass = 0; pass < 3; pass++) {
+        ql_batch_reset(&bed.bus);
+        for (uint32_t i = 0; i < QL_EXHAUST_OPEN_MAX + 10; i++) {
+            bed_find(&bed, 'H', bed_time(pass));
+            bed.bus.findings.at[i].series.h.low = i;
+        }
+        bed_find(&bed, 'H', bed_time(pass));
+        struct ql_finding *last = &bed.bus.findings.at[bed.bus.findings.count - 1];
+        last->series.h.low = 1u << 20;
+        last->labels = ql_buf_view(&other);
+        ql_exhaust_stage.push(bed.stage, bed_time(pass), &bed.bus);
+    }
+    assert_int_equal(bed.bus.signals.count, 1);
+    assert_int_equal(ql_stats_sum(bed.stats, "ql_exhaustion_dropped_total", ""), 0);
+    assert_int_equal(ql_stats_sum(bed.stats, "ql_detect_held_total", "reason=\"detector\""),
+                     QL_EXHAUST_OPEN_MAX + 10);
+    ql_buf_fini(&other);
+    bed_close(&bed);
+}
+
+/* What builds before policies wrote has no word on them at its end. */
+static void an_older_checkpoint_is_read(void **state)
+{
+    (void)state;
+    struct bed bed;
+    struct ql_buf saved;
+    void *other;
+    bed_open(&bed, NULL);
+    bed_findings(&bed, "HHH", false);
+    ql_buf_init(&saved, 1 << 20);
+    assert_int_equal(ql_exhaust_stage.save(bed.stage, &saved), QL_OK);
+    const struct ql_stage_env env = { .config = bed.config, .stats = bed.stats,
+                                      .shard_count = 1 };
+    assert_int_equal(ql_exhaust_stage.open(&env, &other), QL_OK);
+    struct ql_reader in = ql_reader_of((ql_str){ saved.at, saved.bytes - sizeof(uint32_t) });
+    assert_int_equal(ql_exhaust_stage.load(other, 1, &in), QL_OK);
+    assert_int_equal(ql_reader_left(&in), 0);
+    ql_exhaust_stage.close(bed.stage);
+    bed.stage = other;
+    for (uint32_t pass = 3; pass < 6; pass++) {
+        bed_pass(&bed, '-', pass);
+    }
+    assert_string_equal(bed.said, "..o..c");
+    ql_buf_fini(&saved);
     bed_close(&bed);
 }
 
@@ -213,6 +378,10 @@ int main(void)
         cmocka_unit_test(the_sentence_names_times_and_record),
         cmocka_unit_test(silence_of_a_day_closes),
         cmocka_unit_test(the_same_look_twice_counts_once),
+        cmocka_unit_test(what_is_held_is_counted),
+        cmocka_unit_test(another_file_lets_it_out),
+        cmocka_unit_test(what_is_held_takes_no_place),
+        cmocka_unit_test(an_older_checkpoint_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

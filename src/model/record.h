@@ -196,6 +196,7 @@ struct ql_slo_state {
     double bad, total;                  /* events in the window */
     ql_time since, at, gone;            /* first data, this judgement, when the budget is used */
     bool page, ticket;                  /* a signal is open */
+    bool held;                          /* one would be, but a policy holds it */
 };
 
 struct ql_alert {

@@ -79,7 +79,8 @@ static ql_err slo_adopt_config(void *stage, const struct ql_config *config)
 {
     struct slo_stage *s = stage;
     QL_ASSERT(config->slo_count <= QL_CONFIG_SLOS_MAX);
-    const ql_err err = config->slo_count > 0 ? slo_activate(s) : QL_OK;
+    ql_err err = config->slo_count > 0 ? slo_activate(s) : QL_OK;
+    err = err == QL_OK ? ql_ruling_adopt(&s->ruling, config) : err;
     if (err != QL_OK) {
         return err;
     }
@@ -161,7 +162,11 @@ static void slo_push(void *stage, ql_time now, struct ql_batch *bus)
 {
     struct slo_stage *s = stage;
     struct slo_row *row = NULL;
-    for (uint32_t i = 0; s->rows != NULL && i < bus->slo_parts.count; i++) {
+    if (s->rows == NULL) {
+        return;
+    }
+    ql_ruling_push(&s->ruling, bus);
+    for (uint32_t i = 0; i < bus->slo_parts.count; i++) {
         const struct ql_slo_part *part = &bus->slo_parts.at[i];
         if (row == NULL || row->key != part->slo) {
             row = slo_row_of(s, part->slo);
@@ -216,6 +221,7 @@ static void state_make(struct slo_stage *s, struct slo_row *row, ql_time at,
         .since = row->first == INT64_MIN ? QL_TIME_NONE
                                          : (ql_time){ row->first * SLO_MINUTE_NS },
         .page = row->burns[SLO_PAGE].id != 0, .ticket = row->burns[SLO_TICKET].id != 0,
+        .held = row->burns[SLO_PAGE].held || row->burns[SLO_TICKET].held,
     };
     memcpy(state->burn, v->burn, sizeof(state->burn));
     (void)snprintf(state->name, sizeof(state->name), "%s", row->name);
@@ -283,6 +289,7 @@ static void slo_tick(void *stage, ql_time now, struct ql_batch *bus)
         return;
     }
     s->judged = end;
+    ql_ruling_tick(&s->ruling, now);
     for (uint32_t i = 0; i < s->order_count; i++) {
         struct slo_row *row = &s->rows[s->order[i]];
         slo_ring_advance(row->ring, slo_minute_of(now.ns));
@@ -305,6 +312,7 @@ static void slo_close(void *stage)
     if (s != NULL) {
         ql_pages_free(s->rings, SLO_ROWS * sizeof(*s->rings));
         ql_buf_fini(&s->scratch);
+        ql_ruling_close(&s->ruling);
         free(s->rows);
         free(s->states);
         free(s);
@@ -329,7 +337,8 @@ static ql_err slo_open(const struct ql_stage_env *env, void **ret_stage)
                                         "Burn rate signals opened.", "severity=\"page\"");
     s->opened[SLO_TICKET] = ql_stats_cell(env->stats, QL_STAT_COUNTER, "ql_slo_signals_total",
                                           "Burn rate signals opened.", "severity=\"ticket\"");
-    const ql_err err = slo_adopt_config(s, env->config);
+    ql_err err = ql_ruling_open(&s->ruling, env->config, env->stats);
+    err = err == QL_OK ? slo_adopt_config(s, env->config) : err;
     if (err != QL_OK) {
         slo_close(s);
         return err;
@@ -349,7 +358,7 @@ const struct ql_slo_state *ql_slo_states(const void *stage, uint32_t *ret_count,
 
 const struct ql_stage_type ql_slo_stage = {
     .name = "slo",
-    .reads = QL_LIST_BIT(slo_parts),
+    .reads = QL_LIST_BIT(slo_parts) | QL_LIST_BIT(changes),
     .writes = QL_LIST_BIT(signals) | QL_LIST_BIT(entities),
     .state_version = SLO_STATE_VERSION,
     .open = slo_open,

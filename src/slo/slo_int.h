@@ -6,6 +6,7 @@
 #include "base/stat.h"
 #include "config/config.h"
 #include "model/batch.h"
+#include "policy/ruling.h"
 #include "slo/slo.h"
 #include "topology/topology.h"
 
@@ -17,7 +18,7 @@
 #define SLO_GIVE_UP 1440         /* minutes without data */
 #define SLO_MINUTE_NS (60 * QL_NS_PER_S)
 #define SLO_GRACE_NS (15 * QL_NS_PER_S)
-#define SLO_STATE_VERSION 1u
+#define SLO_STATE_VERSION 2u     /* 1: nothing is held; it is still read */
 
 /* Time before 1970 rounds down as well. */
 static inline int64_t slo_minute_of(int64_t ns)
@@ -114,6 +115,8 @@ uint32_t slo_window_minutes(enum ql_slo_window window);
 void slo_judge(const struct slo_ring *ring, const struct ql_slo *slo, int64_t first, int64_t end,
                struct slo_view *ret_view);
 bool slo_burns(const struct slo_view *view, const struct slo_rule *rule);
+/* The last minutes burn: what was held in a burning window is worth telling late. */
+bool slo_lasts(const struct slo_view *view, const struct slo_rule *rule);
 bool slo_is_calm(const struct slo_view *view, const struct slo_rule *rule);
 /* The first minute of the run of bad ones that ends at `end`, within the rule's long window. */
 int64_t slo_onset(const struct slo_ring *ring, const struct ql_slo *slo,
@@ -128,6 +131,7 @@ struct slo_burn {
     uint64_t id, entity;                 /* id 0: not open */
     int64_t onset_ns;
     double told;                         /* the long window's burn when last told */
+    bool held;                           /* it burns, and by a policy it is not told: id 0 */
 };
 struct slo_row {
     uint64_t key;                        /* 0: the row is free */
@@ -144,6 +148,7 @@ struct slo_row {
 struct slo_stage {
     struct ql_topology *topology;
     struct ql_stats *stats;
+    struct ql_ruling ruling;
     struct slo_row *rows;                /* SLO_ROWS; NULL until there is an SLO */
     struct slo_ring *rings;              /* one a row */
     uint32_t order[QL_CONFIG_SLOS_MAX];  /* rows in the order of the file */

@@ -85,6 +85,12 @@ bool slo_burns(const struct slo_view *view, const struct slo_rule *rule)
            view->burn[rule->long_window] >= least && view->burn[rule->short_window] >= least;
 }
 
+/* A window of half an hour still burns long after all is well. */
+bool slo_lasts(const struct slo_view *view, const struct slo_rule *rule)
+{
+    return view->burn[QL_SLO_WINDOW_5M] >= rule->factor * (1.0 - NEAR);
+}
+
 bool slo_is_calm(const struct slo_view *view, const struct slo_rule *rule)
 {
     const uint32_t minutes = slo_window_minutes(rule->short_window);

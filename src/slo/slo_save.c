@@ -14,6 +14,7 @@ static void row_save(const struct slo_row *row, struct ql_buf *out)
         (void)ql_buf_u64(out, row->burns[i].entity);
         (void)ql_buf_i64(out, row->burns[i].onset_ns);
         (void)ql_buf_f64(out, row->burns[i].told);
+        (void)ql_buf_u8(out, row->burns[i].held);
     }
     for (uint32_t i = 0; i < SLO_ENTITIES; i++) {
         (void)ql_buf_u64(out, row->entities[i].id);
@@ -37,10 +38,10 @@ ql_err slo_save(const void *stage, struct ql_buf *out)
             row_save(&s->rows[i], out);
         }
     }
-    return ql_buf_check(out);
+    return ql_ruling_save(&s->ruling, out);
 }
 
-static bool row_load(struct slo_row *row, struct ql_reader *in)
+static bool row_load(struct slo_row *row, uint32_t version, struct ql_reader *in)
 {
     const ql_str name = ql_reader_lstr(in);
     if (in->failed || name.bytes >= sizeof(row->name)) {
@@ -60,6 +61,7 @@ static bool row_load(struct slo_row *row, struct ql_reader *in)
         row->burns[i].entity = ql_reader_u64(in);
         row->burns[i].onset_ns = ql_reader_i64(in);
         row->burns[i].told = ql_reader_f64(in);
+        row->burns[i].held = version > 1 && ql_reader_u8(in) != 0;
     }
     for (uint32_t i = 0; i < SLO_ENTITIES; i++) {
         row->entities[i].id = ql_reader_u64(in);
@@ -72,7 +74,7 @@ static bool row_load(struct slo_row *row, struct ql_reader *in)
 ql_err slo_load(void *stage, uint32_t version, struct ql_reader *in)
 {
     struct slo_stage *s = stage;
-    if (version != SLO_STATE_VERSION) {
+    if (version != SLO_STATE_VERSION && version != 1) {
         return QL_E_VERSION;
     }
     s->judged = ql_reader_i64(in);
@@ -90,12 +92,15 @@ ql_err slo_load(void *stage, uint32_t version, struct ql_reader *in)
         if (row == NULL && key != 0 && slo_row_of(s, 0) != NULL) {
             row = slo_row_add(s, key); /* taken out while the daemon was down: closed at the tick */
         }
-        if (row == NULL || !row_load(row, in)) {
+        if (row == NULL || !row_load(row, version, in)) {
             return QL_E_MALFORMED;
         }
     }
     if (s->rows != NULL) {
         slo_look_again(s);
     }
-    return in->failed ? QL_E_MALFORMED : QL_OK;
+    if (in->failed) {
+        return QL_E_MALFORMED;
+    }
+    return version == 1 ? QL_OK : ql_ruling_load(&s->ruling, in);
 }

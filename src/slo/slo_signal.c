@@ -61,20 +61,41 @@ static void entity_tell(struct slo_stage *s, const struct slo_row *row, struct q
                                      .name = ql_batch_text(bus, name) };
 }
 
-/* The signal's own series: the same for every burn of that SLO and severity. */
+/* The signal's own series: the same for every burn of that SLO and severity; in s->scratch. */
 static ql_str row_labels(struct slo_stage *s, const struct slo_row *row,
-                         const struct slo_rule *rule, struct ql_batch *bus)
+                         enum slo_severity severity)
 {
     struct ql_label labels[] = {
         { QL_STR("__name__"), QL_STR("slo_burn_rate") },
-        { QL_STR("severity"), ql_str_of(rule->name) },
+        { QL_STR("severity"), ql_str_of(slo_rules[severity].name) },
         { QL_STR("slo"), ql_str_of(row->name) },
     };
     ql_buf_reset(&s->scratch);
     if (ql_labels_build(labels, QL_COUNT_OF(labels), &s->scratch) != QL_OK) {
         ql_stat_add(s->unwritten, 1); /* no memory: the signal is told without its labels */
     }
-    return ql_batch_text(bus, ql_buf_view(&s->scratch));
+    return ql_buf_view(&s->scratch);
+}
+
+static struct ql_ruled row_ruled(const struct slo_row *row, enum slo_severity severity,
+                                 ql_str labels)
+{
+    return (struct ql_ruled){ .labels = labels, .entity = { row->burns[severity].entity },
+                              .kind = QL_SIGNAL_BURN_RATE,
+                              .importance = slo_rules[severity].importance };
+}
+
+/* What policies say of it, and its sentence with that. */
+static enum ql_importance signal_policy(struct slo_stage *s, const struct ql_ruled *ruled,
+                                        ql_time at, ql_str why, struct ql_batch *bus,
+                                        ql_str *ret_why)
+{
+    const struct ql_policy_word word = ql_ruling_of(&s->ruling, ruled, at);
+    ql_buf_reset(&s->scratch);
+    (void)ql_buf_str(&s->scratch, why);
+    ql_ruling_say(ruled, &word, &s->scratch);
+    *ret_why = ql_batch_text(bus, ql_buf_view(&s->scratch));
+    return word.importance;
 }
 
 static void signal_write(struct slo_stage *s, struct slo_row *row, enum slo_severity severity,
@@ -87,7 +108,7 @@ static void signal_write(struct slo_stage *s, struct slo_row *row, enum slo_seve
         ql_stat_add(s->unwritten, 1);
         return;
     }
-    const ql_str labels = row_labels(s, row, rule, bus);
+    const ql_str labels = ql_batch_text(bus, row_labels(s, row, severity));
     const ql_series_id series = { ql_hash128_of(labels.at, labels.bytes) };
     if (phase == QL_PHASE_OPEN) {
         const uint64_t words[] = { series.h.high, series.h.low, (uint64_t)burn->onset_ns };
@@ -95,11 +116,13 @@ static void signal_write(struct slo_stage *s, struct slo_row *row, enum slo_seve
         burn->id = id == 0 ? 1 : id; /* 0 is none */
         ql_stat_add(s->opened[severity], 1);
     }
+    const struct ql_ruled ruled = row_ruled(row, severity, labels);
+    const enum ql_importance importance = signal_policy(s, &ruled, at, why, bus, &why);
     const double value = row->slo != NULL ? row->view.burn[rule->long_window] : burn->told;
     *signal = (struct ql_signal){
         .id = { burn->id }, .series = series, .entity = { burn->entity },
         .metric = ql_labels_get(labels, QL_STR("__name__")), .labels = labels,
-        .kind = QL_SIGNAL_BURN_RATE, .phase = phase, .importance = rule->importance,
+        .kind = QL_SIGNAL_BURN_RATE, .phase = phase, .importance = importance,
         .onset = { burn->onset_ns }, .at = at, .value = isnan(value) ? 0.0 : value,
         .expected = 1.0, .lower = 0.0, .upper = rule->factor, .surprise = rule->surprise,
         .why = why,
@@ -121,14 +144,27 @@ static void burn_tell(struct slo_stage *s, struct slo_row *row, enum slo_severit
     signal_write(s, row, severity, phase, at, why, bus);
 }
 
+/* What a policy holds keeps its onset, and is asked for again while it burns. */
 static void burn_open(struct slo_stage *s, struct slo_row *row, enum slo_severity severity,
                       int64_t end, ql_time at, struct ql_batch *bus)
 {
     struct slo_burn *burn = &row->burns[severity];
-    burn->onset_ns = slo_onset(row->ring, row->slo, &slo_rules[severity], end) * SLO_MINUTE_NS;
+    if (!burn->held) {
+        burn->onset_ns =
+            slo_onset(row->ring, row->slo, &slo_rules[severity], end) * SLO_MINUTE_NS;
+    }
     burn->entity = slo_row_entity(s, row).v;
-    entity_tell(s, row, bus);
-    burn_tell(s, row, severity, QL_PHASE_OPEN, at, bus);
+    const struct ql_ruled ruled = row_ruled(row, severity, row_labels(s, row, severity));
+    if (!ql_ruling_holds(&s->ruling, &ruled, at, &burn->held)) {
+        entity_tell(s, row, bus);
+        burn_tell(s, row, severity, QL_PHASE_OPEN, at, bus);
+    }
+}
+
+/* Calm again, or nothing is heard of it any more. */
+static bool burn_over(const struct slo_row *row, const struct slo_rule *rule, int64_t end)
+{
+    return slo_is_calm(&row->view, rule) || end - row->covered > SLO_GIVE_UP;
 }
 
 void slo_burn_close(struct slo_stage *s, struct slo_row *row, enum slo_severity severity,
@@ -145,10 +181,12 @@ void slo_burn_step(struct slo_stage *s, struct slo_row *row, enum slo_severity s
                    int64_t end, ql_time at, struct ql_batch *bus)
 {
     const struct slo_rule *rule = &slo_rules[severity];
-    const struct slo_burn *burn = &row->burns[severity];
+    struct slo_burn *burn = &row->burns[severity];
     if (burn->id == 0) {
-        if (slo_burns(&row->view, rule)) {
+        if (slo_burns(&row->view, rule) && (!burn->held || slo_lasts(&row->view, rule))) {
             burn_open(s, row, severity, end, at, bus);
+        } else if (burn->held && burn_over(row, rule, end)) {
+            *burn = (struct slo_burn){ 0 }; /* never told */
         }
     } else if (slo_is_calm(&row->view, rule)) {
         slo_burn_close(s, row, severity, SLO_CALM, at, bus);

@@ -3,8 +3,10 @@
  *   slo      the fields of one SLO
  *   minutes  tokens: 0*90 ninety minutes without errors, 2.5*10 ten with 2.5 % of errors, _*20
  *            silence, z*20 samples without traffic, s*20 the error series alone are silent,
- *            R the counters restart, M the series end with a stale marker, C a checkpoint
+ *            R the counters restart, M the series end with a stale marker, C a checkpoint,
+ *            D a change of service/checkout, X one of another service
  *   want     "open page @from-to" and "close ticket @from-to" in order, by the minute
+ *   policies the policies of the file; NULL: none
  *
  * Two pods of one service count 300 requests a minute each, sampled every 30 s, and a gauge
  * that is 900 for that share of its values, else 100; one more tells the same as rates and as
@@ -38,7 +40,10 @@ enum { SHARDS_MAX = 3, SERIES = 10, STEP_S = 30, EVENTS_MAX = 32 };
 #define DELTAS "target: 99.9, bad: errors_since, total: requests_since"
 #define SLOW "target: 99, match: latency_ms, above: 500"
 
-static const struct row { const char *story, *slo, *minutes, *want; } rows[] = {
+#define POLICY(match, fields) "{name: night, match: '" match "', " fields "}"
+#define BURNS "{__name__=\"slo_burn_rate\"}"
+
+static const struct row { const char *story, *slo, *minutes, *want, *policies; } rows[] = {
     { "no burn", BAD, "0*120 C 0*120", "" },
     { "errors within the budget", BAD, "0.1*120 C 0.1*300", "" },
     { "all fails: a page within two minutes", BAD, "0*90 100*10 C 0*20",
@@ -80,6 +85,41 @@ static const struct row { const char *story, *slo, *minutes, *want; } rows[] = {
     { "slow values, too few", SLOW, "0*400 25*5 C 0*90", "" },
     { "silence of slow values is no recovery", SLOW, "0*90 100*20 _*10 C _*10 0*4",
       "open ticket @95-97 open page @98-100 close page @132-134" },
+    /* Minute 90 is 01:30. */
+    { "a window holds, and what outlasts it is told", BAD, "0*90 100*5 C 100*15 0*20",
+      "open page @100-101 open ticket @100-101 close page @114-116",
+      POLICY(BURNS, "mute: ['01:00-01:40']") },
+    { "another window does not", BAD, "0*90 100*20 0*20",
+      "open page @91-92 open ticket @91-92 close page @114-116",
+      POLICY(BURNS, "mute: ['02:00-02:40']") },
+    { "over before the window ends: never told", BAD, "0*90 100*10 C 0*80", "",
+      POLICY(BURNS, "mute: ['01:00-02:40']") },
+    { "told before the window: goes on as it is", BAD, "0*90 100*10 C 0*20",
+      "open page @91-92 open ticket @91-92 close page @104-106",
+      POLICY(BURNS, "mute: ['01:35-03:00']") },
+    { "silent when the window ends: told when it burns again", BAD,
+      "0*90 100*5 _*20 C _*20 100*3 0*10",
+      "open page @136-138 open ticket @136-138 close page @142-144",
+      POLICY(BURNS, "mute: ['01:00-02:00']") },
+    { "given up in the window", BAD, "0*90 100*5 _*700 C _*800 0*10", "",
+      POLICY(BURNS, "mute: ['daily 00:00-24:00']") },
+    { "tickets are switched off", BAD, "0*90 100*10 C 0*20",
+      "open page @91-92 close page @104-106",
+      POLICY("{severity=\"ticket\"}", "detector: off") },
+    { "those of another SLO are", BAD, "0*90 100*10 C 0*20",
+      "open page @91-92 open ticket @91-92 close page @104-106",
+      POLICY("{slo=\"shop search\"}", "detector: off") },
+    { "what holds the series that count does not hold the SLO", BAD, "0*90 100*10 C 0*20",
+      "open page @91-92 open ticket @91-92 close page @104-106",
+      POLICY("{service=\"checkout\"}", "detector: off") },
+    { "a deploy holds for its time", BAD, "0*89 D 0*1 100*5 C 100*15 0*20",
+      "open page @104-105 open ticket @104-105 close page @114-116",
+      POLICY("{slo=\"shop checkout\"}", "mute_after_change: 15m") },
+    { "a deploy, and over before its time is", BAD, "0*89 D 0*1 100*5 C 0*60", "",
+      POLICY("{slo=\"shop checkout\"}", "mute_after_change: 15m") },
+    { "the deploy of another service does not", BAD, "0*89 X 0*1 100*20 0*20",
+      "open page @91-92 open ticket @91-92 close page @114-116",
+      POLICY("{slo=\"shop checkout\"}", "mute_after_change: 15m") },
 };
 
 /* ---- a world ----------------------------------------------------------------------- */
@@ -118,7 +158,7 @@ series_rows[SERIES] = {
 static struct ql_config *config_of(const char *slos)
 {
     struct ql_config *config;
-    char yaml[2048];
+    char yaml[4096];
     struct ql_buf why;
     ql_buf_init(&why, 65536);
     (void)snprintf(yaml, sizeof(yaml), "limits: {series_max: 1000}\n%s", slos);
@@ -129,11 +169,17 @@ static struct ql_config *config_of(const char *slos)
     return config;
 }
 
+static struct ql_config *config_ruled(const char *slo, const char *policies)
+{
+    char slos[2048];
+    (void)snprintf(slos, sizeof(slos), "slos: [{name: shop checkout, %s}]\npolicies: [%s]\n",
+                   slo, policies != NULL ? policies : "");
+    return config_of(slos);
+}
+
 static struct ql_config *config_one(const char *slo)
 {
-    char slos[1024];
-    (void)snprintf(slos, sizeof(slos), "slos: [{name: shop checkout, %s}]\n", slo);
-    return config_of(slos);
+    return config_ruled(slo, NULL);
 }
 
 static void series_make(struct world *w, uint32_t number)
@@ -365,9 +411,23 @@ static void run_step(struct run *run, char what, double percent)
     run_tick(run, 16);
 }
 
-/* What R and M do takes no time. */
+static void run_change(struct run *run, const char *entity)
+{
+    struct ql_batch *bus = &run->w->bus;
+    ql_batch_reset(bus);
+    struct ql_change *change = ql_batch_add_change(bus);
+    assert_non_null(change);
+    *change = (struct ql_change){ .entity = ql_entity_id_of(ql_str_of(entity)),
+                                  .at = run_now(run, 0) };
+    ql_slo_stage.push(run->w->core, run_now(run, 0), bus);
+}
+
+/* What letters in capitals do takes no time. */
 static void run_at_once(struct run *run, char what)
 {
+    if (what == 'D' || what == 'X') {
+        run_change(run, what == 'D' ? "service/checkout" : "service/search");
+    }
     if (what == 'C' && run->checkpoints) {
         world_checkpoint(run->w);
     }
@@ -390,7 +450,7 @@ static void run_minutes(struct run *run, const char *minutes)
     while (*minutes != '\0') {
         char *end;
         const char what = *minutes;
-        if (strchr(" CRM", what) != NULL) {
+        if (strchr(" CRMDX", what) != NULL) {
             run_at_once(run, what);
             minutes++;
             continue;
@@ -441,7 +501,7 @@ static void stories(void **state)
         uint64_t digests[3];
         for (uint32_t way = 0; way < 3; way++) {
             struct world w;
-            world_open(&w, config_one(rows[i].slo), way == 1 ? 3 : 1);
+            world_open(&w, config_ruled(rows[i].slo, rows[i].policies), way == 1 ? 3 : 1);
             struct run run = { .w = &w, .checkpoints = way == 2 };
             run_minutes(&run, rows[i].minutes);
             digests[way] = run.digest;
@@ -707,6 +767,82 @@ static void what_is_taken_out_is_closed(void **state)
     world_close(&w);
 }
 
+/* ---- policies ----------------------------------------------------------------------- */
+
+static bool is_held(const struct world *w)
+{
+    uint32_t count;
+    uint64_t version;
+    const struct ql_slo_state *slo = ql_slo_states(w->core, &count, &version);
+    assert_int_equal(count, 1);
+    assert_true(!slo->held || (!slo->page && !slo->ticket));
+    return slo->held;
+}
+
+/* Shown as held and counted once a signal; told with its onset when a new file lets it out. */
+static void what_is_held_is_shown_and_counted(void **state)
+{
+    (void)state;
+    static const char held[] = "ql_detect_held_total";
+    struct world w;
+    world_open(&w, config_ruled(BAD, POLICY(BURNS, "detector: off")), 1);
+    struct run run = { .w = &w };
+    run_minutes(&run, "0*90");
+    assert_false(is_held(&w));
+    run_minutes(&run, "100*5");
+    assert_true(is_held(&w));
+    assert_int_equal(run.event_count, 0);
+    assert_int_equal(ql_stats_sum(w.stats, held, ""), 2);
+    assert_int_equal(ql_stats_sum(w.stats, held, "kind=\"burn rate\",policy=\"night\","
+                                                 "reason=\"detector\""), 2);
+    assert_int_equal(ql_stats_sum(w.stats, "ql_slo_signals_total", ""), 0);
+    adopt(&w, config_ruled(BAD, POLICY("{severity=\"page\"}", "importance: low")));
+    run_minutes(&run, "100*1");
+    assert_false(is_held(&w));
+    assert_int_equal(run.event_count, 2);
+    assert_int_equal(ql_stats_sum(w.stats, "ql_detect_told_late_total", ""), 2);
+    assert_int_equal(run.events[0].importance, QL_IMPORTANCE_LOW);
+    assert_non_null(strstr(run.events[0].why, " (importance low, policy night)"));
+    assert_int_equal(run.events[1].importance, QL_IMPORTANCE_HIGH);
+    assert_null(strstr(run.events[1].why, "importance"));
+    assert_true(run.events[0].onset.ns == (START_S + 90 * 60) * QL_NS_PER_S);
+    world_close(&w);
+}
+
+/* What builds before policies wrote has a byte less a signal and no word at its end. */
+static void an_older_checkpoint_is_read(void **state)
+{
+    (void)state;
+    struct world w;
+    struct ql_buf saved, older;
+    void *other;
+    ql_buf_init(&saved, 1 << 20);
+    ql_buf_init(&older, 1 << 20);
+    world_open(&w, config_one(BAD), 1);
+    struct run run = { .w = &w };
+    run_minutes(&run, "0*90 100*5");
+    assert_int_equal(ql_slo_stage.save(w.core, &saved), QL_OK);
+    const size_t burns_at = 8 + 4 + 8 + 4 + strlen("shop checkout") + 4 * 8, burn = 4 * 8;
+    (void)ql_buf_put(&older, saved.at, burns_at + burn);
+    (void)ql_buf_put(&older, saved.at + burns_at + burn + 1, burn);
+    const size_t rest = burns_at + 2 * (burn + 1);
+    (void)ql_buf_put(&older, saved.at + rest, saved.bytes - rest - sizeof(uint32_t));
+    const struct ql_stage_env env = { .config = w.config, .topology = w.topology,
+                                      .stats = w.stats, .shard_count = 1 };
+    assert_int_equal(ql_slo_stage.open(&env, &other), QL_OK);
+    struct ql_reader in = ql_reader_of(ql_buf_view(&older));
+    assert_int_equal(ql_slo_stage.load(other, 1, &in), QL_OK);
+    assert_int_equal(ql_reader_left(&in), 0);
+    ql_slo_stage.close(w.core);
+    w.core = other;
+    ql_buf_reset(&older);
+    assert_int_equal(ql_slo_stage.save(w.core, &older), QL_OK);
+    assert_true(ql_str_eq(ql_buf_view(&saved), ql_buf_view(&older)));
+    ql_buf_fini(&older);
+    ql_buf_fini(&saved);
+    world_close(&w);
+}
+
 /* Half a checkpoint is refused, whatever half. */
 static void damaged_states_are_refused(void **state)
 {
@@ -783,6 +919,8 @@ int main(void)
         cmocka_unit_test(a_budget_lasts_its_window),
         cmocka_unit_test(a_new_target_keeps_what_was_counted),
         cmocka_unit_test(what_is_taken_out_is_closed),
+        cmocka_unit_test(what_is_held_is_shown_and_counted),
+        cmocka_unit_test(an_older_checkpoint_is_read),
         cmocka_unit_test(damaged_states_are_refused),
         cmocka_unit_test(rings_keep_and_forget),
     };

@@ -25,8 +25,8 @@ ql_err ql_query_signals(struct ql_store_reader *reader, const struct ql_life_fil
     struct ql_bind bind = query_life_start(reader, QL_QUERY_SIGNALS, filter);
     while (ql_bind_row(&bind, &err)) {
         ql_query_signal_fill(bind.statement, 0, &row);
-        row.entity = ql_column_str(bind.statement, 16);
-        row.incident.v = ql_column_u64(bind.statement, 17);
+        row.entity = ql_column_str(bind.statement, 17);
+        row.incident.v = ql_column_u64(bind.statement, 18);
         if (!fn(context, &row)) {
             break;
         }

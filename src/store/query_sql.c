@@ -17,7 +17,8 @@
     " ifnull(e.name, '') FROM actions a LEFT JOIN entities e ON e.id = a.entity"
 #define SIGNAL_COLUMNS                                                                             \
     "s.id, s.series, s.entity, s.metric, s.labels, s.kind, s.onset, s.last_at,"                    \
-    " s.closed, s.value, s.expected, s.lower, s.upper, s.surprise, s.last_value, s.why"
+    " s.closed, s.value, s.expected, s.lower, s.upper, s.surprise, s.last_value, s.why,"            \
+    " s.importance"
 /* The newest incident that names the thing; merged ones only when there is no other. */
 #define INCIDENT_OF(kind, id)                                                                      \
     "(SELECT m.incident FROM members m JOIN incidents i ON i.id = m.incident"                      \

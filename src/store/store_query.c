@@ -173,6 +173,7 @@ void ql_query_signal_fill(sqlite3_stmt *s, int at, struct ql_signal_row *row)
             .upper = ql_column_f64(s, at + 12),
             .surprise = ql_column_f64(s, at + 13),
             .why = ql_column_str(s, at + 15),
+            .importance = (enum ql_importance)ql_column_i64(s, at + 16),
         },
         .open = closed.ns == QL_TIME_NONE.ns,
         .closed = closed,

@@ -210,8 +210,9 @@ static bool say_signal(void *context, const struct ql_signal_row *row)
 {
     struct ql_buf *out = context;
     const struct ql_signal *s = &row->signal;
-    ql_buf_printf(out, "%s %.*s %.*s value %g last %g surprise %g [%.*s] incident %llu",
-                  row->open ? "open" : "closed", QL_STR_ARG(row->entity), QL_STR_ARG(s->metric),
+    ql_buf_printf(out, "%s %s %.*s %.*s value %g last %g surprise %g [%.*s] incident %llu",
+                  ql_importance_text(s->importance), row->open ? "open" : "closed",
+                  QL_STR_ARG(row->entity), QL_STR_ARG(s->metric),
                   s->value, row->last_value, s->surprise, QL_STR_ARG(s->why),
                   (unsigned long long)row->incident.v);
     say_time(out, s->onset);
@@ -242,8 +243,8 @@ static void a_signal_keeps_its_worst_judgement(void **state)
     filter.life = QL_LIFE_OVER;
     filter.entity = story_entity("service/checkout");
     assert_int_equal(ql_query_signals(w->reader, &filter, say_signal, &w->said), QL_OK);
-    assert_string_equal(said(w), "closed service/checkout db_connections value 40 last 10 surprise"
-                                 " 7.25 [40 where 8 to 12 was expected] incident 1 10 70 70");
+    assert_string_equal(said(w), "high closed service/checkout db_connections value 40 last 10"
+                                 " surprise 7.25 [40 where 8 to 12 was expected] incident 1 10 70 70");
     filter.entity = story_entity("service/frontend");
     ql_buf_reset(&w->said);
     assert_int_equal(ql_query_signals(w->reader, &filter, say_signal, &w->said), QL_OK);

@@ -75,13 +75,20 @@ static const char *const schema_step_1[] = {
     "CREATE INDEX commands_incident ON commands(incident, at);",
     NULL,
 };
+/* How much a signal matters by policy; of those stored before, it is not known. */
+static const char *const schema_step_2[] = {
+    "ALTER TABLE signals ADD COLUMN importance INTEGER NOT NULL DEFAULT 0;",
+    NULL,
+};
 /* clang-format on */
 
-static const char *const *const schema_steps[] = { schema_step_1 };
+static const char *const *const schema_steps[] = { schema_step_1, schema_step_2 };
 const uint32_t ql_schema_version = QL_COUNT_OF(schema_steps);
 
 /* The partial index above names the state by its number. */
 _Static_assert(QL_ACTION_AWAITING == 2, "a stored number: never renumber");
+_Static_assert(QL_IMPORTANCE_NORMAL == 0 && QL_IMPORTANCE_CRITICAL == 3,
+               "stored numbers: append, never renumber");
 _Static_assert(QL_SIGNAL_RESET == 9 && QL_INC_MERGED == 5 && QL_COMMAND_FEEDBACK == 4,
                "stored numbers: append, never renumber");
 

@@ -60,6 +60,7 @@ static inline void story_signal(struct ql_batch *bus, uint32_t tick, enum ql_pha
         .kind = QL_SIGNAL_LEVEL_SHIFT, .phase = phase, .onset = story_at(1),
         .at = story_at(tick), .value = value, .expected = 10, .lower = 8, .upper = 12,
         .surprise = surprise, .why = ql_str_of(why),
+        .importance = phase == QL_PHASE_OPEN ? QL_IMPORTANCE_LOW : QL_IMPORTANCE_HIGH,
     };
 }
 

@@ -320,6 +320,45 @@ static void a_newer_file_is_refused(void **state)
     world_fini(&w);
 }
 
+static bool take_importance(void *context, const struct ql_signal_row *row)
+{
+    enum ql_importance *importance = context;
+    *importance = row->signal.importance;
+    return true;
+}
+
+/* A file of the first version gets the column; what stands in it is as important as ever. */
+static void an_older_file_is_brought_up(void **state)
+{
+    (void)state;
+    struct world w;
+    sqlite3 *db;
+    char path[QL_STORE_PATH_BYTES];
+    struct ql_store_reader *reader;
+    const struct ql_life_filter filter = { .since = QL_TIME_NONE, .limit = 9 };
+    enum ql_importance importance = QL_IMPORTANCE_COUNT;
+    world_init(&w);
+    story_signal(&w.bus, 2, QL_PHASE_OPEN, 25, 4.5, "25 where 8 to 12 was expected");
+    assert_int_equal(ql_store_apply(w.store, 1, story_at(2), &w.bus), QL_OK);
+    ql_store_close(w.store);
+    assert_int_equal(ql_store_path(w.dir, "state.db", path), QL_OK);
+    assert_int_equal(ql_db_open(path, QL_DB_WRITE, &db), QL_OK);
+    assert_int_equal(ql_db_run(db, "ALTER TABLE signals DROP COLUMN importance;"
+                                   "PRAGMA user_version=1"), QL_OK);
+    ql_db_close(db);
+    assert_int_equal(ql_store_open(w.dir, w.stats, &w.store), QL_OK);
+    assert_int_equal(ql_store_reader_open(w.dir, &reader), QL_OK);
+    assert_int_equal(ql_query_signals(reader, &filter, take_importance, &importance), QL_OK);
+    assert_int_equal(importance, QL_IMPORTANCE_NORMAL);
+    ql_batch_reset(&w.bus);
+    story_signal(&w.bus, 3, QL_PHASE_UPDATE, 25, 4.5, "");
+    assert_int_equal(ql_store_apply(w.store, 2, story_at(3), &w.bus), QL_OK);
+    assert_int_equal(ql_query_signals(reader, &filter, take_importance, &importance), QL_OK);
+    assert_int_equal(importance, QL_IMPORTANCE_HIGH);
+    ql_store_reader_close(reader);
+    world_fini(&w);
+}
+
 static int64_t world_count(struct world *w, const char *sql)
 {
     sqlite3 *db;
@@ -384,6 +423,7 @@ int main(void)
         cmocka_unit_test(a_full_disk_loses_no_tick),
         cmocka_unit_test(too_many_waiting_ticks_stop_the_store),
         cmocka_unit_test(a_newer_file_is_refused),
+        cmocka_unit_test(an_older_file_is_brought_up),
         cmocka_unit_test(old_things_go_and_open_ones_stay),
         cmocka_unit_test(sync_moves_everything_to_the_file),
     };

@@ -47,11 +47,11 @@ const char *const ql_store_write_sql[QL_WRITE_COUNT] = {
      * of a signal its value is back in the band and says nothing about what happened. */
     [QL_WRITE_SIGNAL] =
         "INSERT INTO signals(id, series, entity, metric, labels, kind, onset, last_at, closed,"
-        " value, expected, lower, upper, surprise, last_value, why)"
-        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?10, ?15)"
+        " value, expected, lower, upper, surprise, last_value, why, importance)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?10, ?15, ?16)"
         " ON CONFLICT(id) DO UPDATE SET last_at = excluded.last_at, closed = excluded.closed,"
         " entity = iif(excluded.entity = 0, entity, excluded.entity),"
-        " last_value = excluded.last_value,"
+        " last_value = excluded.last_value, importance = excluded.importance,"
         " kind = iif(" WORSE ", excluded.kind, kind),"
         " value = iif(" WORSE ", excluded.value, value),"
         " expected = iif(" WORSE ", excluded.expected, expected),"
@@ -209,6 +209,7 @@ ql_err ql_store_put_signal(const struct ql_store_tick *tick, const struct ql_sig
     ql_bind_f64(&bind, signal->upper);
     ql_bind_f64(&bind, signal->surprise);
     ql_bind_text(&bind, signal->why);
+    ql_bind_i64(&bind, signal->importance);
     return ql_bind_run(&bind);
 }
 

@@ -80,6 +80,9 @@ forecast:
   every: 30m
 resources:
   - {name: the most jobs that wait, match: 'queue_depth{service="jobs"}', limit: 100}
+policies:
+  - {name: jobs, match: queue_depth, importance: low}
+  - {name: scratch, match: scratch_used, detector: off}
 """
 CERTIFICATE_END = START + 6 * 86400 + 2 * 3600
 
@@ -109,6 +112,8 @@ def all_of_it(begin, end):
     times = range(begin, end, STEP)
     for name, labels, value in (
             ("queue_depth", {"service": "jobs"}, pool),
+            ("scratch_used", {"service": "scratch"}, pool),
+            ("scratch_max", {"service": "scratch"}, lambda at: 100),
             ("quiet_used", {"service": "calm"}, lambda at: 40 + 5 * math.sin(at / 7000)),
             ("quiet_max", {"service": "calm"}, lambda at: 100),
             ("probe_ssl_earliest_cert_expiry", {"service": "web"}, lambda at: CERTIFICATE_END)):
@@ -136,6 +141,10 @@ def a_leak_is_one_signal_hours_before(place):
     for name, part in (("pool_used", "(pool_max)"), ("queue_depth", "(the most jobs that wait)")):
         why = by_name[name]["why"]
         check(part in why and "90 % by 2026-01-1" in why and " times" in why, why)
+    check(by_name["queue_depth"]["importance"] == "low" and "(importance low, policy jobs)" in
+          by_name["queue_depth"]["why"] and by_name["pool_used"]["importance"] == "normal", str(found))
+    held = quell.metric("ql_detect_held_total", kind="exhaustion", policy="scratch", reason="detector")
+    check(held == 1, f"{held} exhaustion signals were held, not one")
     check("will expire at 2026-01-11T02:00:00" in by_name["probe_ssl_earliest_cert_expiry"]["why"],
           by_name["probe_ssl_earliest_cert_expiry"]["why"])
     check(quell.program.stop() == 0, "a clean end")

@@ -23,8 +23,13 @@ def browse(place, mode, url):
     return json.loads(done.stdout)
 
 
+POLICY = """policies:
+  - {name: depth, match: queue_depth, valid_range: [0, 500], importance: critical}
+"""
+
+
 def page_lives(place):
-    quell = place.quell()
+    quell = place.quell(POLICY)
     status, headers, body = fetch(quell.url + "/")
     if not body.startswith(b"<!doctype html>"):
         raise Skipped("quell was built without its page")

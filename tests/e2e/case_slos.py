@@ -132,6 +132,49 @@ def burn_pages(place):
     return page["why"]
 
 
+HELD = """policies:
+  - name: works
+    match: '{slo="checkout answers"}'
+    mute: ["2026-01-05 01:00-01:45"]
+  - name: tickets
+    match: '{__name__="slo_burn_rate",severity="ticket"}'
+    detector: off
+"""
+
+
+def burn_is_held(place):
+    """A window holds the page over a crash, shown and counted; it is told when the window ends."""
+    quell = Configured(place, SLOS + HELD)
+    shop = Shop(quell)
+    shop.minutes(90)
+    shop.minutes(5, share=0.5)
+    wait_until("the state says so", lambda: slos(quell)["checkout answers"]["state"] == "held", 10)
+    said = subprocess.run([place.binary, "slos", "--url", quell.url], capture_output=True, text=True)
+    check(said.returncode == 0 and " held " in said.stdout, said.stdout + said.stderr)
+    held = {policy: quell.metric("ql_detect_held_total", kind="burn rate", policy=policy)
+            for policy in ("works", "tickets")}
+    check(held == {"works": 1, "tickets": 1}, f"{held}")
+    quell.program.stop(signal.SIGKILL)
+    quell.start()
+    shop.minutes(7, share=0.5)
+    check(not burns(quell, "all"), f"told in the window: {burns(quell, 'all')}")
+    shop.minutes(5, share=0.5)
+    page = wait_until("a page", lambda: burns(quell), 10)
+    check([s["labels"]["severity"] for s in page] == ["page"], f"{page}")
+    check(page[0]["importance"] == "critical" and page[0]["onset"] == "2026-01-05T01:30:00.000Z", f"{page}")
+    check(quell.metric("ql_detect_told_late_total") == 1, "it is not counted as told late")
+    said = subprocess.run([place.binary, "signals", "--url", quell.url], capture_output=True, text=True)
+    check("IMPORTANCE" in said.stdout and "critical" in said.stdout, said.stdout)
+    incident = wait_until("its incident", lambda: quell.get("/api/v1/incidents")["incidents"], 10)[0]
+    said = subprocess.run([place.binary, "show", str(incident["id"]), "--url", quell.url],
+                          capture_output=True, text=True)
+    check("IMPORTANCE" in said.stdout and "critical" in said.stdout, said.stdout)
+    check(quell.program.stop() == 0, "a clean end")
+    replay = subprocess.run([place.binary, "replay", quell.data], capture_output=True, text=True, timeout=60)
+    check(replay.returncode == 0, replay.stdout + replay.stderr)
+    return page[0]["why"]
+
+
 SPANS = """engine:
   tick: 1s
 slos:
@@ -166,4 +209,4 @@ def spans_burn(place):
     return f"{slo['bad']:.0f} of {slo['total']:.0f} are bad, {bad:.0f} of {total:.0f} were sent"
 
 
-CASES = [burn_pages, spans_burn]
+CASES = [burn_pages, burn_is_held, spans_burn]

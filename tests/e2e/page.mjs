@@ -152,6 +152,18 @@ async function send(alerts) {
   assert.equal(answer.status, 200);
 }
 
+/** Out of its range by a policy, which says that it is critical too. */
+async function sendTooDeep() {
+  const point = { timeUnixNano: `${Date.now()}000000`, asDouble: 903, attributes: [{ key: 'service', value: { stringValue: 'checkout' } }] };
+  const metrics = [{ name: 'queue_depth', gauge: { dataPoints: [point] } }];
+  const answer = await fetch(`${url}/v1/metrics`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ resourceMetrics: [{ scopeMetrics: [{ metrics }] }] }),
+  });
+  assert.equal(answer.status, 200);
+}
+
 async function live() {
   await open('light', 'desktop', async (page, picture) => {
     await page.goto(`${url}/incidents`);
@@ -171,7 +183,11 @@ async function live() {
     assert.equal(new URL(page.url()).search, '?q=checkout');
 
     await rows(page).first().getByRole('link').click();
-    await page.locator('section[aria-labelledby=members] li', { hasText: 'HighErrorRate' }).waitFor();
+    const members = page.locator('section[aria-labelledby=members] li');
+    await members.filter({ hasText: 'HighErrorRate' }).waitFor();
+    assert.equal(await page.locator('.importance').count(), 0, 'an alert has no importance');
+    await sendTooDeep();
+    await members.filter({ hasText: 'queue_depth' }).locator('.importance', { hasText: 'critical' }).waitFor();
     await page.getByRole('button', { name: 'Acknowledge' }).click();
     await page.getByText('acknowledged', { exact: true }).first().waitFor();
     await page.getByRole('button', { name: 'Real incident' }).click();

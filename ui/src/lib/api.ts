@@ -32,6 +32,7 @@ export interface Incident {
 export interface Judgement {
   kind: string;
   state: string;
+  importance: 'normal' | 'low' | 'high' | 'critical';
   value: number | null;
   expected: number | null;
   lower: number | null;
