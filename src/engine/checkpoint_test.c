@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/rng.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -142,7 +143,9 @@ int main(void)
         return 1;
     }
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    char command[128];
-    (void)snprintf(command, sizeof(command), "rm -r %s", folder);
-    return system(command) != 0 ? 1 : failed;
+    DIR *dir = opendir(folder);
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+        (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    return dir == NULL || closedir(dir) != 0 || rmdir(folder) != 0 ? 1 : failed;
 }
