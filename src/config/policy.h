@@ -39,8 +39,8 @@ bool ql_policy_resolve(struct ql_policy_set *set, ql_str labels,
 const char *ql_policy_muted(const struct ql_policy_set *set,
                             const struct ql_policy_effect *effect, ql_time at);
 const char *ql_policy_name(const struct ql_policy_set *set, uint16_t by); /* "default" for 0 */
-/* For people: which policies match `name{label="value"}`, the result field by field, and which
- * SLOs count it.
+/* For people: which policies match `name{label="value"}`, the result field by field, which
+ * SLOs count it, and whose budget its signals are on.
  * QL_E_MALFORMED: it is no series. */
 QL_MUST_USE ql_err ql_policy_explain(const struct ql_config *config, ql_str series,
                                      struct ql_buf *out);
