@@ -64,8 +64,8 @@ static void the_budget_is_kept_within_a_fifth(void **state)
         }
         const double daily = (double)opened / (DAYS - SETTLED);
         (void)printf("seed %zu: %.1f a day wanted, %.2f came, threshold %.2f, control %.2f\n",
-                     1 + row, wanted[row], daily, (double)f.judge.rule.threshold,
-                     f.judge.budget.control);
+                     1 + row, wanted[row], daily, f.judge.tenants.at[0].threshold,
+                     f.judge.tenants.at[0].budget.control);
         assert_true(daily >= 0.8 * wanted[row] && daily <= 1.2 * wanted[row]);
         ql_dt_judge_fini(&f.judge);
     }
