@@ -44,8 +44,8 @@ void dt_count_cells(struct dt_stage *d)
     d->resets = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_detect_resets_total",
                               "Counters that started again from zero.", "");
     d->threshold = ql_stats_cell(stats, QL_STAT_GAUGE, "ql_detect_threshold_millidecades",
-                                 "Evidence that opens a signal, -1000 log10 p; of the default tenant.",
-                                 "");
+                                 "Evidence that opens a signal of the default tenant, "
+                                 "-1000 log10 p.", "");
     d->profiles = ql_stats_cell(stats, QL_STAT_GAUGE, "ql_detect_profiles",
                                 "Series with a profile of the day.", "");
     d->absent_dropped = ql_stats_cell(stats, QL_STAT_COUNTER, dropped, why, "what=\"absence\"");

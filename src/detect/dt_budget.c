@@ -6,9 +6,10 @@
  *              k = 0.15 / B decades and each hour lowers by k B / 24 (Robbins and Monro
  *              1951): it rests only where B a day are observed. An hour counts at most four
  *              openings more than its share, so that a storm does not deafen; 1.5 in all.
- * Families     one more such control each, against its quota, never below zero. What it takes
- *              up is not seen by the common one, and is when it gives it back: nothing is
- *              counted twice or lost, so the sum is kept as if there were no families.
+ * Families     one more such control each, against its quota, never below zero. A family that is
+ *              more than a few openings over it is its own control's business: the common one
+ *              then sees what it has opened of late, but no more than the quota, so the sum is
+ *              kept and the others are not silenced.
  */
 #include "detect/dt_budget.h"
 
@@ -21,6 +22,11 @@
 #define QUOTA_SHARES 2.0         /* families differ: twice the fair share is no misbehaviour */
 #define QUOTA_LEAST 0.1          /* of the budget: a small family forgets an incident in days */
 #define QUOTA_OF_GROUPS 0.5
+#define QUOTA_OVER 5.0           /* openings: a few too many are luck */
+#define QUOTA_WINDOW 8.0         /* openings that say what a family opens of late */
+#define QUOTA_WINDOW_DAYS_LEAST 0.5
+#define QUOTA_WINDOW_DAYS_MOST 30.0
+#define QUOTA_SEEN 1.2           /* of the quota: who keeps it is above it now and then */
 #define HOUR_NS (INT64_C(3600) * QL_NS_PER_S)
 
 void ql_dt_budget_init(struct ql_dt_budget *budget, double signals_per_day)
@@ -71,18 +77,27 @@ static double quota_of(uint32_t quota, double share)
     return quota == QL_DT_OF_GROUPS ? QUOTA_OF_GROUPS : most > QUOTA_LEAST ? most : QUOTA_LEAST;
 }
 
-/* Moves the control of one family; what remains is for the common one to see. */
-static double quota_pass(struct ql_dt_quota *q, double fair, double share, double gain)
+/* Moves the control of one family, `day` being its quota; returns what the common control is to
+ * see of it. */
+static double quota_pass(struct ql_dt_quota *q, double day, double days, double share, double gain)
 {
-    const double most = fair + BUDGET_HOUR_OPENINGS;
+    const double fair = day * days, most = fair + BUDGET_HOUR_OPENINGS;
     const double opened = (double)q->opened < most ? (double)q->opened : most;
-    const double was = q->control;
-    q->control = between(was + gain * (opened - fair), 0.0, QL_DT_FAMILY_MOST * (1.0 - share));
-    return opened - (q->control - was) / gain;
+    const double window =
+        between(QUOTA_WINDOW / day, QUOTA_WINDOW_DAYS_LEAST, QUOTA_WINDOW_DAYS_MOST);
+    const double bound = QL_DT_FAMILY_MOST * (1.0 - share);
+    q->usual += (days < window ? days / window : 1.0) * (opened / days - q->usual);
+    q->control = between(q->control + gain * (opened - fair), 0.0, bound);
+    const double luck = QUOTA_OVER * gain, kept = QUOTA_SEEN * day;
+    if (q->control <= luck) {
+        return opened;
+    }
+    const bool held = q->control < bound - luck; /* else it is beyond its control's reach */
+    return (held && q->usual > kept ? kept : q->usual) * days;
 }
 
 /* All families; returns the openings that the common control is to see. */
-static double quotas_pass(struct ql_dt_budget *b, double budget, double days, double gain)
+static double quotas_pass(struct ql_dt_budget *b, double days, double gain)
 {
     double alive = 0.0, seen = 0.0;
     for (uint32_t i = 0; i < QL_DT_QUOTAS; i++) {
@@ -91,7 +106,7 @@ static double quotas_pass(struct ql_dt_budget *b, double budget, double days, do
     for (uint32_t i = 0; i < QL_DT_QUOTAS; i++) {
         struct ql_dt_quota *q = &b->quotas[i];
         const double own = q->alive_day + q->alive, share = alive > 0.0 ? own / alive : 0.0;
-        seen += quota_pass(q, quota_of(i, share) * budget, share, gain);
+        seen += quota_pass(q, quota_of(i, share) * b->signals_per_day, days, share, gain);
         q->alive_day = q->alive_day * (1.0 - days) + q->alive;
         q->alive = q->opened = 0;
     }
@@ -114,7 +129,7 @@ void ql_dt_budget_pass(struct ql_dt_budget *budget, int64_t now_ns, double point
     const double share = budget->signals_per_day * days;
     const double fair = BUDGET_DAY_MOST / budget->signals_per_day;
     const double gain = fair < BUDGET_OPENING_MOST ? fair : BUDGET_OPENING_MOST;
-    const double seen = quotas_pass(budget, share, days, gain);
+    const double seen = quotas_pass(budget, days, gain);
     const double most = share + BUDGET_HOUR_OPENINGS;
     budget->control += gain * ((seen < most ? seen : most) - share);
     /* Lower where a family is raised: that family is then as low as it could be alone. */

@@ -5,9 +5,9 @@
  * below a floor: few series do not make an ordinary wobble worth a signal.
  *
  * Inside a budget each family of metrics has a quota: twice its share of all that is alive,
- * at most half of what the others leave over. What it opens beyond raises the threshold of
- * that family, and only that: the others are judged as if it had kept to its quota. The
- * signals of groups are a family of their own.
+ * at most its share and half of the rest. What it opens beyond raises the threshold of that
+ * family, and only that: the others are judged as if it had kept to its quota. The signals of
+ * groups are a family of their own.
  *
  * Units         decades (-log10 of a probability a point).
  * Ownership     plain bytes.
@@ -31,6 +31,7 @@
 
 struct ql_dt_quota {
     double control;          /* decades above the budget's threshold, >= 0 */
+    double usual;            /* openings a day, of late */
     double alive_day;        /* the same as `alive`, in the day before */
     uint32_t alive;          /* points in this hour that were not all ordinary */
     uint32_t opened;         /* in this hour */

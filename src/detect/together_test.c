@@ -60,6 +60,29 @@ static void the_rule_by_rows(void **state)
     }
 }
 
+/* A tenant that fills its part of the room leaves the others theirs. */
+static void a_storm_of_one_leaves_room(void **state)
+{
+    (void)state;
+    enum { TENANTS = QL_DT_TENANTS_MAX, PART = QL_DT_NEAR_MAX / QL_DT_TENANTS_MAX };
+    static struct ql_dt_series states[QL_DT_NEAR_MAX + TENANTS * PART];
+    struct ql_dt_together t;
+    assert_int_equal(ql_dt_together_open(&t), QL_OK);
+    for (uint32_t tenant = TENANTS; tenant-- > 0;) {
+        const uint32_t came = tenant == TENANTS - 1 ? QL_DT_NEAR_MAX : PART;
+        for (uint32_t i = 0; i < came; i++) {
+            const struct ql_dt_near near = { .series = tenant * PART + i, .tenant = tenant,
+                                             .past = -0.9f };
+            ql_dt_together_note(&t, TENANTS, &near);
+        }
+    }
+    assert_int_equal(ql_dt_together_pick(&t, states), TENANTS * PART);
+    for (uint32_t i = 0; i < TENANTS * PART; i++) {
+        assert_int_equal(t.near[i].tenant, i / PART);
+    }
+    ql_dt_together_close(&t);
+}
+
 /* Simes: of independent normal points, ticks with any signal are as many as are allowed. */
 static void normal_ticks_open_no_more(void **state)
 {
@@ -98,6 +121,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_rule_by_rows),
+        cmocka_unit_test(a_storm_of_one_leaves_room),
         cmocka_unit_test(normal_ticks_open_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
