@@ -140,9 +140,9 @@ static void the_judge_does_not_notice(void **state)
     }
     assert_true(b.ends[QL_DT_DRILL_FOUND] > 0);
     assert_memory_equal(a.judge.states, b.judge.states, SERIES * sizeof(*a.judge.states));
-    assert_memory_equal(a.judge.pools, b.judge.pools, 2 * sizeof(*a.judge.pools));
-    assert_int_equal(a.judge.tenants.at[0].budget.opened,
-                     b.judge.tenants.at[0].budget.opened);
+    const struct ql_dt_tenant *one = &a.judge.tenants.at[0], *two = &b.judge.tenants.at[0];
+    assert_memory_equal(one->pools, two->pools, 2 * sizeof(*one->pools));
+    assert_int_equal(one->budget.opened, two->budget.opened);
     world_close(&a);
     world_close(&b);
 }

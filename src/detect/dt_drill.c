@@ -110,8 +110,9 @@ enum ql_dt_drill_end ql_dt_drill_value(struct ql_dt_drill *drill, const struct q
         return drill_end(drill, in->at_ns, QL_DT_DRILL_BROKEN_OFF);
     }
     if (drill->points == 0) {
-        drill->pools[0] = judge->pools[1 + ql_dt_quota_of(family)];
-        drill->pools[1] = judge->pools[0];
+        const struct ql_dt_tenant *tenant = ql_dt_judge_tenant(judge, drill->series);
+        drill->pools[0] = *ql_dt_tenant_pools(tenant, family);
+        drill->pools[1] = tenant->pools[0];
         drill->began_ns = in->at_ns;
     }
     const struct ql_dt_commons commons = {

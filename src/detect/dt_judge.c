@@ -1,4 +1,4 @@
-/* dt_judge - states, profiles, pools and the threshold, and when which is used.
+/* dt_judge - states, profiles, pools and thresholds, and when which is used.
  *
  * Cost  the state of a series is four cache lines apart from everything else: whoever
  *       walks many points prefetches a few ahead.
@@ -6,8 +6,6 @@
 #include "detect/dt_judge.h"
 
 #include "base/pages.h"
-
-#include <stdlib.h>
 
 enum {
     PROFILE_DAYS = 3,          /* after which a profile must have earned its memory */
@@ -23,15 +21,11 @@ ql_err ql_dt_judge_init(struct ql_dt_judge *j, uint32_t series_max, double signa
     j->slab_max = series_max / 4 + 16;
     j->states = ql_pages_new((size_t)series_max * sizeof(*j->states));
     j->slabs = ql_pages_new((size_t)j->slab_max * sizeof(*j->slabs));
-    j->pools = malloc((1 + QL_DT_FAMILY_BUCKETS) * sizeof(*j->pools));
-    if (j->states == NULL || j->slabs == NULL || j->pools == NULL ||
+    if (j->states == NULL || j->slabs == NULL ||
         ql_dt_together_open(&j->together) != QL_OK ||
         ql_dt_tenants_open(&j->tenants, series_max, signals_per_day) != QL_OK) {
         ql_dt_judge_fini(j);
         return QL_E_MEMORY;
-    }
-    for (uint32_t i = 0; i <= QL_DT_FAMILY_BUCKETS; i++) {
-        ql_dt_pools_init(&j->pools[i]);
     }
     return QL_OK;
 }
@@ -40,12 +34,10 @@ void ql_dt_judge_fini(struct ql_dt_judge *j)
 {
     ql_pages_free(j->states, (size_t)j->series_max * sizeof(*j->states));
     ql_pages_free(j->slabs, (size_t)j->slab_max * sizeof(*j->slabs));
-    free(j->pools);
     ql_dt_together_close(&j->together);
     ql_dt_tenants_close(&j->tenants);
     j->states = NULL;
     j->slabs = NULL;
-    j->pools = NULL;
 }
 
 /* ---- profiles ------------------------------------------------------------------- */
@@ -127,8 +119,8 @@ enum ql_dt_change ql_dt_judge_value(struct ql_dt_judge *j, uint32_t series, uint
     const uint32_t quota = ql_dt_quota_of(family);
     struct ql_dt_tenant *tenant = ql_dt_judge_tenant(j, series);
     const struct ql_dt_commons commons = {
-        .family = &j->pools[1 + quota],
-        .all = &j->pools[0],
+        .family = ql_dt_tenant_pools(tenant, family),
+        .all = &tenant->pools[0],
         .slab = s->slab > 0 ? &j->slabs[s->slab - 1] : NULL,
     };
     const bool odd = s->evidence > ql_dt_params_default.odd || (s->flags & QL_DT_OPEN) != 0;
@@ -224,7 +216,6 @@ ql_err ql_dt_judge_save(const struct ql_dt_judge *j, uint32_t series_count, stru
     (void)ql_buf_u32(out, j->slab_free);
     (void)ql_buf_u32(out, j->profile_count);
     (void)ql_buf_put(out, j->slabs, (size_t)j->slab_count * sizeof(*j->slabs));
-    (void)ql_buf_put(out, j->pools, (1 + QL_DT_FAMILY_BUCKETS) * sizeof(*j->pools));
     (void)ql_buf_u32(out, j->active_count);
     (void)ql_buf_f64(out, j->step_ms);
     (void)ql_buf_i64(out, j->newest_ns);
@@ -258,7 +249,6 @@ ql_err ql_dt_judge_load(struct ql_dt_judge *j, struct ql_reader *in)
         return QL_E_MALFORMED;
     }
     (void)ql_reader_copy(in, j->slabs, (size_t)j->slab_count * sizeof(*j->slabs));
-    (void)ql_reader_copy(in, j->pools, (1 + QL_DT_FAMILY_BUCKETS) * sizeof(*j->pools));
     j->active_count = ql_reader_u32(in);
     j->step_ms = ql_reader_f64(in);
     j->newest_ns = ql_reader_i64(in);

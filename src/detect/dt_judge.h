@@ -30,7 +30,6 @@ struct ql_dt_observed {
 struct ql_dt_judge {
     struct ql_dt_series *states;    /* by series index */
     struct ql_dt_slab *slabs;       /* profiles; states name them from 1 */
-    struct ql_dt_pools *pools;      /* [0] of all, then the families' */
     uint32_t series_max, slab_max, slab_count, slab_free;
     uint32_t profile_count;         /* in use */
     uint32_t active_count;          /* series past warming */

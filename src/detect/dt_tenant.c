@@ -1,13 +1,15 @@
-/* dt_tenant - a budget each, and a byte a series that says whose.
+/* dt_tenant - a budget and pools each, and a byte a series that says whose.
  *
  * Good for     teams that share an instance: one noisy estate costs the others nothing.
- * Bad for      knowing what is rare: the pools (dt_series.h) are everybody's, so a tenant whose
- *              values are wilder than all others' is corrected by its control, not by its pools.
+ * Bad for      a handful of series: pools that see little lean on their prior for long, as a
+ *              small instance does.
  */
 #include "detect/dt_tenant.h"
 
 #include "base/pages.h"
 #include "model/labels.h"
+
+#include <stdlib.h>
 
 #define DAY_MS 86400000.0
 #define STEP_UNKNOWN_MS 60000u
@@ -21,15 +23,31 @@ static struct ql_dt_tenant *tenants_new(void)
 
 static void tenants_free(struct ql_dt_tenant *at)
 {
+    for (uint32_t i = 0; at != NULL && i < QL_DT_TENANTS_MAX; i++) {
+        free(at[i].pools);
+    }
     ql_pages_free(at, QL_DT_TENANTS_MAX * sizeof(*at));
+}
+
+static ql_err pools_new(struct ql_dt_tenant *tenant, uint32_t count)
+{
+    tenant->pool_count = count;
+    tenant->pools = malloc((1 + (size_t)count) * sizeof(*tenant->pools));
+    return tenant->pools != NULL ? QL_OK : QL_E_MEMORY;
 }
 
 static void tenant_init(struct ql_dt_tenant *tenant, const char *name, double signals_per_day)
 {
     QL_ASSERT(strlen(name) < sizeof(tenant->name));
-    *tenant = (struct ql_dt_tenant){ 0 };
     memcpy(tenant->name, name, strlen(name) + 1);
     ql_dt_budget_init(&tenant->budget, signals_per_day);
+}
+
+static void pools_init(struct ql_dt_tenant *tenant)
+{
+    for (uint32_t i = 0; i <= tenant->pool_count; i++) {
+        ql_dt_pools_init(&tenant->pools[i]);
+    }
 }
 
 ql_err ql_dt_tenants_open(struct ql_dt_tenants *t, uint32_t series_max, double signals_per_day)
@@ -38,11 +56,13 @@ ql_err ql_dt_tenants_open(struct ql_dt_tenants *t, uint32_t series_max, double s
     ql_buf_init(&t->scratch, QL_LABELS_BYTES_MAX);
     t->at = tenants_new();
     t->of = ql_pages_new(series_max);
-    if (t->at == NULL || t->of == NULL) {
+    if (t->at == NULL || t->of == NULL ||
+        pools_new(&t->at[0], QL_DT_POOLS_DEFAULT) != QL_OK) {
         ql_dt_tenants_close(t);
         return QL_E_MEMORY;
     }
     tenant_init(&t->at[0], QL_TENANT_DEFAULT, signals_per_day);
+    pools_init(&t->at[0]);
     ql_dt_tenants_rules(t);
     return QL_OK;
 }
@@ -58,7 +78,7 @@ void ql_dt_tenants_close(struct ql_dt_tenants *t)
 
 /* ---- a new list ------------------------------------------------------------------ */
 
-static const struct ql_dt_tenant *tenant_named(const struct ql_dt_tenants *t, const char *name)
+static struct ql_dt_tenant *tenant_named(const struct ql_dt_tenants *t, const char *name)
 {
     for (uint32_t i = 0; i < t->count; i++) {
         if (strcmp(t->at[i].name, name) == 0) {
@@ -68,17 +88,39 @@ static const struct ql_dt_tenant *tenant_named(const struct ql_dt_tenants *t, co
     return NULL;
 }
 
-/* The control belongs to the old budget; a new one starts from its own. */
-static void tenant_take(struct ql_dt_tenant *tenant, const struct ql_dt_tenant *old,
-                        const struct ql_dt_budget *everybody)
+/* A little of what is known of everybody: soon outweighed by what the tenant sees itself. */
+static void pools_inherit(struct ql_dt_pools *pools, const struct ql_dt_pools *from)
+{
+    *pools = *from;
+    while (pools->points > QL_DT_FAMILY_POINTS) {
+        for (uint32_t e = 0; e < QL_DT_EXPERTS; e++) {
+            ql_pool_halve(&pools->experts[e]);
+        }
+        ql_pool_halve(&pools->sum);
+        ql_pool_halve(&pools->evidence);
+        pools->points /= 2;
+    }
+    pools->refresh_at = pools->points + 1;
+}
+
+/* The control belongs to the old budget; a new one starts from its own. What is rare is not
+ * a matter of the budget. */
+static void tenant_take(struct ql_dt_tenant *tenant, struct ql_dt_tenant *old,
+                        const struct ql_dt_tenant *everybody)
 {
     const double wanted = tenant->budget.signals_per_day;
     if (old != NULL && old->budget.signals_per_day >= wanted &&
         old->budget.signals_per_day <= wanted) {
         tenant->budget = old->budget;
     }
-    tenant->rate = old != NULL ? old->rate : 0.0;
-    tenant->budget.offset = everybody->offset;
+    tenant->budget.offset = everybody->budget.offset;
+    if (old == NULL) {
+        pools_init(tenant);
+        pools_inherit(&tenant->pools[0], &everybody->pools[0]);
+        return;
+    }
+    tenant->rate = old->rate;
+    memcpy(tenant->pools, old->pools, (1 + (size_t)old->pool_count) * sizeof(*old->pools));
 }
 
 static uint64_t tenants_key(const struct ql_config *config)
@@ -111,8 +153,10 @@ ql_err ql_dt_tenants_prepare(const struct ql_config *config, struct ql_dt_tenant
     if (ret_next->at == NULL) {
         return QL_E_MEMORY;
     }
-    const ql_err err =
-        config->tenant_count == 0 ? QL_OK : ql_tenant_set_open(config, &ret_next->set);
+    ql_err err = config->tenant_count == 0 ? QL_OK : ql_tenant_set_open(config, &ret_next->set);
+    for (uint32_t i = 0; i <= config->tenant_count && err == QL_OK; i++) {
+        err = pools_new(&ret_next->at[i], i == 0 ? QL_DT_POOLS_DEFAULT : QL_DT_POOLS_TENANT);
+    }
     if (err != QL_OK) {
         ql_dt_tenants_discard(ret_next);
     }
@@ -135,7 +179,7 @@ static void next_fill(struct ql_dt_tenant *at, const struct ql_dt_tenants *t,
                     config->tenants[i].signals_per_day * share);
     }
     for (uint32_t i = 0; i <= config->tenant_count; i++) {
-        tenant_take(&at[i], tenant_named(t, at[i].name), &t->at[0].budget);
+        tenant_take(&at[i], tenant_named(t, at[i].name), &t->at[0]);
     }
 }
 
@@ -236,6 +280,9 @@ ql_err ql_dt_tenants_save(const struct ql_dt_tenants *t, uint32_t series_count,
         (void)ql_buf_put(out, t->at[i].name, sizeof(t->at[i].name));
         (void)ql_buf_f64(out, t->at[i].rate);
         (void)ql_buf_put(out, &t->at[i].budget, sizeof(t->at[i].budget));
+        (void)ql_buf_u32(out, t->at[i].pool_count);
+        (void)ql_buf_put(out, t->at[i].pools,
+                         (1 + (size_t)t->at[i].pool_count) * sizeof(*t->at[i].pools));
     }
     (void)ql_buf_u64(out, t->key);
     (void)ql_buf_u32(out, t->known);
@@ -253,15 +300,23 @@ static bool load_tenant(struct ql_dt_tenants *t, struct ql_reader *in,
     (void)ql_reader_copy(in, name, sizeof(name));
     const double rate = ql_reader_f64(in);
     (void)ql_reader_copy(in, &budget, sizeof(budget));
-    if (in->failed || memchr(name, '\0', sizeof(name)) == NULL ||
+    const uint32_t pool_count = ql_reader_u32(in);
+    const size_t bytes = (1 + (size_t)pool_count) * sizeof(struct ql_dt_pools);
+    const char *pools = pool_count > QL_DT_POOLS_DEFAULT ? NULL : ql_reader_bytes(in, bytes);
+    if (in->failed || pools == NULL || memchr(name, '\0', sizeof(name)) == NULL ||
         !(budget.signals_per_day > 0.0) || budget.place >= QL_COUNT_OF(budget.day)) {
         return false;
     }
     for (uint32_t i = 0; i < t->count; i++) {
-        if (strcmp(t->at[i].name, name) == 0) {
-            t->at[i].budget = budget;
-            rates[i] = rate;
+        if (strcmp(t->at[i].name, name) != 0) {
+            continue;
         }
+        if (t->at[i].pool_count != pool_count) {
+            return false;
+        }
+        t->at[i].budget = budget;
+        rates[i] = rate;
+        memcpy(t->at[i].pools, pools, bytes);
     }
     return true;
 }

@@ -2,7 +2,8 @@
  *
  * [0] is the default tenant, for whatever no selector takes; it is all there is until
  * ql_dt_tenants_adopt() brings others. Each has a budget (dt_budget.h) and with it a rule for
- * each family of metrics: what one tenant raises moves no threshold of another.
+ * each family of metrics, and pools (dt_series.h): what is rare for one tenant is no matter of
+ * another. One that is new starts from a little of what the default's pools know.
  *
  * A series is looked up once, at its first value; after a new list came, at its next one or
  * by the sweep, whichever is first. While some are not looked up yet they count as everybody's,
@@ -12,8 +13,8 @@
  * Ownership     open/close. `series` is borrowed, and may be NULL when nothing is adopted.
  * Threads       one at a time.
  * Errors        open, prepare: QL_E_MEMORY. load: QL_E_MALFORMED.
- * Bounds        1 + QL_CONFIG_TENANTS_MAX tenants of 2.1 kB, touched when used; 1 B a series,
- *               touched once there are tenants. A point costs a load and a multiplication then,
+ * Bounds        1 + QL_CONFIG_TENANTS_MAX tenants of 2.1 kB and 190 kB of pools (the default's
+ *               0.7 MB), touched when used; 1 B a series, touched once there are tenants. A point costs a load and a multiplication then,
  *               before that a branch.
  * Determinism   which series are looked up when follows from points and ticks alone.
  */
@@ -29,8 +30,14 @@
 #define QL_DT_TENANTS_MAX (1 + QL_CONFIG_TENANTS_MAX)
 #define QL_DT_SWEEP 16384u          /* selectors tried in a tick, at most */
 
+#define QL_DT_POOLS_DEFAULT QL_DT_FAMILY_BUCKETS
+#define QL_DT_POOLS_TENANT 8u       /* smaller estates: fewer families that each see enough */
+
 struct ql_dt_tenant {
     char name[QL_TENANT_NAME_BYTES];
+    struct ql_dt_pools *pools;      /* [0] of all its series, then the families' */
+    uint32_t pool_count;            /* of families; a power of two */
+    uint32_t pad;
     double rate;                    /* of its series that are judged */
     double threshold;               /* of a family without a correction */
     struct ql_dt_budget budget;
@@ -73,12 +80,18 @@ static inline uint32_t ql_dt_tenant_index(const struct ql_dt_tenants *tenants, u
 static inline struct ql_dt_tenant *ql_dt_tenant_of(const struct ql_dt_tenants *tenants,
                                                    uint32_t series)
 {
-    return tenants->count == 1 ? tenants->at
+    return tenants->count <= 1 ? tenants->at
                                : &tenants->at[ql_dt_tenant_index(tenants, series)];
 }
 static inline bool ql_dt_tenants_unknown(const struct ql_dt_tenants *tenants, uint32_t series)
 {
     return tenants->count > 1 && tenants->of[series] == 0;
+}
+/* What a point of a family is counted in, besides pools[0]. */
+static inline struct ql_dt_pools *ql_dt_tenant_pools(const struct ql_dt_tenant *tenant,
+                                                     uint32_t family)
+{
+    return &tenant->pools[1 + (family & (tenant->pool_count - 1))];
 }
 /* Looks a series up; `judged` when it counts for the rate already. */
 void ql_dt_tenants_find(struct ql_dt_tenants *tenants, uint32_t series, bool judged);
