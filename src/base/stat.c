@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { STAT_LABEL_BYTES = 128 };
 #define STAT_OVERFLOW_NAME "ql_stats_overflow_total"
 
 /* A cell with the names it is exported under. One per 64-byte line at least, so that
@@ -13,7 +12,7 @@ enum { STAT_LABEL_BYTES = 128 };
 struct stat_entry {
     _Alignas(64) struct ql_stat_cell cell;
     uint32_t metric;
-    char labels[STAT_LABEL_BYTES];
+    char labels[QL_STAT_LABEL_BYTES];
 };
 
 struct stat_metric {
@@ -90,7 +89,7 @@ struct ql_stat_cell *ql_stats_cell(struct ql_stats *stats, enum ql_stat_kind kin
     const uint32_t known = ql_map64_get(&stats->by_name, key);
     if (known != QL_MAP_NONE) {
         cell = &stats->entries[known].cell;
-    } else if (strlen(labels) < STAT_LABEL_BYTES &&
+    } else if (strlen(labels) < QL_STAT_LABEL_BYTES &&
                ql_map64_put(&stats->by_name, key, stats->entry_count) == QL_OK) {
         struct stat_entry *entry = &stats->entries[stats->entry_count++];
         atomic_init(&entry->cell.value, 0);
@@ -182,4 +181,20 @@ int64_t ql_stats_sum(struct ql_stats *stats, const char *name, const char *label
     }
     (void)pthread_mutex_unlock(&stats->lock);
     return sum;
+}
+
+uint32_t ql_stats_list(struct ql_stats *stats, const char *name, struct ql_stat_shown *ret,
+                       uint32_t most)
+{
+    uint32_t count = 0;
+    (void)pthread_mutex_lock(&stats->lock);
+    for (uint32_t i = 0; i < stats->entry_count && count < most; i++) {
+        const struct stat_entry *entry = &stats->entries[i];
+        if (strcmp(stats->metrics[entry->metric].name, name) == 0) {
+            ret[count].value = ql_stat_get(&entry->cell);
+            memcpy(ret[count++].labels, entry->labels, sizeof(entry->labels));
+        }
+    }
+    (void)pthread_mutex_unlock(&stats->lock);
+    return count;
 }

@@ -18,6 +18,8 @@
 
 #include <stdatomic.h>
 
+#define QL_STAT_LABEL_BYTES 128u /* with the end */
+
 struct ql_stats;
 struct ql_stat_cell { _Atomic int64_t value; }; /* gauges of fractions: use a finer unit */
 
@@ -45,5 +47,9 @@ static inline int64_t ql_stat_get(const struct ql_stat_cell *cell)
 ql_err ql_stats_render(struct ql_stats *stats, struct ql_buf *out);
 /* Sum of the cells of one metric whose labels contain `labels_part` ("" for all). */
 int64_t ql_stats_sum(struct ql_stats *stats, const char *name, const char *labels_part);
+/* The cells of one metric, at most `most`, in the order in which they were declared. */
+struct ql_stat_shown { int64_t value; char labels[QL_STAT_LABEL_BYTES]; };
+uint32_t ql_stats_list(struct ql_stats *stats, const char *name, struct ql_stat_shown *ret,
+                       uint32_t most);
 
 #endif

@@ -80,11 +80,30 @@ static void threads_share_a_cell(void **state)
     ql_stats_free(stats);
 }
 
+static void lists_the_cells_of_one_metric(void **state)
+{
+    (void)state;
+    struct ql_stat_shown shown[4];
+    struct ql_stats *stats = ql_stats_new(10);
+    ql_stat_set(ql_stats_cell(stats, QL_STAT_GAUGE, "a", "A.", "k=\"2\""), 7);
+    ql_stat_set(ql_stats_cell(stats, QL_STAT_GAUGE, "ab", "AB.", "k=\"3\""), 8);
+    ql_stat_set(ql_stats_cell(stats, QL_STAT_GAUGE, "a", "A.", "k=\"1\""), -9);
+    assert_int_equal(ql_stats_list(stats, "a", shown, 4), 2);
+    assert_string_equal(shown[0].labels, "k=\"2\"");
+    assert_int_equal(shown[0].value, 7);
+    assert_string_equal(shown[1].labels, "k=\"1\"");
+    assert_int_equal(shown[1].value, -9);
+    assert_int_equal(ql_stats_list(stats, "a", shown, 1), 1);
+    assert_int_equal(ql_stats_list(stats, "b", shown, 4), 0);
+    ql_stats_free(stats);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(renders_sorted_exposition),
         cmocka_unit_test(overflow_is_counted),
+        cmocka_unit_test(lists_the_cells_of_one_metric),
         cmocka_unit_test(threads_share_a_cell),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

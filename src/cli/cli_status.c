@@ -68,7 +68,7 @@ static void status_lines(struct ql_client *client, ql_str prefix, struct ql_json
             continue;
         }
         char label[160];
-        (void)snprintf(label, sizeof(label), "%-40s", name);
+        (void)snprintf(label, sizeof(label), "%-39s ", name);
         ql_term_text(&client->term, &client->screen, QL_PAINT_DIM, ql_str_of(label));
         status_value(client, it.key, it.value);
         ql_buf_char(&client->screen, '\n');

@@ -30,6 +30,7 @@
 #define QL_CONFIG_MUTES_MAX 16u
 #define QL_CONFIG_HOLIDAYS_MAX 512u
 #define QL_CONFIG_SLOS_MAX 256u
+#define QL_CONFIG_TENANTS_MAX 64u
 
 enum ql_act_mode { QL_ACT_OFF, QL_ACT_OBSERVE, QL_ACT_APPROVE, QL_ACT_AUTO };
 
@@ -134,6 +135,13 @@ struct ql_slo {                   /* slos: - name: n / target: 99.9 / good: ... 
     uint64_t key;                 /* of what it counts: the same over reloads; not the target */
 };
 
+#define QL_TENANT_NAME_BYTES 64u  /* with its end */
+#define QL_TENANT_DEFAULT "default" /* whom no selector takes */
+struct ql_tenant {                /* tenants: - name: n / match: SELECTOR / signals_per_day: 5 */
+    const char *name, *match;
+    double signals_per_day;       /* of the whole instance; shards have their share */
+};
+
 struct ql_config {
     /* server */
     const char *listen;
@@ -151,7 +159,7 @@ struct ql_config {
     double tick_s, checkpoint_s, journal_sync_s, journal_bytes_max;
     /* detect */
     bool detect_enabled;
-    double signals_per_day;           /* the false-alarm budget of the whole instance */
+    double signals_per_day;           /* the false-alarm budget of what no tenant takes */
     bool detect_groups;
     double self_test_s;               /* 0: never */
     double absence_steps;             /* silence of this many steps is a hole */
@@ -196,6 +204,8 @@ struct ql_config {
     uint32_t resource_count;
     struct ql_remote_write *remote_writes;
     uint32_t remote_write_count;
+    struct ql_tenant *tenants;        /* the first that matches takes a series */
+    uint32_t tenant_count;
     /* private */
     void *own;
 };

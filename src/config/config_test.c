@@ -38,7 +38,7 @@ static const struct { const char *yaml, *why; } bad_rows[] = {
     { "colour: red\n",
       "quell.yaml:1:1: unknown key 'colour'; allowed: server, limits, engine, detect, calendar, "
       "forecast, correlate, diagnose, act, store, scrapes, runbooks, edges, policies, slos, "
-      "resources, remote_write\n"
+      "resources, remote_write, tenants\n"
       "    colour: red\n"
       "    ^\n" },
     { "server: 5\n",
@@ -191,6 +191,36 @@ static const struct { const char *yaml, *why; } bad_rows[] = {
       "  - {name: a, target: 98, bad: e, total: t}\n",
       "quell.yaml:3:12: an SLO called 'a' stands twice\n"
       "      - {name: a, target: 98, bad: e, total: t}\n"
+      "               ^\n" },
+    { "tenants:\n  - {name: a, match: up, signals_per_dy: 3}\n",
+      "quell.yaml:2:5: a tenant needs 'signals_per_day': 0.01 to 1000000\n"
+      "      - {name: a, match: up, signals_per_dy: 3}\n"
+      "        ^\n"
+      "quell.yaml:2:26: unknown key 'signals_per_dy' in a tenant; did you mean "
+      "'signals_per_day'?\n"
+      "      - {name: a, match: up, signals_per_dy: 3}\n"
+      "                             ^\n" },
+    { "tenants:\n  - {name: a, match: up}\n",
+      "quell.yaml:2:5: a tenant needs 'signals_per_day': 0.01 to 1000000\n"
+      "      - {name: a, match: up}\n"
+      "        ^\n" },
+    { "tenants:\n  - {name: a, match: 'up{', signals_per_day: 3}\n",
+      "quell.yaml:2:22: not a selector: at character 4: a text in quotes is expected\n"
+      "      - {name: a, match: 'up{', signals_per_day: 3}\n"
+      "                         ^\n" },
+    { "tenants:\n  - {name: default, match: up, signals_per_day: 3}\n",
+      "quell.yaml:2:12: 'default' is no name for a tenant; allowed: up to 63 of letters, digits "
+      "and _ . -, not default\n"
+      "      - {name: default, match: up, signals_per_day: 3}\n"
+      "               ^\n" },
+    { "tenants:\n  - {name: a, match: up, signals_per_day: 0}\n",
+      "quell.yaml:2:43: 0 is out of range; allowed: 0.01 to 1000000\n"
+      "      - {name: a, match: up, signals_per_day: 0}\n"
+      "                                              ^\n" },
+    { "tenants:\n  - {name: a, match: up, signals_per_day: 1}\n"
+      "  - {name: a, match: up, signals_per_day: 1}\n",
+      "quell.yaml:3:12: a tenant called 'a' stands twice\n"
+      "      - {name: a, match: up, signals_per_day: 1}\n"
       "               ^\n" },
     { "calendar: {utc_offset: 1h}\n",
       "quell.yaml:1:24: '1h' is not an offset; allowed: +HH:MM or -HH:MM\n"

@@ -3,6 +3,7 @@
 #include "config/policy_lists.h"
 #include "config/row.h"
 #include "config/slo_lists.h"
+#include "config/tenant.h"
 #include "config/yaml.h"
 
 #define LIST_AT(type, field) .at = offsetof(struct type, field)
@@ -293,5 +294,7 @@ const struct cf_row cf_lists[] = {
     LIST_ITEMS(remote_write, remote_writes, remote_write_count, list_remote_writes,
                QL_CONFIG_REMOTE_WRITES_MAX,
                "Where bands, scores and samples are sent on to; see promql.md."),
+    LIST_ITEMS(tenants, tenants, tenant_count, cf_tenants, QL_CONFIG_TENANTS_MAX,
+               "Whose series have a budget of signals of their own; see detection.md."),
 };
 const uint32_t cf_list_count = QL_COUNT_OF(cf_lists);

@@ -3,6 +3,7 @@
 #include "config/moment.h"
 #include "config/row.h"
 #include "config/slo.h"
+#include "config/tenant.h"
 #include "model/entity.h"
 #include "model/labels.h"
 #include "model/selector.h"
@@ -228,7 +229,8 @@ static ql_err explain_series(struct ql_policy_set *set, ql_str labels, struct ql
         explain_field(set, &effect, (enum ql_policy_field)field, out);
     }
     explain_signals(set, labels, &effect, out);
-    return ql_slo_explain(set->config, labels, out);
+    const ql_err err = ql_slo_explain(set->config, labels, out);
+    return err == QL_OK ? ql_tenant_explain(set->config, labels, out) : err;
 }
 
 ql_err ql_policy_explain(const struct ql_config *config, ql_str series, struct ql_buf *out)

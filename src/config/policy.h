@@ -40,7 +40,7 @@ const char *ql_policy_muted(const struct ql_policy_set *set,
                             const struct ql_policy_effect *effect, ql_time at);
 const char *ql_policy_name(const struct ql_policy_set *set, uint16_t by); /* "default" for 0 */
 /* For people: which policies match `name{label="value"}`, the result field by field, what it
- * means for each sort of signals, and which SLOs count it.
+ * means for each sort of signals, which SLOs count it, and whose budget its signals are on.
  * QL_E_MALFORMED: it is no series. */
 QL_MUST_USE ql_err ql_policy_explain(const struct ql_config *config, ql_str series,
                                      struct ql_buf *out);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 enum { PREFETCH_POINTS = 10, BAND_EVERY = 16 };
-#define STATE_VERSION 3u
+#define STATE_VERSION 4u
 
 /* ---- life ----------------------------------------------------------------------- */
 
@@ -28,6 +28,14 @@ static void detect_close(void *stage)
     free(d);
 }
 
+static void detect_tenants(struct dt_stage *d, const struct ql_config *config,
+                           struct ql_dt_tenants_next *next)
+{
+    dt_uncount_tenants(d);
+    ql_dt_tenants_adopt(&d->judge.tenants, next, config, d->series, d->shard_share);
+    dt_count_tenants(d);
+}
+
 static ql_err detect_open(const struct ql_stage_env *env, void **ret_stage)
 {
     QL_ASSERT(env->config != NULL);
@@ -36,7 +44,9 @@ static ql_err detect_open(const struct ql_stage_env *env, void **ret_stage)
     if (d == NULL) {
         return QL_E_MEMORY;
     }
+    struct ql_dt_tenants_next tenants;
     d->series = env->series;
+    d->stats = env->stats;
     d->enabled = env->config->detect_enabled;
     d->shard_share = 1.0 / (env->shard_count > 0 ? (double)env->shard_count : 1.0);
     d->absent = malloc(DT_ABSENT_MAX * sizeof(*d->absent));
@@ -48,11 +58,13 @@ static ql_err detect_open(const struct ql_stage_env *env, void **ret_stage)
         ql_dt_calendar_open(env->config, &d->calendar) != QL_OK ||
         ql_dt_drill_open(&d->drill, env->config->self_test_s) != QL_OK ||
         ql_dt_groups_open(&d->groups, env->series, env->config->series_max,
-                          env->config->detect_groups) != QL_OK) {
+                          env->config->detect_groups) != QL_OK ||
+        ql_dt_tenants_prepare(env->config, &tenants) != QL_OK) {
         detect_close(d);
         return QL_E_MEMORY;
     }
-    dt_count_cells(d, env->stats);
+    dt_count_cells(d);
+    detect_tenants(d, env->config, &tenants);
     *ret_stage = d;
     return QL_OK;
 }
@@ -84,13 +96,15 @@ static enum ql_dt_change value_ruled(struct dt_stage *d, const struct ql_point *
                                      enum ql_dt_change change, const struct ql_dt_verdict *v)
 {
     const struct ql_dt_series *s = &d->judge.states[point->series];
+    const uint32_t quota = ql_dt_quota_of(ql_series_at(d->series, point->series)->family);
+    struct ql_dt_tenant *tenant = ql_dt_judge_tenant(&d->judge, point->series);
     const struct ql_dt_passing passing = {
         .change = change, .open = (s->flags & QL_DT_OPEN) != 0, .point = point, .verdict = v,
-        .kind = (enum ql_signal_kind)s->kind, .threshold = d->judge.rule.threshold,
+        .kind = (enum ql_signal_kind)s->kind, .threshold = tenant->rules[quota].threshold,
     };
     const enum ql_dt_change told = ql_dt_policy_pass(&d->policy, point->series, &passing);
-    if (change == QL_DT_OPENED && told == QL_DT_SAME && d->judge.budget.opened > 0) {
-        d->judge.budget.opened--;
+    if (change == QL_DT_OPENED && told == QL_DT_SAME) {
+        ql_dt_budget_held(&tenant->budget, quota);
     }
     return told;
 }
@@ -117,7 +131,7 @@ static enum ql_dt_change group_ruled(struct dt_stage *d, const struct ql_dt_grou
         return QL_DT_SAME;
     }
     if (f->change == QL_DT_OPENED) {
-        ql_dt_budget_opened(&d->judge.budget);
+        ql_dt_budget_opened(&ql_dt_judge_tenant(&d->judge, f->series)->budget, QL_DT_OF_GROUPS);
     } else {
         ql_stat_add(d->policy.counts.told_late, 1);
     }
@@ -155,10 +169,11 @@ static void groups_push(struct dt_stage *d, struct ql_batch *bus, const struct q
                         const struct ql_dt_series *s)
 {
     struct ql_dt_group_finding finding;
+    const struct ql_dt_rule *rule = ql_dt_judge_rule(&d->judge, point->series, QL_DT_OF_GROUPS);
     ql_dt_groups_meet(&d->groups, point->series, s, point->at.ns);
     for (uint32_t k = 0; k < QL_DT_GROUP_KINDS; k++) {
         if (ql_dt_groups_value(&d->groups, (enum ql_dt_group_kind)k, point->series, point->at.ns,
-                               point->value, &d->judge.rule, &finding)) {
+                               point->value, rule, &finding)) {
             group_signal(d, bus, &finding);
         }
     }
@@ -168,6 +183,9 @@ static void value_push(struct dt_stage *d, struct ql_batch *bus, const struct ql
 {
     struct ql_dt_series *s = &d->judge.states[point->series];
     const struct ql_series *row = ql_series_at(d->series, point->series);
+    if (ql_dt_tenants_unknown(&d->judge.tenants, point->series)) {
+        ql_dt_judge_find(&d->judge, point->series);
+    }
     if ((s->flags & QL_DT_ABSENT) != 0) {
         dt_absent_close(d, bus, point->series, point->at.ns);
     }
@@ -267,7 +285,7 @@ static void together_push(struct dt_stage *d, struct ql_batch *bus)
 static void detect_threshold(struct dt_stage *d)
 {
     ql_dt_judge_threshold(&d->judge);
-    ql_stat_set(d->threshold, (int64_t)(d->judge.rule.threshold * 1000.0f));
+    ql_stat_set(d->threshold, (int64_t)((float)d->judge.tenants.at[0].threshold * 1000.0f));
     ql_stat_set(d->profiles, d->judge.profile_count);
 }
 
@@ -276,6 +294,7 @@ static void detect_tick(void *stage, ql_time now, struct ql_batch *bus)
     struct dt_stage *d = stage;
     d->now_ns = now.ns;
     together_push(d, bus);
+    ql_dt_judge_sweep(&d->judge, ql_series_count(d->series));
     detect_threshold(d);
     dt_tell_honesty(d);
     dt_drill_ended(d, ql_dt_drill_tick(&d->drill, &d->judge, ql_series_count(d->series)));
@@ -289,35 +308,35 @@ static void detect_tick(void *stage, ql_time now, struct ql_batch *bus)
 static void detect_adopt(void *stage, const struct ql_model_set *set)
 {
     struct dt_stage *d = stage;
-    d->judge.budget.offset = set->threshold_offset_decades;
+    for (uint32_t i = 0; i < d->judge.tenants.count; i++) {
+        d->judge.tenants.at[i].budget.offset = set->threshold_offset_decades;
+    }
     detect_threshold(d);
 }
 
 static ql_err detect_adopt_config(void *stage, const struct ql_config *config)
 {
     struct dt_stage *d = stage;
-    struct ql_dt_budget *budget = &d->judge.budget;
     struct ql_dt_calendar calendar;
     if (ql_dt_calendar_open(config, &calendar) != QL_OK) {
         return QL_E_MEMORY;
     }
-    const ql_err err = ql_dt_policy_adopt(&d->policy, config);
+    struct ql_dt_tenants_next tenants;
+    ql_err err = ql_dt_tenants_prepare(config, &tenants);
+    if (err == QL_OK) {
+        err = ql_dt_policy_adopt(&d->policy, config);
+    }
     if (err != QL_OK) {
+        ql_dt_tenants_discard(&tenants);
         ql_dt_calendar_close(&calendar);
         return err;
     }
+    detect_tenants(d, config, &tenants);
     ql_dt_calendar_close(&d->calendar);
     d->calendar = calendar;
     d->enabled = config->detect_enabled;
     d->groups.enabled = config->detect_groups;
     d->drill.interval_ns = (int64_t)(config->self_test_s * 1e9);
-    /* The control belongs to the old budget; a new one starts from its own. */
-    const double share = config->signals_per_day * d->shard_share;
-    if (share > budget->signals_per_day || share < budget->signals_per_day) {
-        const double offset = budget->offset;
-        ql_dt_budget_init(budget, share);
-        budget->offset = offset;
-    }
     detect_threshold(d);
     return QL_OK;
 }

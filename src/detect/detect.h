@@ -1,13 +1,14 @@
 /* detect.h - the stage that says which series is odd, with a band and a reason.
  *
  * Reads points, writes signals and bands. Every series known to the shard is judged by
- * default by the experts of dt_series.h; a false-alarm budget for the whole instance
- * sets the threshold (dt_budget.h). A signal opens, grows and closes under one id. A hole
+ * default by the experts of dt_series.h; false-alarm budgets, one for each tenant, set
+ * the thresholds (dt_budget.h, dt_tenant.h). A signal opens, grows and closes under one id. A hole
  * opens an absence signal for a series that was regular, and closes nothing: an open
  * signal waits for values. After a day of silence what is open is given up.
  *
  * Bounds        248 B a series; up to 270 B more for a series in groups (dt_group.h); 1 kB more
- *               for each of the at most series_max / 4 daily profiles; 0.7 MB of pools.
+ *               for each of the at most series_max / 4 daily profiles; 0.7 MB of pools;
+ *               with tenants 1 B a series and 190 kB each (dt_tenant.h).
  * Errors        as stage.h. What could not be written is counted as
  *               ql_detect_dropped_total{what=...}.
  */

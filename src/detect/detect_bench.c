@@ -1,5 +1,5 @@
 /* detect_bench - CPU time of the stage a point, with as many series as asked (100,000); a
- * second argument switches groups off.
+ * second argument, not "groups", switches groups off; a third is a number of tenants, up to 10.
  *
  * Each round pushes one point of every series in batches of 10,000, as a remote write
  * sender does; the first rounds only warm. */
@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { BATCH = 10000, WARM_ROUNDS = 240, ROUNDS = 40, STEP_S = 15 };
 
@@ -37,6 +38,20 @@ static void series_fill(struct ql_series_table *table, uint32_t count)
         ql_series_at(table, index)->entity.v = 1 + i / 100;
     }
     ql_buf_fini(&block);
+}
+
+/* A tenant for each last digit of the instance. */
+static void tenants_fill(struct ql_config *config, uint32_t count)
+{
+    static struct ql_tenant tenants[10];
+    static char texts[10][2][40];
+    for (uint32_t i = 0; i < count && i < QL_COUNT_OF(tenants); i++) {
+        (void)snprintf(texts[i][0], sizeof(texts[i][0]), "t%u", i);
+        (void)snprintf(texts[i][1], sizeof(texts[i][1]), "{instance=~\".*%u\"}", i);
+        tenants[i] = (struct ql_tenant){ texts[i][0], texts[i][1], 1.0 };
+        config->tenant_count = i + 1;
+    }
+    config->tenants = tenants;
 }
 
 struct bench { void *stage; struct ql_batch batch; struct ql_rng rng; uint32_t signals; };
@@ -72,7 +87,8 @@ int main(int argc, char **argv)
         return 1;
     }
     config->series_max = series;
-    config->detect_groups = argc <= 2;
+    config->detect_groups = argc <= 2 || strcmp(argv[2], "groups") == 0;
+    tenants_fill(config, argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 0);
     series_fill(table, series);
     const struct ql_stage_env env = {
         .config = config, .series = table, .stats = ql_stats_new(256), .shard_count = 1

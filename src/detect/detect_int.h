@@ -25,11 +25,12 @@
 /* Cells that shards share are told differences, against what each has told before. */
 struct dt_shown {
     struct ql_dt_observed observed;
-    int64_t day, groups[QL_DT_GROUP_KINDS], groups_full;
+    int64_t day, days[QL_DT_TENANTS_MAX], groups[QL_DT_GROUP_KINDS], groups_full;
 };
 
 struct dt_stage {
     struct ql_series_table *series; /* borrowed from the engine */
+    struct ql_stats *stats;         /* borrowed; for cells of tenants that come later */
     struct ql_dt_judge judge;
     struct ql_dt_policy policy;
     struct ql_dt_calendar calendar;
@@ -39,12 +40,15 @@ struct dt_stage {
     struct dt_shown shown;          /* what the cells below were last told */
     bool enabled;                   /* by configuration */
     int64_t now_ns;                 /* of the call under way */
-    double shard_share;             /* of the instance's budget */
+    double shard_share;             /* of every budget */
     uint32_t *absent;               /* series with an absence signal, unordered */
     uint32_t absent_count;
     struct ql_buf scratch;          /* label blocks and sentences, one at a time */
     struct ql_stat_cell *points, *opened, *closed, *recurred, *resets, *threshold, *absent_dropped;
     struct ql_stat_cell *signals_dropped, *bands_dropped, *profiles, *together, *day, *budget;
+    struct dt_tenant_cells {
+        struct ql_stat_cell *budget, *day, *threshold, *raised;
+    } tenants[QL_DT_TENANTS_MAX];
     struct ql_stat_cell *groups_cells[QL_DT_GROUP_KINDS], *groups_full;
     struct ql_stat_cell *observed_points, *reached[QL_DT_OBSERVED_LEVELS];
     struct ql_stat_cell *drills[QL_DT_DRILL_BROKEN_OFF + 1], *drill_delay, *drill_found_at;
@@ -80,7 +84,10 @@ void dt_bound_sweep(struct dt_stage *d, struct ql_batch *bus);
 
 /* ---- counting ---------------------------------------------------------------------- */
 
-void dt_count_cells(struct dt_stage *d, struct ql_stats *stats);
+void dt_count_cells(struct dt_stage *d);
+void dt_count_tenants(struct dt_stage *d);
+/* Before the list changes: what is not there any more is shown as nothing. */
+void dt_uncount_tenants(struct dt_stage *d);
 void dt_tell_honesty(struct dt_stage *d);
 void dt_drill_ended(struct dt_stage *d, enum ql_dt_drill_end end);
 

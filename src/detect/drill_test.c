@@ -38,7 +38,9 @@ static void world_minute(struct world *w, double noise, uint32_t speaking, bool 
 {
     const int64_t at_ns = (BEGIN_S + (int64_t)w->point * STEP_S) * QL_NS_PER_S;
     ql_dt_judge_threshold(&w->judge);
-    w->judge.rule.threshold = threshold;
+    for (uint32_t q = 0; q < QL_DT_QUOTAS; q++) {
+        w->judge.tenants.at[0].rules[q].threshold = threshold;
+    }
     if (drilled) {
         world_end(w, ql_dt_drill_tick(&w->drill, &w->judge, SERIES));
     }
@@ -138,8 +140,9 @@ static void the_judge_does_not_notice(void **state)
     }
     assert_true(b.ends[QL_DT_DRILL_FOUND] > 0);
     assert_memory_equal(a.judge.states, b.judge.states, SERIES * sizeof(*a.judge.states));
-    assert_memory_equal(a.judge.pools, b.judge.pools, 2 * sizeof(*a.judge.pools));
-    assert_int_equal(a.judge.budget.opened, b.judge.budget.opened);
+    const struct ql_dt_tenant *one = &a.judge.tenants.at[0], *two = &b.judge.tenants.at[0];
+    assert_memory_equal(one->pools, two->pools, 2 * sizeof(*one->pools));
+    assert_int_equal(one->budget.opened, two->budget.opened);
     world_close(&a);
     world_close(&b);
 }

@@ -110,8 +110,9 @@ enum ql_dt_drill_end ql_dt_drill_value(struct ql_dt_drill *drill, const struct q
         return drill_end(drill, in->at_ns, QL_DT_DRILL_BROKEN_OFF);
     }
     if (drill->points == 0) {
-        drill->pools[0] = judge->pools[1 + family % QL_DT_FAMILY_BUCKETS];
-        drill->pools[1] = judge->pools[0];
+        const struct ql_dt_tenant *tenant = ql_dt_judge_tenant(judge, drill->series);
+        drill->pools[0] = *ql_dt_tenant_pools(tenant, family);
+        drill->pools[1] = tenant->pools[0];
         drill->began_ns = in->at_ns;
     }
     const struct ql_dt_commons commons = {
@@ -124,7 +125,9 @@ enum ql_dt_drill_end ql_dt_drill_value(struct ql_dt_drill *drill, const struct q
     shown.value += drill_shift(drill);
     ql_dt_series_step(&drill->state, &ql_dt_params_default, &commons, &shown, &v);
     drill->points++;
-    if (v.judged && ql_dt_signal_step(&drill->state, &judge->rule, &shown, &v) == QL_DT_OPENED) {
+    const struct ql_dt_rule *rule =
+        ql_dt_judge_rule(judge, drill->series, ql_dt_quota_of(family));
+    if (v.judged && ql_dt_signal_step(&drill->state, rule, &shown, &v) == QL_DT_OPENED) {
         return drill_end(drill, in->at_ns, QL_DT_DRILL_FOUND);
     }
     return drill->points < QL_DT_DRILL_POINTS ? QL_DT_DRILL_GOES_ON

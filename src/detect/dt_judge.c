@@ -1,4 +1,4 @@
-/* dt_judge - states, profiles, pools and the threshold, and when which is used.
+/* dt_judge - states, profiles, pools and thresholds, and when which is used.
  *
  * Cost  the state of a series is four cache lines apart from everything else: whoever
  *       walks many points prefetches a few ahead.
@@ -6,8 +6,6 @@
 #include "detect/dt_judge.h"
 
 #include "base/pages.h"
-
-#include <stdlib.h>
 
 enum {
     PROFILE_DAYS = 3,          /* after which a profile must have earned its memory */
@@ -23,18 +21,12 @@ ql_err ql_dt_judge_init(struct ql_dt_judge *j, uint32_t series_max, double signa
     j->slab_max = series_max / 4 + 16;
     j->states = ql_pages_new((size_t)series_max * sizeof(*j->states));
     j->slabs = ql_pages_new((size_t)j->slab_max * sizeof(*j->slabs));
-    j->pools = malloc((1 + QL_DT_FAMILY_BUCKETS) * sizeof(*j->pools));
-    if (j->states == NULL || j->slabs == NULL || j->pools == NULL ||
-        ql_dt_together_open(&j->together) != QL_OK) {
+    if (j->states == NULL || j->slabs == NULL ||
+        ql_dt_together_open(&j->together) != QL_OK ||
+        ql_dt_tenants_open(&j->tenants, series_max, signals_per_day) != QL_OK) {
         ql_dt_judge_fini(j);
         return QL_E_MEMORY;
     }
-    for (uint32_t i = 0; i <= QL_DT_FAMILY_BUCKETS; i++) {
-        ql_dt_pools_init(&j->pools[i]);
-    }
-    j->rule = ql_dt_rule_default;
-    ql_dt_budget_init(&j->budget, signals_per_day);
-    ql_dt_judge_threshold(j);
     return QL_OK;
 }
 
@@ -42,17 +34,16 @@ void ql_dt_judge_fini(struct ql_dt_judge *j)
 {
     ql_pages_free(j->states, (size_t)j->series_max * sizeof(*j->states));
     ql_pages_free(j->slabs, (size_t)j->slab_max * sizeof(*j->slabs));
-    free(j->pools);
     ql_dt_together_close(&j->together);
+    ql_dt_tenants_close(&j->tenants);
     j->states = NULL;
     j->slabs = NULL;
-    j->pools = NULL;
 }
 
 size_t ql_dt_judge_bytes(const struct ql_dt_judge *j, uint32_t series_count)
 {
     return (size_t)series_count * sizeof(*j->states) + (size_t)j->slab_count * sizeof(*j->slabs) +
-           (1 + QL_DT_FAMILY_BUCKETS) * sizeof(*j->pools);
+           ql_dt_tenants_bytes(&j->tenants);
 }
 
 /* ---- profiles ------------------------------------------------------------------- */
@@ -135,9 +126,11 @@ enum ql_dt_change ql_dt_judge_value(struct ql_dt_judge *j, uint32_t series, uint
         ql_pages_ready(j->states, (size_t)j->series_max * sizeof(*s), &j->states_ready,
                        ((size_t)series + 1) * sizeof(*s));
     }
+    const uint32_t quota = ql_dt_quota_of(family);
+    struct ql_dt_tenant *tenant = ql_dt_judge_tenant(j, series);
     const struct ql_dt_commons commons = {
-        .family = &j->pools[1 + family % QL_DT_FAMILY_BUCKETS],
-        .all = &j->pools[0],
+        .family = ql_dt_tenant_pools(tenant, family),
+        .all = &tenant->pools[0],
         .slab = s->slab > 0 ? &j->slabs[s->slab - 1] : NULL,
     };
     const bool odd = s->evidence > ql_dt_params_default.odd || (s->flags & QL_DT_OPEN) != 0;
@@ -145,33 +138,45 @@ enum ql_dt_change ql_dt_judge_value(struct ql_dt_judge *j, uint32_t series, uint
     profile_manage(j, s, in->step_ms);
     j->newest_ns = in->at_ns > j->newest_ns ? in->at_ns : j->newest_ns;
     if (!ret_verdict->judged) {
-        j->active_count += s->count == ql_dt_params_default.warm_count + 1;
+        if (s->count == ql_dt_params_default.warm_count + 1) {
+            j->active_count++;
+            ql_dt_tenants_judged(&j->tenants, series, in->step_ms);
+        }
         return QL_DT_SAME;
     }
     if (in->step_ms != 0) {
         j->step_ms += (j->step_ms > 0.0 ? STEP_EW : 1.0) * ((double)in->step_ms - j->step_ms);
     }
     observed_count(&j->observed, odd, ret_verdict->surprise);
-    const enum ql_dt_change change = ql_dt_signal_step(s, &j->rule, in, ret_verdict);
-    if (change == QL_DT_OPENED) {
-        ql_dt_budget_opened(&j->budget);
-        j->together.alone++;
-    } else if (change == QL_DT_NEAR) {
-        ql_dt_together_note(&j->together, series, in, ret_verdict);
+    if (!odd && ret_verdict->sum > 0.0f) {
+        ql_dt_budget_alive(&tenant->budget, quota);
+    }
+    const struct ql_dt_rule *rule = &tenant->rules[quota];
+    const enum ql_dt_change change = ql_dt_signal_step(s, rule, in, ret_verdict);
+    if (change != QL_DT_OPENED && change != QL_DT_NEAR) {
+        return change;
+    }
+    const uint32_t index = ql_dt_tenant_index(&j->tenants, series);
+    if (change == QL_DT_NEAR) {
+        const float past = ret_verdict->evidence_surprise - rule->threshold;
+        const struct ql_dt_near near = { series, index, quota, past, *in, *ret_verdict };
+        ql_dt_together_note(&j->together, j->tenants.count, &near);
         return QL_DT_SAME;
     }
+    ql_dt_budget_opened(&tenant->budget, quota);
+    j->together.alone[index]++;
     return change;
 }
 
 uint32_t ql_dt_judge_together(struct ql_dt_judge *j)
 {
-    const uint32_t count = ql_dt_together_pick(&j->together, j->states, j->rule.threshold);
+    const uint32_t count = ql_dt_together_pick(&j->together, j->states);
     uint32_t opened = 0;
     for (uint32_t i = 0; i < count; i++) {
         const struct ql_dt_near near = j->together.near[i];
         struct ql_dt_series *s = &j->states[near.series];
         if (ql_dt_signal_open(s, &near.in, &near.verdict) == QL_DT_OPENED) {
-            ql_dt_budget_opened(&j->budget);
+            ql_dt_budget_opened(&ql_dt_judge_tenant(j, near.series)->budget, near.quota);
             j->together.near[opened++] = near;
         }
     }
@@ -182,9 +187,32 @@ void ql_dt_judge_threshold(struct ql_dt_judge *j)
 {
     const double steps = j->step_ms > 0.0 ? DAY_MS / j->step_ms : 0.0;
     if (j->newest_ns != INT64_MIN) {
-        ql_dt_budget_pass(&j->budget, j->newest_ns, steps * (double)j->active_count);
+        ql_dt_tenants_pass(&j->tenants, j->newest_ns, steps * (double)j->active_count,
+                           j->active_count);
     }
-    j->rule.threshold = (float)ql_dt_budget_threshold(&j->budget);
+}
+
+/* ---- whose ----------------------------------------------------------------------- */
+
+void ql_dt_judge_find(struct ql_dt_judge *j, uint32_t series)
+{
+    if (ql_dt_tenants_unknown(&j->tenants, series)) {
+        const bool judged = j->states[series].count > ql_dt_params_default.warm_count;
+        ql_dt_tenants_find(&j->tenants, series, judged);
+    }
+}
+
+void ql_dt_judge_sweep(struct ql_dt_judge *j, uint32_t series_count)
+{
+    struct ql_dt_tenants *t = &j->tenants;
+    const uint32_t most = QL_DT_SWEEP / t->count;
+    if (t->count == 1 || t->known >= j->active_count) {
+        return;
+    }
+    for (uint32_t i = 0; i < most && i < series_count; i++) {
+        t->cursor = t->cursor + 1 < series_count ? t->cursor + 1 : 0;
+        ql_dt_judge_find(j, t->cursor);
+    }
 }
 
 /* ---- checkpoint ----------------------------------------------------------------- */
@@ -198,12 +226,10 @@ ql_err ql_dt_judge_save(const struct ql_dt_judge *j, uint32_t series_count, stru
     (void)ql_buf_u32(out, j->slab_free);
     (void)ql_buf_u32(out, j->profile_count);
     (void)ql_buf_put(out, j->slabs, (size_t)j->slab_count * sizeof(*j->slabs));
-    (void)ql_buf_put(out, j->pools, (1 + QL_DT_FAMILY_BUCKETS) * sizeof(*j->pools));
     (void)ql_buf_u32(out, j->active_count);
     (void)ql_buf_f64(out, j->step_ms);
     (void)ql_buf_i64(out, j->newest_ns);
-    (void)ql_buf_put(out, &j->budget, sizeof(j->budget));
-    return ql_buf_f64(out, (double)j->rule.threshold);
+    return ql_dt_tenants_save(&j->tenants, series_count, out);
 }
 
 /* Every index that will be followed points into its table. */
@@ -233,11 +259,11 @@ ql_err ql_dt_judge_load(struct ql_dt_judge *j, struct ql_reader *in)
         return QL_E_MALFORMED;
     }
     (void)ql_reader_copy(in, j->slabs, (size_t)j->slab_count * sizeof(*j->slabs));
-    (void)ql_reader_copy(in, j->pools, (1 + QL_DT_FAMILY_BUCKETS) * sizeof(*j->pools));
     j->active_count = ql_reader_u32(in);
     j->step_ms = ql_reader_f64(in);
     j->newest_ns = ql_reader_i64(in);
-    (void)ql_reader_copy(in, &j->budget, sizeof(j->budget));
-    j->rule.threshold = (float)ql_reader_f64(in);
-    return in->failed || !load_holds(j, count) ? QL_E_MALFORMED : QL_OK;
+    if (in->failed || !load_holds(j, count)) {
+        return QL_E_MALFORMED;
+    }
+    return ql_dt_tenants_load(&j->tenants, count, in);
 }

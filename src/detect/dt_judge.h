@@ -1,4 +1,5 @@
-/* dt_judge.h - the detector as a whole, for whoever has points: many series, one budget.
+/* dt_judge.h - the detector as a whole, for whoever has points: many series, a budget for
+ * each tenant.
  *
  * The stage (detect.c) and the batch verb judge through this, so a file is judged as the
  * service would have judged it.
@@ -13,12 +14,10 @@
 #define QL_DETECT_DT_JUDGE_H
 
 #include "base/buf.h"
-#include "detect/dt_budget.h"
 #include "detect/dt_series.h"
 #include "detect/dt_signal.h"
+#include "detect/dt_tenant.h"
 #include "detect/dt_together.h"
-
-#define QL_DT_FAMILY_BUCKETS 32u
 
 /* How often points of series that were not odd already reached a surprise, against how
  * often 1 in 10^n should: the honesty of the calibration, real anomalies included. */
@@ -32,14 +31,12 @@ struct ql_dt_judge {
     struct ql_dt_series *states;    /* by series index */
     size_t states_ready;            /* bytes of them, ql_pages_ready() */
     struct ql_dt_slab *slabs;       /* profiles; states name them from 1 */
-    struct ql_dt_pools *pools;      /* [0] of all, then the families' */
     uint32_t series_max, slab_max, slab_count, slab_free;
     uint32_t profile_count;         /* in use */
     uint32_t active_count;          /* series past warming */
     double step_ms;                 /* mean distance of points of a series */
     int64_t newest_ns;              /* of all points; INT64_MIN: none yet */
-    struct ql_dt_budget budget;
-    struct ql_dt_rule rule;
+    struct ql_dt_tenants tenants;
     struct ql_dt_together together; /* since the last tick */
     struct ql_dt_observed observed; /* not saved: counted since the start */
 };
@@ -62,10 +59,28 @@ static inline void ql_dt_judge_prefetch(const struct ql_dt_judge *judge, uint32_
 /* Opens the series that were odd together since the last call (each tick): the first n of
  * judge->together.near, to be told by the caller. Returns n. */
 uint32_t ql_dt_judge_together(struct ql_dt_judge *judge);
-/* Works out the threshold from what was seen; call it now and then (each tick). */
+/* Works out the thresholds from what was seen; call it now and then (each tick). */
 void ql_dt_judge_threshold(struct ql_dt_judge *judge);
 
 size_t ql_dt_judge_bytes(const struct ql_dt_judge *judge, uint32_t series_count);
+
+/* The tenant of a series, and what it is judged by; quota: ql_dt_quota_of() its family, or
+ * QL_DT_OF_GROUPS. */
+static inline struct ql_dt_tenant *ql_dt_judge_tenant(const struct ql_dt_judge *judge,
+                                                      uint32_t series)
+{
+    return ql_dt_tenant_of(&judge->tenants, series);
+}
+static inline uint32_t ql_dt_quota_of(uint32_t family) { return family % QL_DT_FAMILY_BUCKETS; }
+static inline const struct ql_dt_rule *ql_dt_judge_rule(const struct ql_dt_judge *judge,
+                                                        uint32_t series, uint32_t quota)
+{
+    return &ql_dt_judge_tenant(judge, series)->rules[quota];
+}
+/* Finds out whose a series is, where that is not known. */
+void ql_dt_judge_find(struct ql_dt_judge *judge, uint32_t series);
+/* The same for series that have no values, a few each tick. */
+void ql_dt_judge_sweep(struct ql_dt_judge *judge, uint32_t series_count);
 
 /* The first series_count states, and all that is shared. */
 ql_err ql_dt_judge_save(const struct ql_dt_judge *judge, uint32_t series_count,

@@ -43,19 +43,44 @@ static void the_rule_by_rows(void **state)
         for (uint32_t s = 0; s < 32; s++) {
             states[s].flags = (rows[i].open >> s & 1) != 0 ? QL_DT_OPEN : 0;
         }
-        t.alone = rows[i].alone;
+        t.alone[1] = rows[i].alone;
+        t.alone[0] = 100; /* what another tenant opens eases nothing */
         for (uint32_t k = 0; k < NEAR_MAX && rows[i].near[k].surprise > 0.0f; k++) {
-            const struct ql_dt_input in = { .at_ns = k };
-            const struct ql_dt_verdict v = { .evidence_surprise = rows[i].near[k].surprise };
-            ql_dt_together_note(&t, rows[i].near[k].series, &in, &v);
+            const struct ql_dt_near near = { .series = rows[i].near[k].series, .tenant = 1,
+                                             .past = rows[i].near[k].surprise - 5.0f,
+                                             .in = { .at_ns = k } };
+            ql_dt_together_note(&t, 2, &near);
         }
-        const uint32_t got = ql_dt_together_pick(&t, states, 5.0f);
+        const uint32_t got = ql_dt_together_pick(&t, states);
         if (got != rows[i].want) {
             fail_msg("%s: %u open, not %u", rows[i].story, got, rows[i].want);
         }
-        assert_int_equal(ql_dt_together_pick(&t, states, 5.0f), 0);
+        assert_int_equal(ql_dt_together_pick(&t, states), 0);
         ql_dt_together_close(&t);
     }
+}
+
+/* A tenant that fills its part of the room leaves the others theirs. */
+static void a_storm_of_one_leaves_room(void **state)
+{
+    (void)state;
+    enum { TENANTS = QL_DT_TENANTS_MAX, PART = QL_DT_NEAR_MAX / QL_DT_TENANTS_MAX };
+    static struct ql_dt_series states[QL_DT_NEAR_MAX + TENANTS * PART];
+    struct ql_dt_together t;
+    assert_int_equal(ql_dt_together_open(&t), QL_OK);
+    for (uint32_t tenant = TENANTS; tenant-- > 0;) {
+        const uint32_t came = tenant == TENANTS - 1 ? QL_DT_NEAR_MAX : PART;
+        for (uint32_t i = 0; i < came; i++) {
+            const struct ql_dt_near near = { .series = tenant * PART + i, .tenant = tenant,
+                                             .past = -0.9f };
+            ql_dt_together_note(&t, TENANTS, &near);
+        }
+    }
+    assert_int_equal(ql_dt_together_pick(&t, states), TENANTS * PART);
+    for (uint32_t i = 0; i < TENANTS * PART; i++) {
+        assert_int_equal(t.near[i].tenant, i / PART);
+    }
+    ql_dt_together_close(&t);
 }
 
 /* Simes: of independent normal points, ticks with any signal are as many as are allowed. */
@@ -75,18 +100,17 @@ static void normal_ticks_open_no_more(void **state)
     }
     for (uint32_t tick = 0; tick < TICKS; tick++) {
         for (uint32_t s = 0; s < SERIES; s++) {
-            const struct ql_dt_verdict v = {
-                .evidence_surprise = -ql_log10f((float)(1.0 - ql_rng_ratio(&rng)))
-            };
-            const struct ql_dt_input in = { .at_ns = tick };
-            if (v.evidence_surprise >= threshold) {
-                t.alone++;
-            } else if (v.evidence_surprise >= threshold - QL_DT_NEAR_DECADES) {
-                ql_dt_together_note(&t, s, &in, &v);
+            const float surprise = -ql_log10f((float)(1.0 - ql_rng_ratio(&rng)));
+            const struct ql_dt_near near = { .series = s, .past = surprise - threshold,
+                                             .in = { .at_ns = tick } };
+            if (surprise >= threshold) {
+                t.alone[0]++;
+            } else if (near.past >= -QL_DT_NEAR_DECADES) {
+                ql_dt_together_note(&t, 1, &near);
             }
         }
-        const bool alone = t.alone > 0;
-        any += ql_dt_together_pick(&t, states, threshold) > 0 || alone;
+        const bool alone = t.alone[0] > 0;
+        any += ql_dt_together_pick(&t, states) > 0 || alone;
     }
     (void)printf("seed 7: %u of %u ticks\n", any, (unsigned)TICKS);
     assert_true(any > TICKS / 10 * 0.9 && any < TICKS / 10 * 1.1);
@@ -97,6 +121,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_rule_by_rows),
+        cmocka_unit_test(a_storm_of_one_leaves_room),
         cmocka_unit_test(normal_ticks_open_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

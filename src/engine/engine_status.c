@@ -5,6 +5,7 @@
 #include "wire/json_out.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static uint64_t status_rss_bytes(void)
@@ -43,6 +44,48 @@ static void status_history(const struct ql_engine *engine, struct ql_json_out *j
     ql_json_out_end(json);
 }
 
+static double status_of(struct ql_stats *stats, const char *metric, const char *labels)
+{
+    return (double)ql_stats_sum(stats, metric, labels);
+}
+
+static void status_tenant(struct ql_stats *stats, struct ql_json_out *json, const char *labels,
+                          double budget)
+{
+    const double day = status_of(stats, "ql_detect_tenant_signals_last_day", labels);
+    ql_json_out_double(json, "budget_per_day", budget);
+    ql_json_out_i64(json, "signals_last_day", (int64_t)day);
+    ql_json_out_double(json, "observed_to_nominal", day / budget);
+    ql_json_out_double(
+        json, "threshold_decades",
+        status_of(stats, "ql_detect_tenant_threshold_millidecades", labels) / 1e3);
+    ql_json_out_double(
+        json, "family_raised_decades",
+        status_of(stats, "ql_detect_tenant_family_raised_millidecades", labels) / 1e3);
+}
+
+/* A tenant that a reload took away stays a cell, without a budget. */
+static void status_tenants(struct ql_stats *stats, struct ql_json_out *json)
+{
+    enum { SHOWN_MAX = 4 * (1 + QL_CONFIG_TENANTS_MAX) };
+    struct ql_stat_shown *shown = malloc(SHOWN_MAX * sizeof(*shown));
+    const uint32_t count =
+        shown == NULL ? 0
+                      : ql_stats_list(stats, "ql_detect_tenant_budget_millisignals_per_day", shown,
+                                      SHOWN_MAX);
+    ql_json_out_object(json, "tenants");
+    for (uint32_t i = 0; i < count; i++) {
+        char name[QL_TENANT_NAME_BYTES];
+        if (shown[i].value > 0 && sscanf(shown[i].labels, "tenant=\"%63[^\"]", name) == 1) {
+            ql_json_out_object(json, name);
+            status_tenant(stats, json, shown[i].labels, (double)shown[i].value / 1e3);
+            ql_json_out_end(json);
+        }
+    }
+    ql_json_out_end(json);
+    free(shown);
+}
+
 /* Observed over nominal: 1 is what was promised, with real anomalies counted as false. */
 static void status_false_alarms(struct ql_engine *engine, struct ql_json_out *json)
 {
@@ -69,6 +112,7 @@ static void status_false_alarms(struct ql_engine *engine, struct ql_json_out *js
         }
     }
     ql_json_out_end(json);
+    status_tenants(stats, json);
     ql_json_out_end(json);
 }
 

@@ -133,7 +133,8 @@ static void offline_fused(struct offline *o, bool learn, struct offline_verdict 
     ret->judged = true;
     o->fused.last_ns = o->table.at.ns;
     const struct ql_dt_input in = { .at_ns = o->table.at.ns, .step_ms = offline_step_ms(o) };
-    ret->opened = ql_dt_signal_step(&o->fused, &o->judge.rule, &in, &v) == QL_DT_OPENED;
+    const struct ql_dt_rule *rule = ql_dt_judge_rule(&o->judge, 0, QL_DT_OF_GROUPS);
+    ret->opened = ql_dt_signal_step(&o->fused, rule, &in, &v) == QL_DT_OPENED;
     ret->score = offline_scale(f.score, FUSED_HALF);
     ret->lead = f.lead;
     ret->expected = f.expected;
