@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "store/history_day.h"
 #include "store/history_int.h"
 #include "store/history_series.h"
@@ -107,6 +108,15 @@ static ql_err row_write(struct ql_history *h, const struct ql_history_packed *ro
     return err;
 }
 
+/* Days grow old though nothing is written, and they may be what fills the disk. */
+static void back_expire(struct ql_history *h)
+{
+    (void)pthread_mutex_lock(&h->lock);
+    h->newest_ms = h->front_newest_ms > h->newest_ms ? h->front_newest_ms : h->newest_ms;
+    (void)pthread_mutex_unlock(&h->lock);
+    history_files_expire(h);
+}
+
 static ql_err back_write(struct ql_history *h)
 {
     struct ql_reader in = ql_reader_of(ql_buf_view(&h->back));
@@ -121,6 +131,7 @@ static ql_err back_write(struct ql_history *h)
     if (err != QL_OK) {
         open_close_all(h); /* rolled back; all of it comes again */
         ql_stat_add(h->failures, 1);
+        back_expire(h);
         return err;
     }
     if (h->open_count > 2) {
@@ -202,13 +213,40 @@ static void writer_house(struct ql_history *h)
     if (!tidying && ql_clock_mono_ns() < h->house.due_ns) {
         return;
     }
+    if (h->tidy_begins) {
+        history_house_retry(h);
+        h->tidy_begins = false;
+    }
     (void)pthread_mutex_unlock(&h->lock);
     const bool more = history_house_step(h);
+    if (h->house.failed) {
+        open_close_all(h); /* a step that found no room must not keep what it took of it */
+        h->house.failed = false;
+    }
     (void)pthread_mutex_lock(&h->lock);
     if (tidying && !more) {
         h->tidying = false;
         (void)pthread_cond_broadcast(&h->done);
     }
+}
+
+/* With the lock held: what came of writing the queue. Said once when it begins to fail, and
+ * once when it is well again. */
+static void writer_note(struct ql_history *h, ql_err err)
+{
+    if (err != QL_OK && !h->failing) {
+        QL_LOG(WARN, "history cannot be written; rows wait and are tried again every few seconds",
+               QL_LOG_T("error", ql_err_text(err)),
+               QL_LOG_N("disk_free_bytes", history_disk_free(h)));
+    } else if (err == QL_OK && h->failing) {
+        QL_LOG(INFO, "history is written again", QL_LOG_N("rows", h->back_rows));
+    }
+    h->failing = err != QL_OK;
+    if (err == QL_OK) {
+        h->written += h->back_rows;
+        h->back_rows = 0;
+    }
+    (void)pthread_cond_broadcast(&h->done);
 }
 
 static void *writer_run(void *context)
@@ -226,16 +264,11 @@ static void *writer_run(void *context)
             buf_empty(&h->back);
         }
         (void)pthread_mutex_lock(&h->lock);
-        h->failing = err != QL_OK;
-        h->written += err == QL_OK ? h->back_rows : 0;
-        h->back_rows = err == QL_OK ? 0 : h->back_rows;
-        (void)pthread_cond_broadcast(&h->done);
+        writer_note(h, err);
         if (last && (h->front.bytes == 0 || err != QL_OK)) {
             break;
         }
-        if (err == QL_OK) {
-            writer_house(h);
-        }
+        writer_house(h); /* also while writing fails: smaller days make room */
     }
     ql_stat_add(h->given_up, (int64_t)(h->appended - h->written));
     (void)pthread_mutex_unlock(&h->lock);
@@ -300,7 +333,7 @@ ql_err ql_history_open(const char *data_dir, const struct ql_history_limits *lim
         return QL_E_MEMORY;
     }
     h->limits = *limits;
-    h->newest_ms = INT64_MIN / 2;
+    h->newest_ms = h->front_newest_ms = INT64_MIN / 2;
     ql_buf_init(&h->front, QUEUE_BYTES_MAX);
     ql_buf_init(&h->back, QUEUE_BYTES_MAX);
     history_stats(h, stats);
@@ -341,7 +374,10 @@ ql_err ql_history_append(struct ql_history *history, const struct ql_history_row
     const bool was_empty = history->front.bytes == 0;
     const ql_err err = ql_history_pack(row, &history->front);
     if (err == QL_OK) {
+        const int64_t last_ms = row->chunk.last_ms;
         history->appended++;
+        history->front_newest_ms = last_ms > history->front_newest_ms ? last_ms
+                                                                      : history->front_newest_ms;
         ql_stat_set(history->queue_bytes, (int64_t)history->front.bytes);
         if (was_empty || history->front.bytes >= QUEUE_BYTES_KEEP) {
             (void)pthread_cond_signal(&history->work);
@@ -390,7 +426,7 @@ ql_err ql_history_tidy(struct ql_history *history)
     }
     (void)pthread_mutex_lock(&history->lock);
     const int64_t failures = ql_stat_get(history->rewrite_failures);
-    history->tidying = true;
+    history->tidying = history->tidy_begins = true;
     (void)pthread_cond_signal(&history->work);
     while (history->tidying && err == QL_OK) {
         if (pthread_cond_timedwait(&history->done, &history->lock, &until) == ETIMEDOUT) {

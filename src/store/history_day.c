@@ -264,20 +264,56 @@ ql_err ql_history_day_commit(struct ql_history_day *day)
 
 /* ---- reading ---------------------------------------------------------------------- */
 
+static const char probe_sql[] = "PRAGMA user_version";
+
+static bool day_handle(const char *path, sqlite3 **ret_db)
+{
+    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+    if (sqlite3_open_v2(path, ret_db, flags, NULL) != SQLITE_OK) {
+        ql_db_close(*ret_db); /* open hands out a handle even when it fails */
+        return false;
+    }
+    (void)sqlite3_busy_timeout(*ret_db, READ_BUSY_MS);
+    return true;
+}
+
+/* A full disk has no room for the index that connections share (32 kB beside the file). Whoever
+ * locks all others out keeps it in memory: what is stored stays readable, one reader at a time. */
+static ql_err day_open_alone(const char *path, sqlite3 **ret_db)
+{
+    sqlite3 *db = NULL;
+    int64_t version;
+    if (!day_handle(path, &db)) {
+        return QL_E_IO;
+    }
+    ql_err err = ql_db_run(db, "PRAGMA locking_mode=EXCLUSIVE");
+    err = err == QL_OK ? ql_db_number(db, probe_sql, 0, &version) : err;
+    if (err != QL_OK) {
+        ql_db_close(db);
+        return err;
+    }
+    *ret_db = db;
+    return QL_OK;
+}
+
 /* Opens for writing where it can, though nothing is written: only then does SQLite remove
  * its log and index when the last connection of an old day closes. */
 static ql_err day_open_read(const char *dir, int64_t day, sqlite3 **ret_db)
 {
     char path[QL_HISTORY_PATH_BYTES];
     sqlite3 *db = NULL;
+    int64_t version;
     if (!ql_history_day_path(dir, day, path)) {
         return QL_E_IO;
     }
-    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
-        ql_db_close(db);
+    if (!day_handle(path, &db)) {
         return ql_db_open(path, QL_DB_READ, ret_db);
     }
-    (void)sqlite3_busy_timeout(db, READ_BUSY_MS);
+    if (ql_db_number(db, probe_sql, 0, &version) == QL_E_IO &&
+        (sqlite3_errcode(db) & 0xff) != SQLITE_BUSY) {
+        ql_db_close(db);
+        return day_open_alone(path, ret_db);
+    }
     *ret_db = db;
     return QL_OK;
 }
