@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/wait.h"
 #include "store/history_day.h"
 #include "store/history_int.h"
 #include "store/history_series.h"
@@ -17,7 +18,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum {
     QUEUE_BYTES_MAX = 32 << 20,
@@ -143,19 +143,6 @@ static ql_err back_write(struct ql_history *h)
 
 /* ---- the thread -------------------------------------------------------------------- */
 
-static struct timespec deadline_in(int ms)
-{
-    struct timespec at;
-    (void)clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += ms / 1000;
-    at.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    return at;
-}
-
 static void buf_empty(struct ql_buf *buf)
 {
     if (buf->capacity > QUEUE_BYTES_KEEP) {
@@ -177,7 +164,7 @@ static void writer_wait(struct ql_history *h)
 {
     while (writer_is_idle(h)) {
         const int64_t left_ns = h->house.due_ns - ql_clock_mono_ns();
-        const struct timespec due = deadline_in((int)(left_ns > 0 ? left_ns / 1000000 + 1 : 0));
+        const struct timespec due = ql_wait_deadline((ql_duration){ left_ns });
         if (left_ns <= 0 || pthread_cond_timedwait(&h->work, &h->lock, &due) == ETIMEDOUT) {
             return;
         }
@@ -185,7 +172,7 @@ static void writer_wait(struct ql_history *h)
     if (h->front.bytes == 0 && h->back.bytes == 0) {
         return;
     }
-    const struct timespec until = deadline_in(h->failing ? RETRY_MS : GROUP_MS);
+    const struct timespec until = ql_wait_deadline_ms(h->failing ? RETRY_MS : GROUP_MS);
     while (!h->closing && (h->failing || (!h->hurry && h->front.bytes < QUEUE_BYTES_KEEP))) {
         if (pthread_cond_timedwait(&h->work, &h->lock, &until) == ETIMEDOUT) {
             break;
@@ -298,13 +285,9 @@ static void history_stats(struct ql_history *h, struct ql_stats *stats)
 
 static ql_err history_start(struct ql_history *h, const char *data_dir)
 {
-    pthread_condattr_t attributes;
     (void)pthread_mutex_init(&h->lock, NULL);
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&h->work, &attributes);
-    (void)pthread_cond_init(&h->done, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    (void)ql_wait_cond_init(&h->work);
+    (void)ql_wait_cond_init(&h->done);
     h->files = calloc(HISTORY_DAYS_MAX, sizeof(*h->files));
     if (asprintf(&h->dir, "%s/history", data_dir) < 0) {
         h->dir = NULL;
@@ -392,7 +375,7 @@ ql_err ql_history_append(struct ql_history *history, const struct ql_history_row
 /* Until the rows that are queued now are written; QL_E_IO at once while the disk refuses. */
 static ql_err history_wait(struct ql_history *history, int timeout_ms)
 {
-    const struct timespec until = deadline_in(timeout_ms);
+    const struct timespec until = ql_wait_deadline_ms(timeout_ms);
     ql_err err = QL_OK;
     (void)pthread_mutex_lock(&history->lock);
     const uint64_t target = history->appended;
@@ -419,7 +402,7 @@ ql_err ql_history_flush(struct ql_history *history)
 
 ql_err ql_history_tidy(struct ql_history *history)
 {
-    const struct timespec until = deadline_in(TIDY_WAIT_MS);
+    const struct timespec until = ql_wait_deadline_ms(TIDY_WAIT_MS);
     ql_err err = ql_history_flush(history);
     if (err != QL_OK) {
         return err;
