@@ -128,6 +128,49 @@ static void old_days_become_cells(void **state)
     fixture_fini(&f);
 }
 
+/* Noise, of which a day of cells takes several rows a column, and not the same in each. */
+static double value_noise(int64_t s)
+{
+    const uint64_t bits = ql_hash64(&s, sizeof(s));
+    return 100.0 + (double)(bits >> 11) / 9007199254740992.0;
+}
+
+static void a_part_of_a_day_of_cells_is_that_part(void **state)
+{
+    const struct ql_history_limits levels[] = { { .days = 400.0, .raw_s = DAY_S },
+                                                { .days = 400.0, .raw_s = DAY_S,
+                                                  .minutes_s = DAY_S } };
+    struct fixture f;
+    (void)state;
+    fixture_init(&f);
+    samples_put(&f, 1, 0, DAY_S, value_noise);
+    samples_put(&f, 1, 4 * DAY_S, 4 * DAY_S + 100, value_one);
+    for (size_t level = 0; level < QL_COUNT_OF(levels); level++) {
+        struct ql_batch whole, part;
+        fixture_reopen(&f, &levels[level]);
+        assert_int_equal(ql_history_tidy(f.history), QL_OK);
+        read_all(&f, 1, 0, DAY_S - 1, QL_HISTORY_MEAN, &whole, NULL);
+        for (int64_t from_s = 0; from_s < DAY_S; from_s += 4500) {
+            for (int64_t to_s = from_s + 3599; to_s < DAY_S; to_s += 10800) {
+                uint32_t i = 0;
+                read_all(&f, 1, from_s, to_s, QL_HISTORY_MEAN, &part, NULL);
+                while (i < whole.samples.count && whole.samples.at[i].at.ns < at_s(from_s).ns) {
+                    i++;
+                }
+                for (uint32_t k = 0; k < part.samples.count; k++, i++) {
+                    assert_true(part.samples.at[k].at.ns == whole.samples.at[i].at.ns &&
+                                part.samples.at[k].value == whole.samples.at[i].value);
+                }
+                assert_true(i == whole.samples.count ||
+                            whole.samples.at[i].at.ns > at_s(to_s).ns);
+                ql_batch_fini(&part);
+            }
+        }
+        ql_batch_fini(&whole);
+    }
+    fixture_fini(&f);
+}
+
 static void a_replay_into_cells_changes_nothing(void **state)
 {
     const struct ql_history_limits limits = { .days = 400.0, .raw_s = DAY_S };
@@ -311,6 +354,7 @@ int main(void)
         cmocka_unit_test(packing_changes_no_bit),
         cmocka_unit_test(late_rows_join_a_packed_day),
         cmocka_unit_test(old_days_become_cells),
+        cmocka_unit_test(a_part_of_a_day_of_cells_is_that_part),
         cmocka_unit_test(a_replay_into_cells_changes_nothing),
         cmocka_unit_test(kills_in_the_middle_lose_nothing),
         cmocka_unit_test(a_damaged_day_holds_up_no_other),
