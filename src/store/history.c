@@ -473,11 +473,11 @@ ql_err ql_history_read(struct ql_history *history, ql_series_id series, ql_time 
 }
 
 ql_err ql_history_peek(const char *data_dir, ql_series_id series, ql_time from, ql_time to,
-                       enum ql_history_take take, struct ql_batch *out, int64_t *ret_cell_ms)
+                       struct ql_batch *out, ql_time *ret_cells_until)
 {
     enum { ROW_DAYS = 2 }; /* a row may begin so long before its last sample */
     struct ql_history_reading reading = {
-        .show = { .take = take, .from_ms = ql_time_to_ms(from), .to_ms = ql_time_to_ms(to),
+        .show = { .take = QL_HISTORY_MEAN, .from_ms = ql_time_to_ms(from), .to_ms = ql_time_to_ms(to),
                   .out = out, .end_ms = INT64_MIN } };
     const uint32_t first_sample = out->samples.count, first_band = out->bands.count;
     const int64_t last = ql_history_day_of(reading.show.to_ms);
@@ -492,6 +492,6 @@ ql_err ql_history_peek(const char *data_dir, ql_series_id series, ql_time from, 
     err = err == QL_OK ? ql_history_show_end(&reading.show, NULL) : err;
     ql_history_tidy_samples(out, first_sample, from, to);
     ql_history_tidy_bands(out, first_band, from, to);
-    *ret_cell_ms = reading.cell_ms;
+    *ret_cells_until = reading.cell_ms > 0 ? ql_time_from_ms(reading.cells_end_ms) : QL_TIME_NONE;
     return err;
 }

@@ -352,17 +352,31 @@ ql_err ql_history_day_head(const char *dir, int64_t day, int64_t *ret_last_ms,
     return err;
 }
 
+/* Cells of the whole day were read: which of them lie in the range? */
+static void day_note_cells(struct ql_history_reading *reading, const struct ql_history_cells *cells)
+{
+    const struct ql_history_show *show = &reading->show;
+    for (uint32_t i = 0; i < cells->count; i++) {
+        const int64_t at_ms = cells->at[i].at_ms, end_ms = at_ms + cells->width_ms;
+        if (at_ms > show->to_ms || end_ms <= show->from_ms) {
+            continue;
+        }
+        reading->cell_ms = cells->width_ms > reading->cell_ms ? cells->width_ms : reading->cell_ms;
+        reading->cells_end_ms = reading->cells_end_ms == 0 || end_ms > reading->cells_end_ms
+                                    ? end_ms : reading->cells_end_ms;
+    }
+}
+
 /* The samples that were read since `first` are finer than a cell that is open. */
 static ql_err day_show(const struct ql_history_gather *gather, uint32_t first,
                        struct ql_history_reading *reading)
 {
     struct ql_history_show *show = &reading->show;
     const struct ql_batch *out = show->out;
-    const int64_t width_ms = gather->hours.count > 0     ? QL_HISTORY_HOURS_MS
-                             : gather->minutes.count > 0 ? QL_HISTORY_MINUTES_MS : 0;
-    reading->cell_ms = width_ms > reading->cell_ms ? width_ms : reading->cell_ms;
+    day_note_cells(reading, &gather->hours);
+    day_note_cells(reading, &gather->minutes);
     ql_err err = QL_OK;
-    if (out->samples.count > first && width_ms == 0) {
+    if (out->samples.count > first && gather->hours.count == 0 && gather->minutes.count == 0) {
         const struct ql_sample *s = &out->samples.at[first];
         const int64_t at_ms = ql_time_to_ms(s->at);
         err = ql_history_show_end(show, &(struct ql_history_next){ at_ms, at_ms, s->value });
