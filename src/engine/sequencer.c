@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define HOPE_NS QL_NS_PER_S /* between two tries at a disk that refuses */
-
 struct sequencer_entry {
     struct ql_entry entry;
     void (*done)(void *context, ql_err err);
@@ -268,6 +266,8 @@ static void sequencer_wait_until(struct ql_sequencer *s, int64_t mono_ns)
     const struct timespec at = { .tv_sec = mono_ns / QL_NS_PER_S, .tv_nsec = mono_ns % QL_NS_PER_S };
     (void)pthread_cond_timedwait(&s->work, &s->lock, &at);
 }
+
+#define HOPE_NS QL_NS_PER_S /* between two tries at a disk that refuses */
 
 /* Waits, under the lock, until there is something to write; inserts ticks that are due. */
 static void sequencer_gather(struct ql_sequencer *s)
