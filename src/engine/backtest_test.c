@@ -5,6 +5,7 @@
 #include "engine/backtest.h"
 
 #include "base/rng.h"
+#include "config/config_test.h"
 #include "engine/engine.h"
 #include "store/history.h"
 #include "wire/wire.h"
@@ -32,22 +33,10 @@ static char data_dir[64];
 
 /* ---- the three days -------------------------------------------------------------------------- */
 
-static struct ql_config *config_of(const char *yaml)
-{
-    struct ql_config *config = NULL;
-    struct ql_buf why;
-    ql_buf_init(&why, 65536);
-    if (ql_config_parse(ql_str_of(yaml), "test", &config, &why) != QL_OK) {
-        fail_msg("%s", why.at);
-    }
-    ql_buf_fini(&why);
-    return config;
-}
-
 static struct ql_engine *engine_open(struct ql_stats *stats)
 {
     struct ql_engine *engine = NULL;
-    struct ql_config *config = config_of(RUNNING);
+    struct ql_config *config = test_config(RUNNING);
     struct ql_buf why;
     ql_buf_init(&why, 65536);
     config->data_dir = data_dir;
@@ -193,8 +182,8 @@ static ql_err run(const char *dir, const char *running, const char *yaml,
 {
     struct progress progress = { 0 };
     const struct ql_backtest_env env = {
-        .data_dir = dir, .running = running != NULL ? config_of(running) : NULL,
-        .config = config_of(yaml), .since = QL_S(86400), .progress = progress_take,
+        .data_dir = dir, .running = running != NULL ? test_config(running) : NULL,
+        .config = test_config(yaml), .since = QL_S(86400), .progress = progress_take,
         .context = &progress };
     const ql_err err = ql_backtest_run(&env, ret_result, ret_why);
     assert_true(err != QL_OK || (progress.calls >= DAYS && progress.share == 1.0));

@@ -4,7 +4,9 @@
 
 #include "base/clock.h"
 #include "base/wait.h"
+#include "config/config_test.h"
 #include "http/http.h"
+#include "model/view_test.h"
 #include "wire/wire.h"
 
 #include <setjmp.h>
@@ -54,26 +56,23 @@ static ql_time view_now(void *host)
     return (ql_time){ atomic_load(&rig.now_s) * QL_NS_PER_S };
 }
 
+static const char *series_text(uint32_t number)
+{
+    static _Thread_local char text[64];
+    (void)snprintf(text, sizeof(text), "depth{number=\"%u\"}", number);
+    return text;
+}
+
 static ql_err view_find(void *host, const struct ql_matcher *matchers, uint32_t matcher_count,
                         uint32_t count_max, struct ql_arena *texts,
                         struct ql_series_info **ret_infos, uint32_t *ret_count)
 {
-    struct ql_series_info *infos = calloc(SERIES, sizeof(*infos));
     (void)host, (void)matchers, (void)matcher_count;
-    assert_non_null(infos);
     assert_true(count_max >= SERIES);
+    *ret_infos = test_infos(SERIES, series_text, texts);
     for (uint32_t i = 0; i < SERIES; i++) {
-        char text[64];
-        struct ql_buf block;
-        ql_buf_init(&block, 4096);
-        (void)snprintf(text, sizeof(text), "depth{number=\"%u\"}", i);
-        assert_int_equal(ql_labels_parse(ql_str_of(text), &block), QL_OK);
-        infos[i].id.h.low = i;
-        infos[i].step_ms = 1000;
-        infos[i].labels = ql_arena_str(texts, ql_buf_view(&block));
-        ql_buf_fini(&block);
+        (*ret_infos)[i].step_ms = 1000;
     }
-    *ret_infos = infos;
     *ret_count = SERIES;
     return QL_OK;
 }
@@ -180,8 +179,6 @@ static struct ql_config *config_of(int way)
 {
     static const char *const more[WAYS] = { "", "", ", labels: {from: quell}" };
     const unsigned port = ql_http_port(rig.http);
-    struct ql_config *config = NULL;
-    struct ql_buf why;
     char yaml[512];
     int bytes = snprintf(yaml, sizeof(yaml), "remote_write:\n  - {url: 'http://127.0.0.1:%u/a',"
                          " bands: false, scores: false, samples: true%s}\n", port, more[way]);
@@ -189,11 +186,7 @@ static struct ql_config *config_of(int way)
         (void)snprintf(yaml + bytes, sizeof(yaml) - (size_t)bytes, "  - {url: 'http://127.0.0.1:%u/b',"
                        " bands: false, scores: false, samples: true}\n", port);
     }
-    ql_buf_init(&why, 65536);
-    if (ql_config_parse(ql_str_of(yaml), "test", &config, &why) != QL_OK) {
-        fail_msg("%s", why.at);
-    }
-    ql_buf_fini(&why);
+    struct ql_config *config = test_config(yaml);
     for (uint32_t i = 0; i < config->remote_write_count; i++) {
         config->remote_writes[i].interval_s = 0.01; /* less than people may set */
     }

@@ -5,7 +5,8 @@
 
 #include "base/clock.h"
 #include "base/wait.h"
-#include "config/config.h"
+#include "config/config_test.h"
+#include "model/view_test.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -46,25 +47,21 @@ static void pause_s(double seconds)
 
 /* ---- the engine's two faces ------------------------------------------------------------- */
 
+static const char *series_text(uint32_t number)
+{
+    static const char *const texts[SERIES] = { "queue_depth{service=\"s0\"}",
+                                               "queue_depth{service=\"s1\"}",
+                                               "queue_depth{service=\"s2\"}" };
+    return texts[number];
+}
+
 static ql_err rig_find(void *host, const struct ql_matcher *matchers, uint32_t matcher_count,
                        uint32_t count_max, struct ql_arena *texts,
                        struct ql_series_info **ret_infos, uint32_t *ret_count)
 {
-    struct ql_series_info *infos = calloc(SERIES, sizeof(*infos));
     (void)host, (void)matchers, (void)matcher_count;
-    assert_non_null(infos);
     assert_true(count_max >= SERIES);
-    for (uint32_t i = 0; i < SERIES; i++) {
-        char text[64];
-        struct ql_buf block;
-        ql_buf_init(&block, 4096);
-        (void)snprintf(text, sizeof(text), "queue_depth{service=\"s%u\"}", i);
-        assert_int_equal(ql_labels_parse(ql_str_of(text), &block), QL_OK);
-        infos[i].id.h.low = i;
-        infos[i].labels = ql_arena_str(texts, ql_buf_view(&block));
-        ql_buf_fini(&block);
-    }
-    *ret_infos = infos;
+    *ret_infos = test_infos(SERIES, series_text, texts);
     *ret_count = SERIES;
     return QL_OK;
 }
@@ -131,18 +128,6 @@ static ql_err rig_submit(void *host, const struct ql_submission *submission)
 
 /* ---- the rig ------------------------------------------------------------------------------ */
 
-static struct ql_config *config_of(const char *yaml)
-{
-    struct ql_config *config = NULL;
-    struct ql_buf why;
-    ql_buf_init(&why, 65536);
-    if (ql_config_parse(ql_str_of(yaml), "test", &config, &why) != QL_OK) {
-        fail_msg("%s", why.at);
-    }
-    ql_buf_fini(&why);
-    return config;
-}
-
 static void rig_open(struct rig *rig, const char *yaml)
 {
     *rig = (struct rig){ .now_s = START_S };
@@ -150,7 +135,7 @@ static void rig_open(struct rig *rig, const char *yaml)
                                   .now = rig_now };
     rig->accept = (struct ql_accept){ rig, rig_batch_take, rig_batch_give_back, rig_submit };
     rig->stats = ql_stats_new(64);
-    rig->config = config_of(yaml);
+    rig->config = test_config(yaml);
     (void)pthread_mutex_init(&rig->lock, NULL);
     const struct ql_lookahead_env env = { &rig->view, &rig->accept, rig->stats };
     assert_int_equal(ql_lookahead_start(&env, rig->config, &rig->lookahead), QL_OK);
@@ -159,7 +144,7 @@ static void rig_open(struct rig *rig, const char *yaml)
 /* Time moves on when the thread has just looked, so that none looks by the old settings. */
 static void rig_reload(struct rig *rig, const char *yaml, int64_t later_s)
 {
-    struct ql_config *config = config_of(yaml);
+    struct ql_config *config = test_config(yaml);
     atomic_fetch_add(&rig->now_s, later_s);
     ql_lookahead_reload(rig->lookahead, config);
     ql_config_free(rig->config); /* nobody may read it any more */
