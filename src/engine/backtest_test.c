@@ -104,6 +104,22 @@ static void put_spans(struct ql_rng *rng, int left, int64_t at_s, struct ql_buf 
     (void)ql_buf_text(out, "]}]}]}");
 }
 
+/* A service that sends nothing but log records. */
+static void put_logs(int64_t at_s, struct ql_buf *out)
+{
+    const int count = STEP_S / 10;
+    (void)ql_buf_text(out, "{\"resourceLogs\":[{\"resource\":{\"attributes\":[{\"key\":"
+                           "\"service.name\",\"value\":{\"stringValue\":\"printer\"}}]},"
+                           "\"scopeLogs\":[{\"logRecords\":[");
+    for (int i = 0; i < count; i++) {
+        const int64_t ns = (at_s - STEP_S) * QL_NS_PER_S + i * (STEP_S * QL_NS_PER_S / count);
+        (void)ql_buf_printf(out, "%s{\"timeUnixNano\":\"%lld\",\"severityNumber\":17,"
+                            "\"body\":{\"stringValue\":\"out of paper\"}}", i > 0 ? "," : "",
+                            (long long)ns);
+    }
+    (void)ql_buf_text(out, "]}]}]}");
+}
+
 static void put_alert(int64_t at_s, struct ql_buf *out)
 {
     char starts[QL_TIME_TEXT_BYTES], ends[QL_TIME_TEXT_BYTES];
@@ -128,6 +144,9 @@ static void days_run(struct ql_engine *engine)
         ql_buf_reset(&body);
         put_spans(&rng, left, at_s, &body);
         submit(engine, QL_DOOR_OTLP_TRACES, &body, at);
+        ql_buf_reset(&body);
+        put_logs(at_s, &body);
+        submit(engine, QL_DOOR_OTLP_LOGS, &body, at);
         if (left == ALERT) {
             ql_buf_reset(&body);
             put_alert(at_s, &body);
@@ -252,10 +271,11 @@ static void what_other_settings_find(void **state)
         struct ql_backtest_result r;
         print_message("%s\n", rows[i].story);
         run_well(rows[i].yaml, &r);
-        assert_true(r.series == 7 && r.samples > 3 * STEPS && r.cells_left_out == 0);
+        /* three latencies, four of spans, one of log records */
+        assert_true(r.series == 8 && r.samples > 3 * STEPS && r.cells_left_out == 0);
         const struct { const char *title; bool running, wanted; } told[] = {
             { ABSENCE, true, rows[i].absence }, { SPIKE, true, rows[i].spike },
-            { ERRORS, true, rows[i].errors },   { "billing: Broken", false, false },
+            { ERRORS, true, rows[i].errors },   { "billing: Broken", false, false }
         };
         for (size_t k = 0; k < QL_COUNT_OF(told); k++) {
             const struct ql_backtest_row *row = recorded_of(&r, told[k].title);
