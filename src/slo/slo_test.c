@@ -14,7 +14,7 @@
 #include "slo/slo.h"
 
 #include "base/stat.h"
-#include "config/config_test.h"
+#include "config/config.h"
 #include "model/entity.h"
 #include "model/labels.h"
 #include "model/series.h"
@@ -117,9 +117,16 @@ series_rows[SERIES] = {
 
 static struct ql_config *config_of(const char *slos)
 {
+    struct ql_config *config;
     char yaml[2048];
+    struct ql_buf why;
+    ql_buf_init(&why, 65536);
     (void)snprintf(yaml, sizeof(yaml), "limits: {series_max: 1000}\n%s", slos);
-    return test_config(yaml);
+    if (ql_config_parse(ql_str_of(yaml), "row", &config, &why) != QL_OK) {
+        fail_msg("%s", why.at);
+    }
+    ql_buf_fini(&why);
+    return config;
 }
 
 static struct ql_config *config_one(const char *slo)
