@@ -191,7 +191,7 @@ static void a_lowered_ceiling_binds_what_waits(void **state)
     rig_open_one(&rig, "approve", "approve", false);
     rig_trouble(&rig, 1, 100);
     const ql_id id = rig_step(&rig, 1, "proposed,awaiting approval");
-    struct ql_config *lower = rig_config("act: {mode: observe}\n");
+    struct ql_config *lower = test_config("act: {mode: observe}\n");
     assert_int_equal(ql_act_stage.adopt_config(rig.stage, lower), QL_OK);
     rig_command(&rig, QL_COMMAND_APPROVE, id);
     (void)rig_step(&rig, 1, "refused");

@@ -4,7 +4,7 @@
 
 #include "act/act.h"
 #include "act/act_int.h"
-#include "config/config.h"
+#include "config/config_test.h"
 #include "model/entity.h"
 #include "topology/topology.h"
 
@@ -33,18 +33,6 @@ static inline ql_entity_id rig_entity(struct rig *rig, const char *name)
     return id;
 }
 
-static inline struct ql_config *rig_config(const char *yaml)
-{
-    struct ql_config *config = NULL;
-    struct ql_buf why;
-    ql_buf_init(&why, 65536);
-    if (ql_config_parse(ql_str_of(yaml), "test", &config, &why) != QL_OK) {
-        fail_msg("%s", why.at);
-    }
-    ql_buf_fini(&why);
-    return config;
-}
-
 static inline void rig_open_stage(struct rig *rig)
 {
     const struct ql_stage_env env = { .config = rig->config, .topology = rig->topology,
@@ -55,7 +43,7 @@ static inline void rig_open_stage(struct rig *rig)
 static inline void rig_open(struct rig *rig, const char *yaml)
 {
     memset(rig, 0, sizeof(*rig));
-    rig->config = rig_config(yaml);
+    rig->config = test_config(yaml);
     rig->stats = ql_stats_new(1024);
     rig->now = (ql_time){ RIG_START * QL_NS_PER_S };
     assert_int_equal(ql_topology_new(&rig->topology), QL_OK);

@@ -3,12 +3,12 @@
 
 #include "api/api_int.h"
 #include "base/clock.h"
+#include "base/wait.h"
 #include "config/config.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 const struct ql_api_row ql_api_rows[] = {
 #define QL_API_ROW(method, path, handler, body_bytes_max) { method, path, handler, body_bytes_max },
@@ -159,6 +159,24 @@ static bool api_is_loopback(const char *listen)
                               strncmp(listen, "localhost:", 10) == 0);
 }
 
+/* Requests come all the time: a reload must not wait until none is there. */
+static void api_config_lock_init(struct ql_api *api)
+{
+    pthread_rwlockattr_t writer_first;
+    (void)pthread_rwlockattr_init(&writer_first);
+    (void)pthread_rwlockattr_setkind_np(&writer_first,
+                                        PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    (void)pthread_rwlock_init(&api->config_lock, &writer_first);
+    (void)pthread_rwlockattr_destroy(&writer_first);
+}
+
+void ql_api_reload(struct ql_api *api, const struct ql_config *config)
+{
+    (void)pthread_rwlock_wrlock(&api->config_lock);
+    api->env.config = config;
+    (void)pthread_rwlock_unlock(&api->config_lock);
+}
+
 ql_err ql_api_new(const struct ql_api_env *env, struct ql_api **ret_api)
 {
     QL_ASSERT(env->data_dir != NULL && env->view != NULL);
@@ -170,12 +188,9 @@ ql_err ql_api_new(const struct ql_api_env *env, struct ql_api **ret_api)
     api->env = *env;
     api->started = ql_clock_now();
     api->loopback_only = api_is_loopback(env->config->listen);
-    pthread_condattr_t clock;
-    (void)pthread_condattr_init(&clock);
-    (void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
     (void)pthread_mutex_init(&api->lock, NULL);
-    (void)pthread_cond_init(&api->returned, &clock);
-    (void)pthread_condattr_destroy(&clock);
+    (void)ql_wait_cond_init(&api->returned);
+    api_config_lock_init(api);
     const ql_err err = api_routes_make(api);
     if (err != QL_OK) {
         ql_api_free(api);
@@ -200,6 +215,7 @@ void ql_api_free(struct ql_api *api)
     free(api->paths);
     free(api->mounts);
     free(api->routes);
+    (void)pthread_rwlock_destroy(&api->config_lock);
     (void)pthread_cond_destroy(&api->returned);
     (void)pthread_mutex_destroy(&api->lock);
     free(api);
@@ -216,9 +232,7 @@ const struct ql_http_route *ql_api_routes(const struct ql_api *api, uint32_t *re
 /* An idle reader, or NULL with *ret_open set when a new one may be opened. */
 static ql_err api_reader_wait(struct ql_api *api, struct ql_store_reader **ret_reader)
 {
-    const int64_t until_ns = ql_clock_mono_ns() + QL_NS_PER_S;
-    const struct timespec until = { .tv_sec = until_ns / QL_NS_PER_S,
-                                    .tv_nsec = until_ns % QL_NS_PER_S };
+    const struct timespec until = ql_wait_deadline(QL_S(1));
     int code = 0;
     ql_err err = QL_OK;
     (void)pthread_mutex_lock(&api->lock);

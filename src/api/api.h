@@ -4,8 +4,8 @@
  * series and the engine through the view, so no handler reaches into a stage. Shapes and
  * codes: docs/api.md and openapi.json, which a test holds against the route table.
  *
- * Ownership     new borrows everything in env until free; routes live until free. Stop the
- *               server before free.
+ * Ownership     new borrows everything in env until free, the settings until the next reload
+ *               has returned; routes live until free. Stop the server before free.
  * Threads       handlers run on any thread of the server at the same time.
  * Errors        new: QL_E_MEMORY.
  * Bounds        at most QL_API_READERS_MAX connections to the store; an answer is at most
@@ -36,6 +36,9 @@ struct ql_api_env {
 struct ql_api;
 QL_MUST_USE ql_err ql_api_new(const struct ql_api_env *env, struct ql_api **ret_api);
 void ql_api_free(struct ql_api *api); /* NULL is fine */
+/* Answers that are worked out from settings use these from now on; waits for those under way.
+ * What `listen` says stays as it was at the start. */
+void ql_api_reload(struct ql_api *api, const struct ql_config *config);
 const struct ql_http_route *ql_api_routes(const struct ql_api *api, uint32_t *ret_count);
 
 #endif

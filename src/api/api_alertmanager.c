@@ -174,7 +174,9 @@ void api_am_status(struct ql_api *api, struct ql_http_request *request, ql_str i
         ql_json_out_text(w, unknown[i], "");
     }
     ql_json_out_end(w);
+    (void)pthread_rwlock_rdlock(&api->config_lock);
     am_config(api->env.config, w);
+    (void)pthread_rwlock_unlock(&api->config_lock);
     ql_json_out_time(w, "uptime", api->started);
     ql_json_out_end(w);
     api_answer_send(&answer, request, QL_OK);

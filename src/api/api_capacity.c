@@ -155,12 +155,14 @@ void api_capacity_show(struct ql_api *api, struct ql_http_request *request, ql_s
         !api_param_horizon(request, &horizon_s)) {
         return;
     }
+    (void)pthread_rwlock_rdlock(&api->config_lock);
     if (ql_survey_open(api->env.view, api->env.config, horizon_s, &s) != QL_OK) {
         api_fail(request, QL_E_MEMORY, "judging limits");
-        return;
+    } else {
+        if (survey_find(&s, request)) {
+            survey_answer(&s, shown_max, request);
+        }
+        ql_survey_close(&s);
     }
-    if (survey_find(&s, request)) {
-        survey_answer(&s, shown_max, request);
-    }
-    ql_survey_close(&s);
+    (void)pthread_rwlock_unlock(&api->config_lock);
 }

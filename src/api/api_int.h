@@ -21,6 +21,7 @@ struct ql_api_mount { /* what one route of the server stands for: rows of one me
 
 struct ql_api {
     struct ql_api_env env;
+    pthread_rwlock_t config_lock;  /* of env.config: held for reading while it is used */
     pthread_mutex_t lock;
     struct ql_store_reader *idle[QL_API_READERS_MAX];
     uint32_t idle_count, open_count;

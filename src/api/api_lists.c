@@ -17,6 +17,21 @@ static bool lists_filter(struct ql_api *api, struct ql_http_request *request,
     return true;
 }
 
+/* An object with one list that is open, and its end. */
+static void lists_begin(struct api_answer *answer, const char *name)
+{
+    api_answer_init(answer);
+    ql_json_out_object(&answer->json, NULL);
+    ql_json_out_array(&answer->json, name);
+}
+
+static void lists_send(struct api_answer *answer, struct ql_http_request *request, ql_err err)
+{
+    ql_json_out_end(&answer->json);
+    ql_json_out_end(&answer->json);
+    api_answer_send(answer, request, err);
+}
+
 static bool lists_put_signal(void *context, const struct ql_signal_row *row)
 {
     api_json_signal(context, row);
@@ -33,14 +48,10 @@ void api_signals_list(struct ql_api *api, struct ql_http_request *request, ql_st
     if (!lists_filter(api, request, states, &filter) || !api_reader_take(api, request, &reader)) {
         return;
     }
-    api_answer_init(&answer);
-    ql_json_out_object(&answer.json, NULL);
-    ql_json_out_array(&answer.json, "signals");
+    lists_begin(&answer, "signals");
     const ql_err err = ql_query_signals(reader, &filter, lists_put_signal, &answer.json);
-    ql_json_out_end(&answer.json);
-    ql_json_out_end(&answer.json);
     api_reader_give(api, reader);
-    api_answer_send(&answer, request, err);
+    lists_send(&answer, request, err);
 }
 
 static bool lists_put_alert(void *context, const struct ql_alert_row *row)
@@ -76,14 +87,10 @@ void api_alerts_list(struct ql_api *api, struct ql_http_request *request, ql_str
     if (!lists_filter(api, request, states, &filter) || !api_reader_take(api, request, &reader)) {
         return;
     }
-    api_answer_init(&answer);
-    ql_json_out_object(&answer.json, NULL);
-    ql_json_out_array(&answer.json, "alerts");
+    lists_begin(&answer, "alerts");
     const ql_err err = ql_query_alerts(reader, &filter, lists_put_alert, &answer.json);
-    ql_json_out_end(&answer.json);
-    ql_json_out_end(&answer.json);
     api_reader_give(api, reader);
-    api_answer_send(&answer, request, err);
+    lists_send(&answer, request, err);
 }
 
 static bool lists_put_change(void *context, const struct ql_change_row *row)
@@ -110,14 +117,10 @@ void api_changes_list(struct ql_api *api, struct ql_http_request *request, ql_st
     if (!lists_filter(api, request, NULL, &filter) || !api_reader_take(api, request, &reader)) {
         return;
     }
-    api_answer_init(&answer);
-    ql_json_out_object(&answer.json, NULL);
-    ql_json_out_array(&answer.json, "changes");
+    lists_begin(&answer, "changes");
     const ql_err err = ql_query_changes(reader, &filter, lists_put_change, &answer.json);
-    ql_json_out_end(&answer.json);
-    ql_json_out_end(&answer.json);
     api_reader_give(api, reader);
-    api_answer_send(&answer, request, err);
+    lists_send(&answer, request, err);
 }
 
 /* ---- topology ---------------------------------------------------------------------- */
@@ -163,17 +166,13 @@ void api_topology_show(struct ql_api *api, struct ql_http_request *request, ql_s
     if (!api_reader_take(api, request, &reader)) {
         return;
     }
-    api_answer_init(&answer);
-    ql_json_out_object(&answer.json, NULL);
-    ql_json_out_array(&answer.json, "entities");
+    lists_begin(&answer, "entities");
     ql_err err = ql_query_entities(reader, ENTITIES_MAX, lists_put_entity, &answer.json);
     ql_json_out_end(&answer.json);
     ql_json_out_array(&answer.json, "edges");
     err = err == QL_OK ? ql_query_edges(reader, EDGES_MAX, lists_put_edge, &answer.json) : err;
-    ql_json_out_end(&answer.json);
-    ql_json_out_end(&answer.json);
     api_reader_give(api, reader);
-    api_answer_send(&answer, request, err);
+    lists_send(&answer, request, err);
 }
 
 /* ---- status and statistics --------------------------------------------------------- */

@@ -1,12 +1,12 @@
 #include "base/ring.h"
 
+#include "base/wait.h"
+
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 ql_err ql_ring_init(struct ql_ring *ring, uint32_t capacity)
 {
-    pthread_condattr_t attributes;
     QL_ASSERT(capacity > 0);
     *ring = (struct ql_ring){ .capacity = capacity };
     ring->items = calloc(capacity, sizeof(*ring->items));
@@ -16,10 +16,7 @@ ql_err ql_ring_init(struct ql_ring *ring, uint32_t capacity)
     /* Timeouts must not move when somebody sets the wall clock. These calls cannot fail
      * on Linux with these arguments. */
     (void)pthread_mutex_init(&ring->lock, NULL);
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&ring->not_empty, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    (void)ql_wait_cond_init(&ring->not_empty);
     return QL_OK;
 }
 
@@ -54,23 +51,10 @@ ql_err ql_ring_push(struct ql_ring *ring, void *item)
     return err;
 }
 
-static struct timespec ring_deadline(int timeout_ms)
-{
-    struct timespec at;
-    (void)clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += timeout_ms / 1000;
-    at.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    return at;
-}
-
 /* With the lock held: waits until there is an item, the ring is closed or time is up. */
 static ql_err ring_wait(struct ql_ring *ring, int timeout_ms)
 {
-    const struct timespec deadline = timeout_ms > 0 ? ring_deadline(timeout_ms)
+    const struct timespec deadline = timeout_ms > 0 ? ql_wait_deadline_ms(timeout_ms)
                                                     : (struct timespec){ 0 };
     while (ring->count == 0) {
         if (ring->closed) {

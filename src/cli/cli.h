@@ -27,4 +27,12 @@ int ql_cli_usage(const char *verb, bool asked);
 /* "quell VERB: text" on standard error; returns 2. */
 int ql_cli_fail(const char *verb, const char *format, ...) QL_PRINTF(2, 3);
 
+struct ql_buf;
+/* "-o csv" or "-o json"; false: it was said what is allowed. */
+bool ql_cli_csv_or_json(const char *verb, const char *text, bool *ret_json);
+/* What a verb that works on files ends with: `out` on standard output or, on standard error, `why`
+ * or else what err says of `name`. Returns the exit status; frees both. */
+int ql_cli_answer(const char *verb, const char *name, ql_err err, struct ql_buf *out,
+                  struct ql_buf *why);
+
 #endif

@@ -18,19 +18,7 @@ static int detect_text(struct ql_offline_detect *request, ql_str text)
     ql_buf_init(&why, 4096);
     request->text = text;
     const ql_err err = ql_offline_detect(request, &out, &why);
-    int status = 0;
-    if (err == QL_OK) {
-        const size_t written = fwrite(out.at, 1, out.bytes, stdout);
-        status = written == out.bytes && fflush(stdout) == 0 ? 0 : 1;
-    } else if (err == QL_E_MALFORMED) {
-        (void)fprintf(stderr, "%.*s\n", QL_STR_ARG(ql_buf_view(&why)));
-        status = 2;
-    } else {
-        status = ql_cli_fail("detect", "%s: %s", request->shown_name, ql_err_text(err));
-    }
-    ql_buf_fini(&why);
-    ql_buf_fini(&out);
-    return status;
+    return ql_cli_answer("detect", request->shown_name, err, &out, &why);
 }
 
 static int detect_file(struct ql_offline_detect *request, const char *path)
@@ -67,12 +55,10 @@ int ql_cli_detect(int argc, char **argv)
                 return ql_cli_fail("detect", "--train takes a number of rows, not '%s'", optarg);
             }
             request.train_rows = (uint64_t)rows;
-        } else if (option == 'o' && (strcmp(optarg, "csv") == 0 || strcmp(optarg, "json") == 0)) {
-            request.json = strcmp(optarg, "json") == 0;
-        } else if (option == 'o') {
-            return ql_cli_fail("detect", "-o takes csv or json, not '%s'", optarg);
-        } else {
+        } else if (option != 'o') {
             return ql_cli_usage("detect", false);
+        } else if (!ql_cli_csv_or_json("detect", optarg, &request.json)) {
+            return 2;
         }
     }
     if (argc - optind != 1) {

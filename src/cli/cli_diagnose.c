@@ -15,20 +15,7 @@ static int diagnose_folder(const struct ql_offline_diagnose *request)
     ql_buf_init(&out, ANSWER_BYTES_MAX);
     ql_buf_init(&why, 8192);
     const ql_err err = ql_offline_diagnose(request, &out, &why);
-    int status = 0;
-    if (err == QL_OK) {
-        const ql_str text = ql_buf_view(&out);
-        const size_t written = fwrite(text.at, 1, text.bytes, stdout);
-        status = written == text.bytes && fflush(stdout) == 0 ? 0 : 1;
-    } else if (why.bytes > 0) {
-        (void)fprintf(stderr, "%.*s\n", QL_STR_ARG(ql_buf_view(&why)));
-        status = 2;
-    } else {
-        status = ql_cli_fail("diagnose", "%s: %s", request->folder, ql_err_text(err));
-    }
-    ql_buf_fini(&why);
-    ql_buf_fini(&out);
-    return status;
+    return ql_cli_answer("diagnose", request->folder, err, &out, &why);
 }
 
 int ql_cli_diagnose(int argc, char **argv)
@@ -46,12 +33,10 @@ int ql_cli_diagnose(int argc, char **argv)
             return ql_cli_fail("diagnose", "--at takes RFC 3339, 'YYYY-MM-DD HH:MM:SS' or seconds "
                                            "since 1970, not '%s'", optarg);
         }
-        if (option == 'o' && strcmp(optarg, "csv") != 0 && strcmp(optarg, "json") != 0) {
-            return ql_cli_fail("diagnose", "-o takes csv or json, not '%s'", optarg);
+        if (option == 'o' && !ql_cli_csv_or_json("diagnose", optarg, &request.json)) {
+            return 2;
         }
-        if (option == 'o') {
-            request.json = strcmp(optarg, "json") == 0;
-        } else if (option != 'a') {
+        if (option != 'o' && option != 'a') {
             return ql_cli_usage("diagnose", false);
         }
     }

@@ -37,19 +37,7 @@ static int forecast_text(struct ql_offline_forecast *request, ql_str text)
     request->text = text;
     request->progress = isatty(STDERR_FILENO) ? forecast_progress : NULL;
     const ql_err err = ql_offline_forecast(request, &out, &why);
-    int status = 0;
-    if (err == QL_OK) {
-        const size_t written = fwrite(out.at, 1, out.bytes, stdout);
-        status = written == out.bytes && fflush(stdout) == 0 ? 0 : 1;
-    } else if (err == QL_E_MALFORMED) {
-        (void)fprintf(stderr, "%.*s\n", QL_STR_ARG(ql_buf_view(&why)));
-        status = 2;
-    } else {
-        status = ql_cli_fail("forecast", "%s: %s", request->shown_name, ql_err_text(err));
-    }
-    ql_buf_fini(&why);
-    ql_buf_fini(&out);
-    return status;
+    return ql_cli_answer("forecast", request->shown_name, err, &out, &why);
 }
 
 int ql_cli_forecast(int argc, char **argv)
@@ -71,12 +59,10 @@ int ql_cli_forecast(int argc, char **argv)
                                                "not '%s'", FORECAST_STEPS_MAX, optarg);
             }
             request.horizon = (uint32_t)steps;
-        } else if (option == 'o' && (strcmp(optarg, "csv") == 0 || strcmp(optarg, "json") == 0)) {
-            request.json = strcmp(optarg, "json") == 0;
-        } else if (option == 'o') {
-            return ql_cli_fail("forecast", "-o takes csv or json, not '%s'", optarg);
-        } else {
+        } else if (option != 'o') {
             return ql_cli_usage("forecast", false);
+        } else if (!ql_cli_csv_or_json("forecast", optarg, &request.json)) {
+            return 2;
         }
     }
     if (argc - optind != 1 || request.horizon == 0) {

@@ -34,7 +34,8 @@ struct serve_options { const char *config_path, *data_dir, *listen; bool clock_i
 
 struct serve {
     struct serve_options options;
-    struct ql_config *config;   /* the engine's after it opened; a copy is kept for the edges */
+    struct ql_config *config;   /* of the start: listen, data and the actuator keep to it */
+    struct ql_config *reloaded; /* the newest that was reloaded; NULL: none yet */
     struct ql_buf yaml;
     struct ql_stats *stats;
     struct ql_engine *engine;
@@ -292,6 +293,34 @@ static ql_err serve_start(struct serve *s)
 
 /* ---- while it runs -------------------------------------------------------------------------- */
 
+static const struct ql_config *serve_in_force(const struct serve *s)
+{
+    return s->reloaded != NULL ? s->reloaded : s->config;
+}
+
+/* All that can refuse. The engine is the last of them, as what it took stands in the journal;
+ * when it refuses (a full disk) the others are given the old settings again. */
+static ql_err serve_take(struct serve *s, const struct ql_config *config, char *why,
+                         size_t why_bytes)
+{
+    char again[256] = "";
+    ql_err err = ql_scrape_reload(s->scraper, config, why, why_bytes);
+    if (err != QL_OK) {
+        return err;
+    }
+    err = ql_export_reload(s->exporter, config, why, why_bytes);
+    if (err == QL_OK && s->options.config_path != NULL) {
+        err = ql_engine_reload(s->engine, ql_buf_view(&s->yaml));
+    }
+    if (err != QL_OK &&
+        (ql_scrape_reload(s->scraper, serve_in_force(s), again, sizeof(again)) != QL_OK ||
+         ql_export_reload(s->exporter, serve_in_force(s), again, sizeof(again)) != QL_OK)) {
+        QL_LOG(ERROR, "scrapes and remote writes may follow the configuration that was refused",
+               QL_LOG_T("reason", again));
+    }
+    return err;
+}
+
 /* All or nothing: only a file without a problem replaces anything. */
 static void serve_reload(struct serve *s)
 {
@@ -303,23 +332,18 @@ static void serve_reload(struct serve *s)
         err = serve_config(s, &config);
     }
     if (err == QL_OK) {
-        err = ql_scrape_reload(s->scraper, config, why, sizeof(why));
-    }
-    if (err == QL_OK) {
-        err = ql_export_reload(s->exporter, config, why, sizeof(why));
-    }
-    if (err == QL_OK && s->options.config_path != NULL) {
-        err = ql_engine_reload(s->engine, ql_buf_view(&s->yaml));
+        err = serve_take(s, config, why, sizeof(why));
     }
     if (err != QL_OK) {
         QL_LOG(ERROR, "configuration not reloaded; the old one stays in force",
                QL_LOG_T("reason", why[0] != '\0' ? why : ql_err_text(err)));
         ql_config_free(config);
     } else {
+        ql_lookahead_reload(s->lookahead, config);
+        ql_api_reload(s->api, config);
+        ql_config_free(s->reloaded); /* nobody reads it any more */
+        s->reloaded = config;
         QL_LOG(INFO, "configuration reloaded");
-        config = ql_lookahead_reload(s->lookahead, config);
-        /* The edges keep the settings they started with; listen and data need a restart. */
-        ql_config_free(config);
     }
     ql_notify("READY=1");
 }
@@ -369,6 +393,7 @@ static void serve_stop(struct serve *s)
     ql_api_free(s->api);
     ql_engine_free(s->engine);
     ql_stats_free(s->stats);
+    ql_config_free(s->reloaded);
     ql_config_free(s->config);
     ql_buf_fini(&s->yaml);
     free(s->routes);

@@ -1,3 +1,4 @@
+#include "base/buf.h"
 #include "cli/cli.h"
 
 #include <stdarg.h>
@@ -53,4 +54,33 @@ int ql_cli_fail(const char *verb, const char *format, ...)
     va_end(args);
     (void)fputc('\n', stderr);
     return 2;
+}
+
+bool ql_cli_csv_or_json(const char *verb, const char *text, bool *ret_json)
+{
+    const bool json = strcmp(text, "json") == 0;
+    if (!json && strcmp(text, "csv") != 0) {
+        (void)ql_cli_fail(verb, "-o takes csv or json, not '%s'", text);
+        return false;
+    }
+    *ret_json = json;
+    return true;
+}
+
+int ql_cli_answer(const char *verb, const char *name, ql_err err, struct ql_buf *out,
+                  struct ql_buf *why)
+{
+    int status = 2;
+    if (err == QL_OK) {
+        const ql_str text = ql_buf_view(out);
+        const size_t written = fwrite(text.at, 1, text.bytes, stdout);
+        status = written == text.bytes && fflush(stdout) == 0 ? 0 : 1;
+    } else if (why->bytes > 0) {
+        (void)fprintf(stderr, "%.*s\n", QL_STR_ARG(ql_buf_view(why)));
+    } else {
+        status = ql_cli_fail(verb, "%s: %s", name, ql_err_text(err));
+    }
+    ql_buf_fini(why);
+    ql_buf_fini(out);
+    return status;
 }

@@ -5,10 +5,7 @@
  * sender does; the first rounds only warm. */
 #include "base/clock.h"
 #include "base/rng.h"
-#include "config/config.h"
-#include "detect/detect.h"
-#include "model/labels.h"
-#include "model/series.h"
+#include "detect/detect_test.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,26 +15,11 @@ enum { BATCH = 10000, WARM_ROUNDS = 240, ROUNDS = 40, STEP_S = 15 };
 
 static void series_fill(struct ql_series_table *table, uint32_t count)
 {
-    struct ql_buf block;
-    ql_buf_init(&block, 4096);
     for (uint32_t i = 0; i < count; i++) {
         char text[128];
         (void)snprintf(text, sizeof(text), "metric_%u{instance=\"i%u\"}", i % 100, i / 100);
-        ql_buf_reset(&block);
-        uint32_t index;
-        bool added;
-        if (ql_labels_parse(ql_str_of(text), &block) != QL_OK) {
-            abort();
-        }
-        const ql_str labels = ql_buf_view(&block);
-        if (ql_series_add(table, ql_hash128_of(labels.at, labels.bytes), labels, QL_METRIC_GAUGE,
-                          &index, &added) != QL_OK) {
-            abort();
-        }
-        ql_series_at(table, index)->step_ms = STEP_S * 1000;
-        ql_series_at(table, index)->entity.v = 1 + i / 100;
+        (void)test_series_add(table, text, STEP_S, 1 + i / 100);
     }
-    ql_buf_fini(&block);
 }
 
 /* A tenant for each last digit of the instance. */
@@ -90,12 +72,7 @@ int main(int argc, char **argv)
     config->detect_groups = argc <= 2 || strcmp(argv[2], "groups") == 0;
     tenants_fill(config, argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 0);
     series_fill(table, series);
-    const struct ql_stage_env env = {
-        .config = config, .series = table, .stats = ql_stats_new(256), .shard_count = 1
-    };
-    if (ql_detect_stage.open(&env, &b.stage) != QL_OK) {
-        return 1;
-    }
+    b.stage = test_stage_open(config, table, ql_stats_new(256));
     ql_batch_init(&b.batch, 64 << 20);
     ql_rng_init(&b.rng, 1, "bench");
     int64_t spent = 0;

@@ -10,13 +10,10 @@
  *   want     signals in order, each PHASE kind @from-to (point numbers, inclusive);
  *            phases are open and close; `?` is any kind; "" is silence
  */
-#include "detect/detect.h"
+#include "detect/detect_test.h"
 
 #include "base/rng.h"
-#include "config/config.h"
-#include "model/labels.h"
 #include "model/model_set.h"
-#include "model/series.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -75,20 +72,9 @@ static void world_open(struct world *w, int step_s)
     w->config->signals_per_day = 0.1; /* its share as one of a hundred series */
     assert_int_equal(ql_series_table_new(1000, &w->series), QL_OK);
     w->stats = ql_stats_new(256);
-    const struct ql_stage_env env = {
-        .config = w->config, .series = w->series, .stats = w->stats, .shard_count = 1
-    };
-    assert_int_equal(ql_detect_stage.open(&env, &w->stage), QL_OK);
-    struct ql_buf block;
-    ql_buf_init(&block, 4096);
-    assert_int_equal(ql_labels_parse(QL_STR("checkout_p99_ms{service=\"checkout\"}"), &block),
-                     QL_OK);
-    bool added;
-    const ql_str labels = ql_buf_view(&block);
-    assert_int_equal(ql_series_add(w->series, ql_hash128_of(labels.at, labels.bytes), labels,
-                                   QL_METRIC_GAUGE, &w->index, &added), QL_OK);
-    ql_series_at(w->series, w->index)->step_ms = (uint32_t)step_s * 1000u;
-    ql_buf_fini(&block);
+    w->stage = test_stage_open(w->config, w->series, w->stats);
+    w->index = test_series_add(w->series, "checkout_p99_ms{service=\"checkout\"}",
+                               (uint32_t)step_s, 0);
 }
 
 static void world_close(struct world *w)

@@ -1,11 +1,8 @@
 /* Metrics of an entity that part, a replica that leaves the others: found, and nothing else. */
-#include "detect/detect.h"
+#include "detect/detect_test.h"
 #include "detect/dt_group.h"
 
 #include "base/rng.h"
-#include "config/config.h"
-#include "model/labels.h"
-#include "model/series.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -99,27 +96,15 @@ static void world_open(struct world *w, size_t row)
     w->config->detect_groups = rows[row].groups;
     assert_int_equal(ql_series_table_new(1000, &w->series), QL_OK);
     w->stats = ql_stats_new(256);
-    const struct ql_stage_env env = {
-        .config = w->config, .series = w->series, .stats = w->stats, .shard_count = 1
-    };
-    assert_int_equal(ql_detect_stage.open(&env, &w->stage), QL_OK);
+    w->stage = test_stage_open(w->config, w->series, w->stats);
     ql_batch_init(&w->batch, 1 << 20);
     for (uint32_t i = 0; i < rows[row].series; i++) {
         char text[128];
-        struct ql_buf block;
-        bool added;
         (void)snprintf(text, sizeof(text), rows[row].kind == MACHINE
                            ? "machine_metric_%u{instance=\"a\",job=\"node\"}"
                            : "latency_ms{instance=\"pod-%u\",service=\"cart\"}", i);
-        ql_buf_init(&block, 4096);
-        assert_int_equal(ql_labels_parse(ql_str_of(text), &block), QL_OK);
-        const ql_str labels = ql_buf_view(&block);
-        assert_int_equal(ql_series_add(w->series, ql_hash128_of(labels.at, labels.bytes), labels,
-                                       QL_METRIC_GAUGE, &w->index[i], &added), QL_OK);
-        struct ql_series *s = ql_series_at(w->series, w->index[i]);
-        s->step_ms = STEP_S * 1000;
-        s->entity.v = rows[row].kind == MACHINE ? 77 : 100 + i;
-        ql_buf_fini(&block);
+        w->index[i] = test_series_add(w->series, text, STEP_S,
+                                      rows[row].kind == MACHINE ? 77 : 100 + i);
     }
 }
 
@@ -218,10 +203,7 @@ static void repeatable(void **state)
             struct ql_buf saved;
             ql_buf_init(&saved, 64 << 20);
             assert_int_equal(ql_detect_stage.save(before.stage, &saved), QL_OK);
-            void *fresh;
-            const struct ql_stage_env env = { .config = before.config, .series = before.series,
-                                              .stats = before.stats, .shard_count = 1 };
-            assert_int_equal(ql_detect_stage.open(&env, &fresh), QL_OK);
+            void *fresh = test_stage_open(before.config, before.series, before.stats);
             ql_detect_stage.close(before.stage);
             before.stage = fresh;
             struct ql_reader in = ql_reader_of(ql_buf_view(&saved));
@@ -259,18 +241,9 @@ static void normal_life_stays_in_the_budget(void **state)
     assert_int_equal(ql_dt_groups_open(&g, table, 1000, true), QL_OK);
     for (uint32_t i = 0; i < ENTITIES * METRICS; i++) {
         char text[128];
-        struct ql_buf block;
-        bool added;
         (void)snprintf(text, sizeof(text), "metric_%u{instance=\"host-%u\"}", i % METRICS,
                        i / METRICS);
-        ql_buf_init(&block, 4096);
-        assert_int_equal(ql_labels_parse(ql_str_of(text), &block), QL_OK);
-        const ql_str labels = ql_buf_view(&block);
-        assert_int_equal(ql_series_add(table, ql_hash128_of(labels.at, labels.bytes), labels,
-                                       QL_METRIC_GAUGE, &index[i], &added), QL_OK);
-        ql_series_at(table, index[i])->step_ms = 60000;
-        ql_series_at(table, index[i])->entity.v = 1 + i / METRICS;
-        ql_buf_fini(&block);
+        index[i] = test_series_add(table, text, 60, 1 + i / METRICS);
     }
     for (uint32_t point = 0; point < DAYS * DAY; point++) {
         const int64_t at_ns = (BEGIN_S + (int64_t)point * 60) * QL_NS_PER_S;

@@ -8,12 +8,9 @@
  * Points are a minute apart from Monday 2026-01-05 00:00 UTC.
  */
 #include "base/rng.h"
-#include "config/config.h"
 #include "config/moment.h"
-#include "detect/detect.h"
+#include "detect/detect_test.h"
 #include "detect/dt_calendar.h"
-#include "model/labels.h"
-#include "model/series.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -101,20 +98,8 @@ static void world_open(struct world *w, const char *policy)
     config_of(policy, &w->config);
     assert_int_equal(ql_series_table_new(1000, &w->series), QL_OK);
     w->stats = ql_stats_new(256);
-    const struct ql_stage_env env = {
-        .config = w->config, .series = w->series, .stats = w->stats, .shard_count = 1
-    };
-    assert_int_equal(ql_detect_stage.open(&env, &w->stage), QL_OK);
-    struct ql_buf block;
-    ql_buf_init(&block, 4096);
-    assert_int_equal(ql_labels_parse(QL_STR("queue_depth{service=\"checkout\"}"), &block), QL_OK);
-    bool added;
-    const ql_str labels = ql_buf_view(&block);
-    assert_int_equal(ql_series_add(w->series, ql_hash128_of(labels.at, labels.bytes), labels,
-                                   QL_METRIC_GAUGE, &w->index, &added), QL_OK);
-    ql_series_at(w->series, w->index)->step_ms = STEP_S * 1000u;
-    ql_series_at(w->series, w->index)->entity.v = 7;
-    ql_buf_fini(&block);
+    w->stage = test_stage_open(w->config, w->series, w->stats);
+    w->index = test_series_add(w->series, "queue_depth{service=\"checkout\"}", STEP_S, 7);
 }
 
 static void world_close(struct world *w)

@@ -30,17 +30,29 @@ struct backtest {
     struct backtest_cursor *cursors;
 };
 
+/* What comes of cells is no sample. Behind the last of them all are. */
+static void window_leave_out(struct backtest *b, uint32_t first, ql_time cells_until)
+{
+    struct ql_sample *at = b->window.samples.at;
+    uint32_t i = first;
+    while (i < b->window.samples.count && at[i].at.ns < cells_until.ns) {
+        i++;
+    }
+    const uint32_t left = b->window.samples.count - i;
+    memmove(at + first, at + i, left * sizeof(*at));
+    b->result->cells_left_out += i - first;
+    b->window.samples.count = first + left;
+}
+
 /* One series' samples of the window; what is cells, or in memory only, is told apart. */
 static ql_err window_series(struct backtest *b, uint32_t i, ql_time from, ql_time to)
 {
     const struct ql_series_info *info = &b->known.series[i];
     const uint32_t first = b->window.samples.count;
-    int64_t cell_ms = 0;
-    ql_err err = ql_history_peek(b->env->data_dir, info->id, from, to, QL_HISTORY_MEAN, &b->window,
-                                 &cell_ms);
-    if (err == QL_OK && cell_ms > 0) {
-        b->result->cells_left_out += b->window.samples.count - first;
-        b->window.samples.count = first;
+    ql_time cells_until = QL_TIME_NONE;
+    ql_err err = ql_history_peek(b->env->data_dir, info->id, from, to, &b->window, &cells_until);
+    if (err == QL_OK && cells_until.ns != QL_TIME_NONE.ns) {
+        window_leave_out(b, first, cells_until);
     }
     err = err == QL_OK ? backtest_known_tail(&b->known, info->id, from, to, first, &b->window) : err;
     b->cursors[i] = (struct backtest_cursor){ first, b->window.samples.count - first, first };

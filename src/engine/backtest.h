@@ -6,8 +6,9 @@
  * (state.db) says which incidents there were and what people said of them.
  *
  * Nothing is written, and a daemon may be at work in the folder. Series are those of the newest
- * checkpoint. Days that history keeps as cells are left out and counted: a mean is no sample.
- * Alerts, changes, logs and spans are not in history, so both sides judge metrics alone.
+ * checkpoint. What history keeps as cells is left out and counted: a mean is no sample.
+ * Alerts, changes and calls are not in history, so both sides judge series alone: those that were
+ * made of spans and logs among them, and their silence.
  *
  * Ownership     run takes both configurations; the result is fini'd by the caller.
  * Errors        QL_E_NOT_FOUND (no checkpoint, no settings in the journal, no samples),

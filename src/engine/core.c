@@ -113,34 +113,6 @@ static uint32_t core_take_windows(struct ql_batch *to, const struct ql_batch *fr
     return lost;
 }
 
-static uint32_t core_take_said(struct ql_batch *to, const struct ql_batch *from)
-{
-    uint32_t lost = core_take_windows(to, from);
-    for (uint32_t i = 0; i < from->entities.count; i++) {
-        lost += ql_batch_copy_entity(to, &from->entities.at[i]) != QL_OK;
-    }
-    for (uint32_t i = 0; i < from->signals.count; i++) {
-        lost += ql_batch_copy_signal(to, &from->signals.at[i]) != QL_OK;
-    }
-    for (uint32_t i = 0; i < from->edges.count; i++) {
-        struct ql_edge *edge = ql_batch_add_edge(to);
-        if (edge == NULL) {
-            lost++;
-            continue;
-        }
-        *edge = from->edges.at[i];
-    }
-    for (uint32_t i = 0; i < from->slo_parts.count; i++) {
-        struct ql_slo_part *part = ql_batch_add_slo_part(to);
-        if (part == NULL) {
-            lost++;
-            continue;
-        }
-        *part = from->slo_parts.at[i];
-    }
-    return lost;
-}
-
 /* By time, then series, then phase: the same order however many shards there are. */
 static int core_signal_order(const void *a, const void *b)
 {
@@ -203,7 +175,8 @@ const struct ql_batch *ql_core_tick(struct ql_core *core, ql_time now,
     lost += core_copy_inputs(&core->bus, &core->collected);
     ql_batch_reset(&core->collected);
     for (uint32_t i = 0; i < out_count; i++) {
-        lost += core_take_said(&core->bus, &outs[i]->batch);
+        lost += core_take_windows(&core->bus, &outs[i]->batch);
+        lost += ql_shard_carry(&core->bus, &outs[i]->batch);
     }
     if (core->bus.signals.count > 1) {
         qsort(core->bus.signals.at, core->bus.signals.count, sizeof(*core->bus.signals.at),

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/wait.h"
 #include "config/config.h"
 #include "wire/wire.h"
 
@@ -31,10 +32,8 @@ static void engine_accept_give_back(void *host, struct ql_batch *batch)
 static ql_err engine_flight(struct ql_engine *engine, struct ql_batch *batch)
 {
     const size_t bytes = engine_weight(batch);
-    struct timespec deadline;
+    const struct timespec deadline = ql_wait_deadline(QL_S(ENGINE_FLIGHT_WAIT_S));
     ql_err err = QL_OK;
-    (void)clock_gettime(CLOCK_REALTIME, &deadline);
-    deadline.tv_sec += ENGINE_FLIGHT_WAIT_S;
     (void)pthread_mutex_lock(&engine->flight_lock);
     while (err == QL_OK && engine->flight_bytes > 0 &&
            engine->flight_bytes + bytes > ENGINE_FLIGHT_BYTES_MAX) {
@@ -170,9 +169,9 @@ ql_err ql_engine_open(const struct ql_engine_env *env, struct ql_engine **ret_en
     engine->dispatch_context = env->context;
     engine->started_ns = ql_clock_mono_ns();
     (void)pthread_mutex_init(&engine->lock, NULL);
-    (void)pthread_cond_init(&engine->moved, NULL);
+    (void)ql_wait_cond_init(&engine->moved);
     (void)pthread_mutex_init(&engine->flight_lock, NULL);
-    (void)pthread_cond_init(&engine->flight_eased, NULL);
+    (void)ql_wait_cond_init(&engine->flight_eased);
     ql_batch_init(&engine->undispatched, (size_t)1 << 24);
     engine->accept = (struct ql_accept){ engine, engine_accept_take, engine_accept_give_back,
                                          engine_accept_submit };
@@ -202,6 +201,7 @@ ql_err ql_engine_start(struct ql_engine *engine)
     ql_err err = engine_threads_start(engine);
     if (err == QL_OK) {
         err = ql_sequencer_start(engine->sequencer);
+        engine->running = err == QL_OK;
     }
     for (uint32_t i = 0; i < engine->undispatched.actions.count && engine->dispatch != NULL; i++) {
         engine->dispatch(engine->dispatch_context, &engine->undispatched.actions.at[i]);
@@ -246,6 +246,48 @@ ql_err ql_engine_outcome(struct ql_engine *engine, const struct ql_outcome *outc
     return err;
 }
 
+struct engine_reload {
+    pthread_mutex_t lock;
+    pthread_cond_t said;
+    bool done;
+    ql_err err;
+};
+
+static void engine_reload_done(void *context, ql_err err)
+{
+    struct engine_reload *reload = context;
+    (void)pthread_mutex_lock(&reload->lock);
+    reload->done = true;
+    reload->err = err;
+    (void)pthread_cond_signal(&reload->said);
+    (void)pthread_mutex_unlock(&reload->lock);
+}
+
+/* Takes config. Without a deadline: the sequencer tells of every record it took, and an answer
+ * that is not waited for would leave half of the program with other settings than the rest. */
+static ql_err engine_reload_wait(struct ql_engine *engine, struct ql_sequencer_own *own)
+{
+    struct engine_reload reload = { .done = false };
+    (void)pthread_mutex_init(&reload.lock, NULL);
+    (void)ql_wait_cond_init(&reload.said);
+    own->done = engine_reload_done;
+    own->context = &reload;
+    ql_err err = ql_sequencer_say(engine->sequencer, own);
+    if (err != QL_OK) {
+        ql_config_free(own->config);
+    } else {
+        (void)pthread_mutex_lock(&reload.lock);
+        while (!reload.done) {
+            (void)pthread_cond_wait(&reload.said, &reload.lock);
+        }
+        err = reload.err;
+        (void)pthread_mutex_unlock(&reload.lock);
+    }
+    (void)pthread_cond_destroy(&reload.said);
+    (void)pthread_mutex_destroy(&reload.lock);
+    return err;
+}
+
 ql_err ql_engine_reload(struct ql_engine *engine, ql_str yaml)
 {
     struct ql_config *config;
@@ -256,7 +298,11 @@ ql_err ql_engine_reload(struct ql_engine *engine, ql_str yaml)
     if (err != QL_OK) {
         return err;
     }
-    err = ql_sequencer_say(engine->sequencer, QL_JOURNAL_CONFIG, 0, yaml, config);
+    struct ql_sequencer_own own = { .kind = QL_JOURNAL_CONFIG, .payload = yaml, .config = config };
+    if (engine->running) {
+        return engine_reload_wait(engine, &own);
+    }
+    err = ql_sequencer_say(engine->sequencer, &own);
     if (err != QL_OK) {
         ql_config_free(config);
     }
@@ -272,9 +318,7 @@ static void engine_settle(struct ql_engine *engine)
         return;
     }
     ql_sequencer_wish_tick(engine->sequencer);
-    struct timespec deadline;
-    (void)clock_gettime(CLOCK_REALTIME, &deadline);
-    deadline.tv_sec += ENGINE_SETTLE_S;
+    const struct timespec deadline = ql_wait_deadline(QL_S(ENGINE_SETTLE_S));
     (void)pthread_mutex_lock(&engine->lock);
     while (engine->core_tick < newest &&
            pthread_cond_timedwait(&engine->moved, &engine->lock, &deadline) == 0) {
@@ -286,6 +330,7 @@ void ql_engine_stop(struct ql_engine *engine)
 {
     engine_settle(engine);
     ql_sequencer_stop(engine->sequencer);
+    engine->running = false;
     engine_threads_stop(engine);
     ql_events_close(&engine->events);
     for (uint32_t i = 0; i < engine->machine.shard_count; i++) {

@@ -39,7 +39,9 @@ const struct ql_accept *ql_engine_accept(struct ql_engine *engine);
 const struct ql_view *ql_engine_view(struct ql_engine *engine);
 /* Journals the outcome of an action. */
 QL_MUST_USE ql_err ql_engine_outcome(struct ql_engine *engine, const struct ql_outcome *outcome);
-/* A checked configuration from here on; journaled. Takes effect in every stage or none. */
+/* A checked configuration from here on; journaled. Takes effect in every stage or none: once
+ * the engine runs, it returns when the journal has it. QL_E_IO: the disk refuses, all is as it
+ * was; QL_E_CONFIG, QL_E_CLOSED. */
 QL_MUST_USE ql_err ql_engine_reload(struct ql_engine *engine, ql_str yaml);
 /* Refuses new input, works off what was accepted, saves a checkpoint, ends the threads. */
 void ql_engine_stop(struct ql_engine *engine);

@@ -354,8 +354,9 @@ static void core_thread_tick(struct ql_engine *engine, const struct engine_messa
     if ((message->flags & QL_TICK_CHECKPOINT) != 0) {
         core_thread_checkpoint(engine, message->sequence, message->now);
     }
-    (void)!ql_sequencer_say(engine->sequencer, QL_JOURNAL_DIGEST, message->sequence,
-                            ql_buf_view(&digests), NULL);
+    const struct ql_sequencer_own own = { .kind = QL_JOURNAL_DIGEST, .about = message->sequence,
+                                          .payload = ql_buf_view(&digests) };
+    (void)!ql_sequencer_say(engine->sequencer, &own);
     ql_buf_fini(&digests);
     core_thread_trim(engine);
     ql_stat_add(engine->ticks, 1);

@@ -2,6 +2,7 @@
 #include "engine/engine_int.h"
 
 #include "base/clock.h"
+#include "base/wait.h"
 #include "config/config.h"
 #include "model/counter.h"
 #include "wire/json_out.h"
@@ -15,19 +16,6 @@
 
 #define VIEW_WAIT_MS 5000
 #define VIEW_ARENA_BYTES_MAX ((size_t)64 << 20)
-
-static struct timespec view_deadline(int ms)
-{
-    struct timespec at;
-    (void)clock_gettime(CLOCK_REALTIME, &at);
-    at.tv_sec += ms / 1000;
-    at.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    return at;
-}
 
 /* Has one shard run `answer` between two of its batches. After a timeout the shard will
  * not touch `context` any more. */
@@ -43,7 +31,7 @@ static ql_err view_ask(struct ql_engine *engine, uint32_t shard,
     }
     *question = (struct engine_question){ .answer = answer, .refs = 2, .context = context };
     (void)pthread_mutex_init(&question->lock, NULL);
-    (void)pthread_cond_init(&question->answered, NULL);
+    (void)ql_wait_cond_init(&question->answered);
     *message = (struct engine_message){ .type = MESSAGE_ASK, .question = question };
     ql_err err = engine->shards[shard].running ? ql_ring_push(&engine->shards[shard].ring, message)
                                                : QL_E_CLOSED;
@@ -51,7 +39,7 @@ static ql_err view_ask(struct ql_engine *engine, uint32_t shard,
         free(message);
         question->refs--;
     }
-    const struct timespec deadline = view_deadline(VIEW_WAIT_MS);
+    const struct timespec deadline = ql_wait_deadline_ms(VIEW_WAIT_MS);
     (void)pthread_mutex_lock(&question->lock);
     while (err == QL_OK && !question->done) {
         if (pthread_cond_timedwait(&question->answered, &question->lock, &deadline) == ETIMEDOUT &&
@@ -359,7 +347,7 @@ static ql_err view_command(void *host, const struct ql_command *command)
         return err;
     }
     ql_sequencer_wish_tick(engine->sequencer);
-    const struct timespec deadline = view_deadline(VIEW_WAIT_MS);
+    const struct timespec deadline = ql_wait_deadline_ms(VIEW_WAIT_MS);
     (void)pthread_mutex_lock(&engine->lock);
     while (engine->core_tick < sequence && err == QL_OK) {
         if (pthread_cond_timedwait(&engine->moved, &engine->lock, &deadline) == ETIMEDOUT) {

@@ -1,23 +1,19 @@
 #include "engine/events.h"
 
+#include "base/wait.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
 ql_err ql_events_init(struct ql_events *events)
 {
-    pthread_condattr_t attributes;
     memset(events, 0, sizeof(*events));
     events->next = 1;
     if (pthread_mutex_init(&events->lock, NULL) != 0) {
         return QL_E_MEMORY;
     }
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    const int failed = pthread_cond_init(&events->arrived, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
-    return failed != 0 ? QL_E_MEMORY : QL_OK;
+    return ql_wait_cond_init(&events->arrived) != 0 ? QL_E_MEMORY : QL_OK;
 }
 
 void ql_events_fini(struct ql_events *events)
@@ -69,23 +65,10 @@ static void events_tell(struct ql_events *events, uint64_t *cursor, struct ql_bu
     }
 }
 
-static struct timespec events_deadline(int timeout_ms)
-{
-    struct timespec at;
-    (void)clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += timeout_ms / 1000;
-    at.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    return at;
-}
-
 ql_err ql_events_wait(struct ql_events *events, uint64_t *cursor, int timeout_ms,
                       struct ql_buf *out)
 {
-    const struct timespec deadline = events_deadline(timeout_ms);
+    const struct timespec deadline = ql_wait_deadline_ms(timeout_ms);
     ql_err err = QL_OK;
     (void)pthread_mutex_lock(&events->lock);
     if (*cursor == 0) {

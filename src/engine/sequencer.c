@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/wait.h"
 #include "config/config.h"
 
 #include <errno.h>
@@ -42,7 +43,6 @@ struct ql_sequencer {
 
 ql_err ql_sequencer_new(const struct ql_sequencer_env *env, struct ql_sequencer **ret_sequencer)
 {
-    pthread_condattr_t attributes;
     struct ql_sequencer *s = calloc(1, sizeof(*s));
     if (s == NULL) {
         return QL_E_MEMORY;
@@ -55,10 +55,7 @@ ql_err ql_sequencer_new(const struct ql_sequencer_env *env, struct ql_sequencer 
     ql_buf_init(&s->fill.bytes, QL_SEQUENCER_BYTES_MAX + QL_JOURNAL_PAYLOAD_MAX);
     ql_buf_init(&s->writing.bytes, QL_SEQUENCER_BYTES_MAX + QL_JOURNAL_PAYLOAD_MAX);
     (void)pthread_mutex_init(&s->lock, NULL);
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&s->work, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    (void)ql_wait_cond_init(&s->work);
     s->syncs = ql_stats_cell(env->stats, QL_STAT_COUNTER, "ql_journal_syncs_total",
                              "Times the journal was made durable.", "");
     s->written = ql_stats_cell(env->stats, QL_STAT_COUNTER, "ql_journal_bytes_total",
@@ -206,17 +203,18 @@ ql_err ql_sequencer_submit(struct ql_sequencer *s, const struct ql_submission *s
     return err;
 }
 
-ql_err ql_sequencer_say(struct ql_sequencer *s, uint16_t kind, uint64_t about, ql_str payload,
-                        struct ql_config *config)
+ql_err ql_sequencer_say(struct ql_sequencer *s, const struct ql_sequencer_own *own)
 {
     (void)pthread_mutex_lock(&s->lock);
-    struct ql_journal_record record = { .accepted_ns = (int64_t)about, .now_ns = s->now.ns,
-                                        .kind = kind };
+    struct ql_journal_record record = { .accepted_ns = (int64_t)own->about, .now_ns = s->now.ns,
+                                        .kind = own->kind };
     const struct sequencer_entry entry = {
-        .entry = { .kind = kind, .now = s->now, .config = config } };
-    const ql_err err = s->closed ? QL_E_CLOSED
-                                 : sequencer_add(s, &record, (ql_str){ "", 0 }, payload, &entry);
-    if (err == QL_OK && config != NULL) {
+        .entry = { .kind = own->kind, .now = s->now, .config = own->config },
+        .done = own->done, .context = own->context };
+    const ql_err err = s->closed
+                           ? QL_E_CLOSED
+                           : sequencer_add(s, &record, (ql_str){ "", 0 }, own->payload, &entry);
+    if (err == QL_OK && own->config != NULL) {
         s->fill.sync = true;
     }
     (void)pthread_mutex_unlock(&s->lock);
@@ -271,13 +269,17 @@ static void sequencer_wait_until(struct ql_sequencer *s, int64_t mono_ns)
     (void)pthread_cond_timedwait(&s->work, &s->lock, &at);
 }
 
+#define HOPE_NS QL_NS_PER_S /* between two tries at a disk that refuses */
+
 /* Waits, under the lock, until there is something to write; inserts ticks that are due. */
 static void sequencer_gather(struct ql_sequencer *s)
 {
     while (!s->stopping) {
         const int64_t mono = ql_clock_mono_ns();
         const bool by_wall = !s->env.clock_input && mono >= s->tick_due_ns;
-        const bool by_wish = s->tick_wished && s->now.ns != QL_TIME_NONE.ns;
+        /* By the wall a tick comes each second and finds that the disk takes bytes again. */
+        const bool by_hope = s->env.clock_input && !s->healthy && mono >= s->synced_ns + HOPE_NS;
+        const bool by_wish = (s->tick_wished || by_hope) && s->now.ns != QL_TIME_NONE.ns;
         if (by_wall || by_wish) {
             const ql_time wall = ql_clock_now();
             const ql_time now = s->env.clock_input || wall.ns < s->now.ns ? s->now : wall;
@@ -288,6 +290,9 @@ static void sequencer_gather(struct ql_sequencer *s)
         }
         if (s->fill.count > 0) {
             sequencer_wait_until(s, s->synced_ns + s->env.sync_min.ns);
+        } else if (s->env.clock_input && !s->healthy) {
+            const int64_t hope_ns = s->synced_ns + HOPE_NS;
+            sequencer_wait_until(s, hope_ns > mono ? hope_ns : mono + HOPE_NS);
         } else if (s->env.clock_input) {
             (void)pthread_cond_wait(&s->work, &s->lock);
         } else {

@@ -54,9 +54,19 @@ void ql_sequencer_free(struct ql_sequencer *sequencer);
 QL_MUST_USE ql_err ql_sequencer_submit(struct ql_sequencer *sequencer,
                                        const struct ql_submission *submission,
                                        uint64_t *ret_sequence);
-/* A record of the engine's own (digest, configuration): ordered, not waited for. Takes config. */
-QL_MUST_USE ql_err ql_sequencer_say(struct ql_sequencer *sequencer, uint16_t kind, uint64_t about,
-                                    ql_str payload, struct ql_config *config);
+/* A record of the engine's own (digest, configuration): ordered, not waited for. Takes config,
+ * when it returns QL_OK. done (may be NULL) is called when it is durable, or was refused by the
+ * disk and left no trace. */
+struct ql_sequencer_own {
+    uint16_t kind;
+    uint64_t about;
+    ql_str payload;
+    struct ql_config *config;
+    void (*done)(void *context, ql_err err);
+    void *context;
+};
+QL_MUST_USE ql_err ql_sequencer_say(struct ql_sequencer *sequencer,
+                                    const struct ql_sequencer_own *own);
 void ql_sequencer_wish_tick(struct ql_sequencer *sequencer); /* soon, not at the next due time */
 ql_time ql_sequencer_now(struct ql_sequencer *sequencer);
 bool ql_sequencer_healthy(struct ql_sequencer *sequencer);   /* the journal can be written */

@@ -104,8 +104,7 @@ struct ql_recent *ql_shard_recent(struct ql_shard *shard)
     return shard->recent;
 }
 
-/* Keeps what the core will want at the tick; the batch itself goes back to its pool. */
-static void shard_say(struct ql_shard *shard, struct ql_batch *to, const struct ql_batch *from)
+uint32_t ql_shard_carry(struct ql_batch *to, const struct ql_batch *from)
 {
     uint32_t lost = 0;
     for (uint32_t i = 0; i < from->signals.count; i++) {
@@ -130,6 +129,13 @@ static void shard_say(struct ql_shard *shard, struct ql_batch *to, const struct 
         }
         *part = from->slo_parts.at[i];
     }
+    return lost;
+}
+
+/* Keeps what the core will want at the tick; the batch itself goes back to its pool. */
+static void shard_say(struct ql_shard *shard, struct ql_batch *to, const struct ql_batch *from)
+{
+    const uint32_t lost = ql_shard_carry(to, from);
     if (lost > 0) {
         ql_stat_add(shard->lost, lost);
     }

@@ -38,6 +38,9 @@ void ql_shard_push(struct ql_shard *shard, ql_time now, struct ql_batch *batch);
 /* Closes the tick: answers `requests`, fills `out` (reset by the caller). */
 void ql_shard_tick(struct ql_shard *shard, ql_time now, const struct ql_batch *requests,
                    struct ql_shard_out *out);
+/* Copies the signals, entities, edges and SLO parts that the core wants; returns how many had no
+ * room. */
+uint32_t ql_shard_carry(struct ql_batch *to, const struct ql_batch *from);
 void ql_shard_adopt(struct ql_shard *shard, const struct ql_model_set *set);
 QL_MUST_USE ql_err ql_shard_adopt_config(struct ql_shard *shard, const struct ql_config *config);
 QL_MUST_USE ql_err ql_shard_save(const struct ql_shard *shard, struct ql_buf *out);

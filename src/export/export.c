@@ -1,14 +1,11 @@
 /* export.c - receivers from the settings, and their threads. */
 #include "export/export.h"
 
-#include "base/clock.h"
 #include "export/export_int.h"
 
 #include <curl/curl.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define DISCOVER_S 60.0
 enum { TAILS_ARENA_BYTES = 1 << 20, SERIES_FEW = 1 };
@@ -18,31 +15,6 @@ struct ql_exporter {
     struct export_target *targets;
     uint32_t count;
 };
-
-/* ---- waiting ------------------------------------------------------------------------------ */
-
-bool export_is_stopping(struct export_target *target)
-{
-    (void)pthread_mutex_lock(&target->lock);
-    const bool stopping = target->stopping;
-    (void)pthread_mutex_unlock(&target->lock);
-    return stopping;
-}
-
-bool export_wait(struct export_target *target, double seconds)
-{
-    const int64_t until_ns = ql_clock_mono_ns() + (int64_t)(seconds * 1e9);
-    const struct timespec until = { .tv_sec = until_ns / QL_NS_PER_S,
-                                    .tv_nsec = until_ns % QL_NS_PER_S };
-    int code = 0;
-    (void)pthread_mutex_lock(&target->lock);
-    while (!target->stopping && code != ETIMEDOUT) {
-        code = pthread_cond_timedwait(&target->wake, &target->lock, &until);
-    }
-    const bool going = !target->stopping;
-    (void)pthread_mutex_unlock(&target->lock);
-    return going;
-}
 
 /* The list is looked through often while it is empty, so that a new daemon soon sends. */
 static void *target_run(void *context)
@@ -62,7 +34,7 @@ static void *target_run(void *context)
             break;
         }
         since_list_s += target->interval_s;
-    } while (export_wait(target, target->interval_s));
+    } while (ql_wait_for(&target->wait, target->interval_s));
     return NULL;
 }
 
@@ -71,10 +43,7 @@ static void *target_run(void *context)
 static void target_stop(struct export_target *target)
 {
     if (target->running) {
-        (void)pthread_mutex_lock(&target->lock);
-        target->stopping = true;
-        (void)pthread_cond_broadcast(&target->wake);
-        (void)pthread_mutex_unlock(&target->lock);
+        ql_wait_stop(&target->wait);
         (void)pthread_join(target->thread, NULL);
         target->running = false;
     }
@@ -97,8 +66,7 @@ static void target_fini(struct export_target *target)
     export_list_fini(&target->list);
     ql_batch_fini(&target->tails);
     ql_remote_write_out_fini(&target->out);
-    (void)pthread_cond_destroy(&target->wake);
-    (void)pthread_mutex_destroy(&target->lock);
+    ql_wait_fini(&target->wait);
 }
 
 static void target_stats(struct export_target *target, struct ql_stats *stats)
@@ -155,17 +123,12 @@ static ql_err target_init(struct export_target *target, const struct ql_export_e
                           const struct ql_remote_write *from, char *ret_why, size_t why_bytes)
 {
     char why[QL_SELECTOR_WHY_BYTES] = "";
-    pthread_condattr_t clock;
     *target = (struct export_target){
         .view = env->view, .bands = from->bands, .scores = from->scores,
         .samples = from->samples, .series_max = from->series_max, .interval_s = from->interval_s,
         .timeout_s = from->timeout_s, .backlog_s = from->backlog_s, .listed = QL_TIME_NONE,
     };
-    (void)pthread_condattr_init(&clock);
-    (void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    (void)pthread_mutex_init(&target->lock, NULL);
-    (void)pthread_cond_init(&target->wake, &clock);
-    (void)pthread_condattr_destroy(&clock);
+    ql_wait_init(&target->wait);
     ql_batch_init(&target->tails, TAILS_ARENA_BYTES);
     ql_remote_write_out_init(&target->out, QL_EXPORT_REQUEST_BYTES_MAX);
     target->started = env->view->now(env->view->host);

@@ -31,7 +31,8 @@ QL_MUST_USE ql_err ql_export_start(const struct ql_export_env *env, const struct
                                    struct ql_exporter **ret_exporter, char *ret_why,
                                    size_t why_bytes);
 /* Ends the threads of the old receivers and starts those of the new ones. A receiver that
- * stays goes on where it was told to stop: nothing is sent twice, nothing left out. */
+ * stays goes on where it was told to stop: nothing is left out, and only what stood in a request
+ * that was under way is sent again. */
 QL_MUST_USE ql_err ql_export_reload(struct ql_exporter *exporter, const struct ql_config *config,
                                     char *ret_why, size_t why_bytes);
 /* A request under way is given up. NULL is fine. */

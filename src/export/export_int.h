@@ -3,6 +3,7 @@
 #define QL_EXPORT_EXPORT_INT_H
 
 #include "base/map.h"
+#include "base/wait.h"
 #include "export/export.h"
 #include "model/band_series.h"
 #include "model/selector.h"
@@ -51,14 +52,8 @@ struct export_target {
     void *easy;                    /* CURL; the thread's own */
     pthread_t thread;
     bool running;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool stopping;
+    struct ql_wait wait;
 };
-
-bool export_is_stopping(struct export_target *target);
-/* False when it was stopped meanwhile. */
-bool export_wait(struct export_target *target, double seconds);
 
 /* export_series.c: finds the series again, keeping what is known of each. */
 QL_MUST_USE ql_err export_discover(struct export_target *target, ql_time now);

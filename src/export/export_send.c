@@ -24,8 +24,9 @@ static size_t answer_take(char *at, size_t size, size_t count, void *context)
 /* libcurl asks about once a second whether to go on. */
 static int send_progress(void *context, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
+    struct export_target *target = context;
     (void)a, (void)b, (void)c, (void)d;
-    return export_is_stopping(context) ? 1 : 0;
+    return ql_wait_is_stopped(&target->wait) ? 1 : 0;
 }
 
 /* The status, or 0 when there was none; *ret_after_s is what Retry-After asks for. */
@@ -117,7 +118,7 @@ enum export_outcome export_send(struct export_target *target, ql_time oldest)
                    QL_LOG_N("status", status), QL_LOG_T("answer", answer.text));
         }
         after_s = after_s > RETRY_MOST_S ? RETRY_MOST_S : after_s;
-        if (!export_wait(target, after_s > wait_s ? after_s : wait_s)) {
+        if (!ql_wait_for(&target->wait, after_s > wait_s ? after_s : wait_s)) {
             return EXPORT_STOPPED;
         }
         wait_s = wait_s * 2.0 < RETRY_MOST_S ? wait_s * 2.0 : RETRY_MOST_S;

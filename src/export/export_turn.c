@@ -260,7 +260,7 @@ bool export_turn(struct export_target *target, ql_time now)
     ql_remote_write_out_begin(&target->out);
     for (uint32_t first = 0; going && first < target->list.count; first += PAGE) {
         const uint32_t left = target->list.count - first;
-        going = page_send(t, first, left < PAGE ? left : PAGE) && !export_is_stopping(target);
+        going = page_send(t, first, left < PAGE ? left : PAGE) && !ql_wait_is_stopped(&target->wait);
     }
     turn_lag(target, now);
     ql_batch_fini(&t->history);

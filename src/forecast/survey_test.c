@@ -3,6 +3,7 @@
 
 #include "config/config.h"
 #include "model/selector.h"
+#include "model/view_test.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -23,6 +24,8 @@ static const struct fake_series fakes[] = { /* sorted by name, as a view answers
     { "queue_depth{service=\"jobs\"}", 10 },
 };
 
+static const char *fake_text(uint32_t number) { return fakes[number].text; }
+
 static ql_err fake_find(void *host, const struct ql_matcher *matchers, uint32_t matcher_count,
                         uint32_t count_max, struct ql_arena *texts,
                         struct ql_series_info **ret_infos, uint32_t *ret_count)
@@ -30,18 +33,8 @@ static ql_err fake_find(void *host, const struct ql_matcher *matchers, uint32_t 
     (void)host;
     (void)matchers;
     (void)matcher_count;
-    struct ql_series_info *infos = calloc(QL_COUNT_OF(fakes), sizeof(*infos));
-    assert_non_null(infos);
     assert_true(count_max >= QL_COUNT_OF(fakes));
-    for (uint32_t i = 0; i < QL_COUNT_OF(fakes); i++) {
-        struct ql_buf block;
-        ql_buf_init(&block, 4096);
-        assert_int_equal(ql_labels_parse(ql_str_of(fakes[i].text), &block), QL_OK);
-        infos[i].id.h.low = i;
-        infos[i].labels = ql_arena_str(texts, ql_buf_view(&block));
-        ql_buf_fini(&block);
-    }
-    *ret_infos = infos;
+    *ret_infos = test_infos(QL_COUNT_OF(fakes), fake_text, texts);
     *ret_count = QL_COUNT_OF(fakes);
     return QL_OK;
 }

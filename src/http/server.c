@@ -1,5 +1,6 @@
 /* server.c - libmicrohttpd's callbacks, start and stop. */
 #include "base/clock.h"
+#include "base/wait.h"
 #include "http/http_int.h"
 
 #include <errno.h>
@@ -410,16 +411,12 @@ static void server_free(struct ql_http *http)
 
 static ql_err server_new(const struct ql_http_settings *settings, struct ql_http **ret_http)
 {
-    pthread_condattr_t monotonic;
     struct ql_http *http = calloc(1, sizeof(*http));
     if (http == NULL) {
         return QL_E_MEMORY;
     }
     (void)pthread_mutex_init(&http->lock, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&http->fewer, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    (void)ql_wait_cond_init(&http->fewer);
     http->routes = settings->routes;
     http->route_count = settings->route_count;
     http->idle_s = settings->idle_s;
@@ -470,11 +467,7 @@ uint16_t ql_http_port(const struct ql_http *http) { return http->port; }
 
 static void server_wait(struct ql_http *http, int ms)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    const int64_t ns = until.tv_nsec + (int64_t)ms * 1000000;
-    until.tv_sec += (time_t)(ns / QL_NS_PER_S);
-    until.tv_nsec = (long)(ns % QL_NS_PER_S);
+    const struct timespec until = ql_wait_deadline_ms(ms);
     (void)pthread_mutex_lock(&http->lock);
     while (http->under_way_count > 0 &&
            pthread_cond_timedwait(&http->fewer, &http->lock, &until) == 0) {

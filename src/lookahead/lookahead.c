@@ -3,18 +3,17 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/wait.h"
 #include "config/config.h"
 #include "forecast/survey.h"
 #include "model/selector.h"
 #include "wire/wire.h"
 
-#include <errno.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #define LOOK_S 1.0                      /* how often the engine's time is looked at */
@@ -32,35 +31,14 @@ struct ql_lookahead {
     struct lookahead_cells cells;
     pthread_t thread;
     bool running;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool stopping;                      /* these two under lock */
-    const struct ql_config *next;       /* settings for the next pass */
-    struct ql_config *owned;            /* the one of reload; NULL: the starter's */
-    /* the thread's own */
+    struct ql_wait wait;
+    /* the thread's own; whoever reloads touches them while there is no thread */
     const struct ql_config *config;
-    int64_t due_ns;
+    int64_t last_ns;                    /* when the last pass began, by the engine's time */
     uint32_t turn;                      /* where the next pass begins */
     struct ql_buf body;
     uint32_t body_count;
 };
-
-/* ---- waiting ------------------------------------------------------------------------- */
-
-static bool lookahead_wait(struct ql_lookahead *l, double seconds)
-{
-    const int64_t until_ns = ql_clock_mono_ns() + (int64_t)(seconds * 1e9);
-    const struct timespec until = { .tv_sec = until_ns / QL_NS_PER_S,
-                                    .tv_nsec = until_ns % QL_NS_PER_S };
-    int code = 0;
-    (void)pthread_mutex_lock(&l->lock);
-    while (!l->stopping && code != ETIMEDOUT) {
-        code = pthread_cond_timedwait(&l->wake, &l->lock, &until);
-    }
-    const bool going = !l->stopping;
-    (void)pthread_mutex_unlock(&l->lock);
-    return going;
-}
 
 /* ---- findings on their way in ---------------------------------------------------------- */
 
@@ -140,7 +118,7 @@ static bool pass_judge(struct ql_lookahead *l, struct ql_survey *s, ql_time now)
             body_flush(l, now);
         }
         const double took_s = (double)(ql_clock_mono_ns() - began_ns) * 1e-9;
-        if (!lookahead_wait(l, took_s < REST_S_MAX ? took_s : REST_S_MAX)) {
+        if (!ql_wait_for(&l->wait, took_s < REST_S_MAX ? took_s : REST_S_MAX)) {
             return false;
         }
     }
@@ -149,12 +127,14 @@ static bool pass_judge(struct ql_lookahead *l, struct ql_survey *s, ql_time now)
     return true;
 }
 
-static ql_err pass_run(struct ql_lookahead *l, ql_time now)
+/* *ret_whole: it came to its end, and was not broken off by a reload or a stop. */
+static ql_err pass_run(struct ql_lookahead *l, ql_time now, bool *ret_whole)
 {
     char why[QL_SELECTOR_WHY_BYTES];
     struct ql_selector all;
     struct ql_survey survey;
     const int64_t began_ns = ql_clock_mono_ns();
+    *ret_whole = true;
     ql_err err = ql_selector_parse(QL_STR("{}"), &all, why);
     if (err != QL_OK) {
         return err;
@@ -162,7 +142,8 @@ static ql_err pass_run(struct ql_lookahead *l, ql_time now)
     err = ql_survey_open(l->env.view, l->config, l->config->forecast_horizon_s, &survey);
     if (err == QL_OK) {
         err = ql_survey_find(&survey, &all);
-        if (err == QL_OK && pass_judge(l, &survey, now)) {
+        *ret_whole = err != QL_OK || pass_judge(l, &survey, now);
+        if (err == QL_OK && *ret_whole) {
             ql_stat_add(l->cells.passes, 1);
             ql_stat_set(l->cells.pass_ms, (ql_clock_mono_ns() - began_ns) / 1000000);
             ql_stat_set(l->cells.last_s, now.ns / QL_NS_PER_S);
@@ -176,18 +157,18 @@ static ql_err pass_run(struct ql_lookahead *l, ql_time now)
 static void lookahead_look(struct ql_lookahead *l)
 {
     const ql_time now = l->env.view->now(l->env.view->host);
-    (void)pthread_mutex_lock(&l->lock);
-    l->config = l->next;
-    (void)pthread_mutex_unlock(&l->lock);
-    if (!l->config->forecast_enabled || now.ns == QL_TIME_NONE.ns || now.ns < l->due_ns) {
+    const int64_t every_ns = (int64_t)(l->config->forecast_every_s * 1e9);
+    const bool due = l->last_ns == INT64_MIN || now.ns - l->last_ns >= every_ns;
+    bool whole;
+    if (!l->config->forecast_enabled || now.ns == QL_TIME_NONE.ns || !due) {
         return;
     }
-    const ql_err err = pass_run(l, now);
+    const ql_err err = pass_run(l, now, &whole);
     if (err != QL_OK) {
         ql_stat_add(l->cells.failed, 1);
         QL_LOG(WARN, "a pass of the look-ahead failed", QL_LOG_T("reason", ql_err_text(err)));
     }
-    l->due_ns = now.ns + (int64_t)(l->config->forecast_every_s * 1e9);
+    l->last_ns = whole ? now.ns : l->last_ns; /* one that was broken off is due as it was */
 }
 
 static void *lookahead_run(void *context)
@@ -197,7 +178,7 @@ static void *lookahead_run(void *context)
     (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 19);
     do {
         lookahead_look(l);
-    } while (lookahead_wait(l, LOOK_S));
+    } while (ql_wait_for(&l->wait, LOOK_S));
     return NULL;
 }
 
@@ -230,29 +211,22 @@ static void lookahead_cells(struct lookahead_cells *c, struct ql_stats *stats)
 static void lookahead_free(struct ql_lookahead *l)
 {
     ql_buf_fini(&l->body);
-    ql_config_free(l->owned);
-    (void)pthread_cond_destroy(&l->wake);
-    (void)pthread_mutex_destroy(&l->lock);
+    ql_wait_fini(&l->wait);
     free(l);
 }
 
 ql_err ql_lookahead_start(const struct ql_lookahead_env *env, const struct ql_config *config,
                           struct ql_lookahead **ret_lookahead)
 {
-    pthread_condattr_t clock;
     struct ql_lookahead *l = calloc(1, sizeof(*l));
     if (l == NULL) {
         return QL_E_MEMORY;
     }
     l->env = *env;
-    l->next = config;
-    l->due_ns = INT64_MIN;
+    l->config = config;
+    l->last_ns = INT64_MIN;
     ql_buf_init(&l->body, BODY_BYTES_MAX);
-    (void)pthread_condattr_init(&clock);
-    (void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    (void)pthread_mutex_init(&l->lock, NULL);
-    (void)pthread_cond_init(&l->wake, &clock);
-    (void)pthread_condattr_destroy(&clock);
+    ql_wait_init(&l->wait);
     lookahead_cells(&l->cells, env->stats);
     if (pthread_create(&l->thread, NULL, lookahead_run, l) != 0) {
         lookahead_free(l);
@@ -263,41 +237,34 @@ ql_err ql_lookahead_start(const struct ql_lookahead_env *env, const struct ql_co
     return QL_OK;
 }
 
-/* A pass may still read the settings of before, so the thread is ended at its next resource
- * and started again with the new ones. */
-struct ql_config *ql_lookahead_reload(struct ql_lookahead *l, struct ql_config *config)
+static void lookahead_end(struct ql_lookahead *l)
 {
-    (void)pthread_mutex_lock(&l->lock);
-    l->stopping = true;
-    (void)pthread_cond_broadcast(&l->wake);
-    (void)pthread_mutex_unlock(&l->lock);
+    ql_wait_stop(&l->wait);
     if (l->running) {
         (void)pthread_join(l->thread, NULL);
+        l->running = false;
     }
-    struct ql_config *before = l->owned;
-    l->owned = config;
-    l->next = config;
-    l->stopping = false;
+}
+
+/* A pass may still read the settings of before, so the thread is ended at its next resource
+ * and started again with the new ones. */
+void ql_lookahead_reload(struct ql_lookahead *l, const struct ql_config *config)
+{
+    lookahead_end(l);
+    l->config = config;
     ql_buf_reset(&l->body);
     l->body_count = 0;
+    ql_wait_resume(&l->wait);
     l->running = pthread_create(&l->thread, NULL, lookahead_run, l) == 0;
     if (!l->running) {
         QL_LOG(ERROR, "the look-ahead could not be started again");
     }
-    return before;
 }
 
 void ql_lookahead_stop(struct ql_lookahead *l)
 {
-    if (l == NULL) {
-        return;
+    if (l != NULL) {
+        lookahead_end(l);
+        lookahead_free(l);
     }
-    (void)pthread_mutex_lock(&l->lock);
-    l->stopping = true;
-    (void)pthread_cond_broadcast(&l->wake);
-    (void)pthread_mutex_unlock(&l->lock);
-    if (l->running) {
-        (void)pthread_join(l->thread, NULL);
-    }
-    lookahead_free(l);
 }

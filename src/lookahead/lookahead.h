@@ -5,7 +5,7 @@
  * what it found as one input: journaled like an alert, so that a replay, which has no history,
  * judges the same. Whether any of it becomes a signal is the exhaust stage's to say.
  *
- * Ownership     start/stop. The settings of start are borrowed: they must outlive the thread.
+ * Ownership     start/stop. Settings are borrowed until the next reload or stop has returned.
  * Threads       its own, at the lowest priority the system gives; start, reload and stop from
  *               one other thread. It sleeps between two resources as long as it worked.
  * Errors        start: QL_E_MEMORY. A pass that fails is counted and tried at the next time.
@@ -31,10 +31,9 @@ struct ql_lookahead_env {
 QL_MUST_USE ql_err ql_lookahead_start(const struct ql_lookahead_env *env,
                                       const struct ql_config *config,
                                       struct ql_lookahead **ret_lookahead);
-/* Takes `config`, in force from the next pass on. Returns what the caller must free: an
- * earlier one, or NULL. */
-QL_MUST_USE struct ql_config *ql_lookahead_reload(struct ql_lookahead *lookahead,
-                                                  struct ql_config *config);
+/* Waits for the resource that is worked out now and breaks the pass off; the next one is the
+ * first under `config`, and due by its `every`. */
+void ql_lookahead_reload(struct ql_lookahead *lookahead, const struct ql_config *config);
 void ql_lookahead_stop(struct ql_lookahead *lookahead); /* NULL is fine */
 
 #endif

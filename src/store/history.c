@@ -9,6 +9,8 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
+#include "base/wait.h"
 #include "store/history_day.h"
 #include "store/history_int.h"
 #include "store/history_series.h"
@@ -16,7 +18,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum {
     QUEUE_BYTES_MAX = 32 << 20,
@@ -107,6 +108,15 @@ static ql_err row_write(struct ql_history *h, const struct ql_history_packed *ro
     return err;
 }
 
+/* Days grow old though nothing is written, and they may be what fills the disk. */
+static void back_expire(struct ql_history *h)
+{
+    (void)pthread_mutex_lock(&h->lock);
+    h->newest_ms = h->front_newest_ms > h->newest_ms ? h->front_newest_ms : h->newest_ms;
+    (void)pthread_mutex_unlock(&h->lock);
+    history_files_expire(h);
+}
+
 static ql_err back_write(struct ql_history *h)
 {
     struct ql_reader in = ql_reader_of(ql_buf_view(&h->back));
@@ -121,6 +131,7 @@ static ql_err back_write(struct ql_history *h)
     if (err != QL_OK) {
         open_close_all(h); /* rolled back; all of it comes again */
         ql_stat_add(h->failures, 1);
+        back_expire(h);
         return err;
     }
     if (h->open_count > 2) {
@@ -131,19 +142,6 @@ static ql_err back_write(struct ql_history *h)
 }
 
 /* ---- the thread -------------------------------------------------------------------- */
-
-static struct timespec deadline_in(int ms)
-{
-    struct timespec at;
-    (void)clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += ms / 1000;
-    at.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    return at;
-}
 
 static void buf_empty(struct ql_buf *buf)
 {
@@ -166,7 +164,7 @@ static void writer_wait(struct ql_history *h)
 {
     while (writer_is_idle(h)) {
         const int64_t left_ns = h->house.due_ns - ql_clock_mono_ns();
-        const struct timespec due = deadline_in((int)(left_ns > 0 ? left_ns / 1000000 + 1 : 0));
+        const struct timespec due = ql_wait_deadline((ql_duration){ left_ns });
         if (left_ns <= 0 || pthread_cond_timedwait(&h->work, &h->lock, &due) == ETIMEDOUT) {
             return;
         }
@@ -174,7 +172,7 @@ static void writer_wait(struct ql_history *h)
     if (h->front.bytes == 0 && h->back.bytes == 0) {
         return;
     }
-    const struct timespec until = deadline_in(h->failing ? RETRY_MS : GROUP_MS);
+    const struct timespec until = ql_wait_deadline_ms(h->failing ? RETRY_MS : GROUP_MS);
     while (!h->closing && (h->failing || (!h->hurry && h->front.bytes < QUEUE_BYTES_KEEP))) {
         if (pthread_cond_timedwait(&h->work, &h->lock, &until) == ETIMEDOUT) {
             break;
@@ -202,13 +200,40 @@ static void writer_house(struct ql_history *h)
     if (!tidying && ql_clock_mono_ns() < h->house.due_ns) {
         return;
     }
+    if (h->tidy_begins) {
+        history_house_retry(h);
+        h->tidy_begins = false;
+    }
     (void)pthread_mutex_unlock(&h->lock);
     const bool more = history_house_step(h);
+    if (h->house.failed) {
+        open_close_all(h); /* a step that found no room must not keep what it took of it */
+        h->house.failed = false;
+    }
     (void)pthread_mutex_lock(&h->lock);
     if (tidying && !more) {
         h->tidying = false;
         (void)pthread_cond_broadcast(&h->done);
     }
+}
+
+/* With the lock held: what came of writing the queue. Said once when it begins to fail, and
+ * once when it is well again. */
+static void writer_note(struct ql_history *h, ql_err err)
+{
+    if (err != QL_OK && !h->failing) {
+        QL_LOG(WARN, "history cannot be written; rows wait and are tried again every few seconds",
+               QL_LOG_T("error", ql_err_text(err)),
+               QL_LOG_N("disk_free_bytes", history_disk_free(h)));
+    } else if (err == QL_OK && h->failing) {
+        QL_LOG(INFO, "history is written again", QL_LOG_N("rows", h->back_rows));
+    }
+    h->failing = err != QL_OK;
+    if (err == QL_OK) {
+        h->written += h->back_rows;
+        h->back_rows = 0;
+    }
+    (void)pthread_cond_broadcast(&h->done);
 }
 
 static void *writer_run(void *context)
@@ -226,16 +251,11 @@ static void *writer_run(void *context)
             buf_empty(&h->back);
         }
         (void)pthread_mutex_lock(&h->lock);
-        h->failing = err != QL_OK;
-        h->written += err == QL_OK ? h->back_rows : 0;
-        h->back_rows = err == QL_OK ? 0 : h->back_rows;
-        (void)pthread_cond_broadcast(&h->done);
+        writer_note(h, err);
         if (last && (h->front.bytes == 0 || err != QL_OK)) {
             break;
         }
-        if (err == QL_OK) {
-            writer_house(h);
-        }
+        writer_house(h); /* also while writing fails: smaller days make room */
     }
     ql_stat_add(h->given_up, (int64_t)(h->appended - h->written));
     (void)pthread_mutex_unlock(&h->lock);
@@ -265,13 +285,9 @@ static void history_stats(struct ql_history *h, struct ql_stats *stats)
 
 static ql_err history_start(struct ql_history *h, const char *data_dir)
 {
-    pthread_condattr_t attributes;
     (void)pthread_mutex_init(&h->lock, NULL);
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&h->work, &attributes);
-    (void)pthread_cond_init(&h->done, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    (void)ql_wait_cond_init(&h->work);
+    (void)ql_wait_cond_init(&h->done);
     h->files = calloc(HISTORY_DAYS_MAX, sizeof(*h->files));
     if (asprintf(&h->dir, "%s/history", data_dir) < 0) {
         h->dir = NULL;
@@ -300,7 +316,7 @@ ql_err ql_history_open(const char *data_dir, const struct ql_history_limits *lim
         return QL_E_MEMORY;
     }
     h->limits = *limits;
-    h->newest_ms = INT64_MIN / 2;
+    h->newest_ms = h->front_newest_ms = INT64_MIN / 2;
     ql_buf_init(&h->front, QUEUE_BYTES_MAX);
     ql_buf_init(&h->back, QUEUE_BYTES_MAX);
     history_stats(h, stats);
@@ -341,7 +357,10 @@ ql_err ql_history_append(struct ql_history *history, const struct ql_history_row
     const bool was_empty = history->front.bytes == 0;
     const ql_err err = ql_history_pack(row, &history->front);
     if (err == QL_OK) {
+        const int64_t last_ms = row->chunk.last_ms;
         history->appended++;
+        history->front_newest_ms = last_ms > history->front_newest_ms ? last_ms
+                                                                      : history->front_newest_ms;
         ql_stat_set(history->queue_bytes, (int64_t)history->front.bytes);
         if (was_empty || history->front.bytes >= QUEUE_BYTES_KEEP) {
             (void)pthread_cond_signal(&history->work);
@@ -356,7 +375,7 @@ ql_err ql_history_append(struct ql_history *history, const struct ql_history_row
 /* Until the rows that are queued now are written; QL_E_IO at once while the disk refuses. */
 static ql_err history_wait(struct ql_history *history, int timeout_ms)
 {
-    const struct timespec until = deadline_in(timeout_ms);
+    const struct timespec until = ql_wait_deadline_ms(timeout_ms);
     ql_err err = QL_OK;
     (void)pthread_mutex_lock(&history->lock);
     const uint64_t target = history->appended;
@@ -383,14 +402,14 @@ ql_err ql_history_flush(struct ql_history *history)
 
 ql_err ql_history_tidy(struct ql_history *history)
 {
-    const struct timespec until = deadline_in(TIDY_WAIT_MS);
+    const struct timespec until = ql_wait_deadline_ms(TIDY_WAIT_MS);
     ql_err err = ql_history_flush(history);
     if (err != QL_OK) {
         return err;
     }
     (void)pthread_mutex_lock(&history->lock);
     const int64_t failures = ql_stat_get(history->rewrite_failures);
-    history->tidying = true;
+    history->tidying = history->tidy_begins = true;
     (void)pthread_cond_signal(&history->work);
     while (history->tidying && err == QL_OK) {
         if (pthread_cond_timedwait(&history->done, &history->lock, &until) == ETIMEDOUT) {
@@ -454,11 +473,11 @@ ql_err ql_history_read(struct ql_history *history, ql_series_id series, ql_time 
 }
 
 ql_err ql_history_peek(const char *data_dir, ql_series_id series, ql_time from, ql_time to,
-                       enum ql_history_take take, struct ql_batch *out, int64_t *ret_cell_ms)
+                       struct ql_batch *out, ql_time *ret_cells_until)
 {
     enum { ROW_DAYS = 2 }; /* a row may begin so long before its last sample */
     struct ql_history_reading reading = {
-        .show = { .take = take, .from_ms = ql_time_to_ms(from), .to_ms = ql_time_to_ms(to),
+        .show = { .take = QL_HISTORY_MEAN, .from_ms = ql_time_to_ms(from), .to_ms = ql_time_to_ms(to),
                   .out = out, .end_ms = INT64_MIN } };
     const uint32_t first_sample = out->samples.count, first_band = out->bands.count;
     const int64_t last = ql_history_day_of(reading.show.to_ms);
@@ -473,6 +492,6 @@ ql_err ql_history_peek(const char *data_dir, ql_series_id series, ql_time from, 
     err = err == QL_OK ? ql_history_show_end(&reading.show, NULL) : err;
     ql_history_tidy_samples(out, first_sample, from, to);
     ql_history_tidy_bands(out, first_band, from, to);
-    *ret_cell_ms = reading.cell_ms;
+    *ret_cells_until = reading.cell_ms > 0 ? ql_time_from_ms(reading.cells_end_ms) : QL_TIME_NONE;
     return err;
 }

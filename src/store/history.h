@@ -62,9 +62,9 @@ enum ql_history_take { QL_HISTORY_MEAN, QL_HISTORY_LAST, QL_HISTORY_LEAST, QL_HI
 QL_MUST_USE ql_err ql_history_read(struct ql_history *history, ql_series_id series, ql_time from,
                                    ql_time to, enum ql_history_take take, struct ql_batch *out,
                                    int64_t *ret_cell_ms);
-/* The same from the files alone, while whoever owns them may be at work: for tools. */
+/* The same from the files alone, while whoever owns them may be at work: for tools. Cells give
+ * their means; samples before *ret_cells_until may be such (QL_TIME_NONE: every sample is there). */
 QL_MUST_USE ql_err ql_history_peek(const char *data_dir, ql_series_id series, ql_time from,
-                                   ql_time to, enum ql_history_take take, struct ql_batch *out,
-                                   int64_t *ret_cell_ms);
+                                   ql_time to, struct ql_batch *out, ql_time *ret_cells_until);
 
 #endif

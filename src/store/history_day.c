@@ -264,20 +264,56 @@ ql_err ql_history_day_commit(struct ql_history_day *day)
 
 /* ---- reading ---------------------------------------------------------------------- */
 
+static const char probe_sql[] = "PRAGMA user_version";
+
+static bool day_handle(const char *path, sqlite3 **ret_db)
+{
+    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+    if (sqlite3_open_v2(path, ret_db, flags, NULL) != SQLITE_OK) {
+        ql_db_close(*ret_db); /* open hands out a handle even when it fails */
+        return false;
+    }
+    (void)sqlite3_busy_timeout(*ret_db, READ_BUSY_MS);
+    return true;
+}
+
+/* A full disk has no room for the index that connections share (32 kB beside the file). Whoever
+ * locks all others out keeps it in memory: what is stored stays readable, one reader at a time. */
+static ql_err day_open_alone(const char *path, sqlite3 **ret_db)
+{
+    sqlite3 *db = NULL;
+    int64_t version;
+    if (!day_handle(path, &db)) {
+        return QL_E_IO;
+    }
+    ql_err err = ql_db_run(db, "PRAGMA locking_mode=EXCLUSIVE");
+    err = err == QL_OK ? ql_db_number(db, probe_sql, 0, &version) : err;
+    if (err != QL_OK) {
+        ql_db_close(db);
+        return err;
+    }
+    *ret_db = db;
+    return QL_OK;
+}
+
 /* Opens for writing where it can, though nothing is written: only then does SQLite remove
  * its log and index when the last connection of an old day closes. */
 static ql_err day_open_read(const char *dir, int64_t day, sqlite3 **ret_db)
 {
     char path[QL_HISTORY_PATH_BYTES];
     sqlite3 *db = NULL;
+    int64_t version;
     if (!ql_history_day_path(dir, day, path)) {
         return QL_E_IO;
     }
-    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
-        ql_db_close(db);
+    if (!day_handle(path, &db)) {
         return ql_db_open(path, QL_DB_READ, ret_db);
     }
-    (void)sqlite3_busy_timeout(db, READ_BUSY_MS);
+    if (ql_db_number(db, probe_sql, 0, &version) == QL_E_IO &&
+        (sqlite3_errcode(db) & 0xff) != SQLITE_BUSY) {
+        ql_db_close(db);
+        return day_open_alone(path, ret_db);
+    }
     *ret_db = db;
     return QL_OK;
 }
@@ -316,17 +352,31 @@ ql_err ql_history_day_head(const char *dir, int64_t day, int64_t *ret_last_ms,
     return err;
 }
 
+/* Cells of the whole day were read: which of them lie in the range? */
+static void day_note_cells(struct ql_history_reading *reading, const struct ql_history_cells *cells)
+{
+    const struct ql_history_show *show = &reading->show;
+    for (uint32_t i = 0; i < cells->count; i++) {
+        const int64_t at_ms = cells->at[i].at_ms, end_ms = at_ms + cells->width_ms;
+        if (at_ms > show->to_ms || end_ms <= show->from_ms) {
+            continue;
+        }
+        reading->cell_ms = cells->width_ms > reading->cell_ms ? cells->width_ms : reading->cell_ms;
+        reading->cells_end_ms = reading->cells_end_ms == 0 || end_ms > reading->cells_end_ms
+                                    ? end_ms : reading->cells_end_ms;
+    }
+}
+
 /* The samples that were read since `first` are finer than a cell that is open. */
 static ql_err day_show(const struct ql_history_gather *gather, uint32_t first,
                        struct ql_history_reading *reading)
 {
     struct ql_history_show *show = &reading->show;
     const struct ql_batch *out = show->out;
-    const int64_t width_ms = gather->hours.count > 0     ? QL_HISTORY_HOURS_MS
-                             : gather->minutes.count > 0 ? QL_HISTORY_MINUTES_MS : 0;
-    reading->cell_ms = width_ms > reading->cell_ms ? width_ms : reading->cell_ms;
+    day_note_cells(reading, &gather->hours);
+    day_note_cells(reading, &gather->minutes);
     ql_err err = QL_OK;
-    if (out->samples.count > first && width_ms == 0) {
+    if (out->samples.count > first && gather->hours.count == 0 && gather->minutes.count == 0) {
         const struct ql_sample *s = &out->samples.at[first];
         const int64_t at_ms = ql_time_to_ms(s->at);
         err = ql_history_show_end(show, &(struct ql_history_next){ at_ms, at_ms, s->value });

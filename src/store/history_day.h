@@ -59,7 +59,8 @@ QL_MUST_USE ql_err ql_history_day_head(const char *dir, int64_t day, int64_t *re
 /* One read over several days. */
 struct ql_history_reading {
     struct ql_history_show show; /* the range and where to */
-    int64_t cell_ms;             /* the widest cell that was met; 0: every sample is there */
+    int64_t cell_ms;             /* the widest cell that lies in it; 0: every sample is there */
+    int64_t cells_end_ms;        /* where the last of them ends */
 };
 /* Appends what rows that touch the range hold; the caller cuts and sorts. */
 QL_MUST_USE ql_err ql_history_day_read(const char *dir, int64_t day, ql_series_id series,

@@ -12,12 +12,14 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 enum { LATE_HOURS = 6 };
 #define IDLE_NS INT64_C(30000000000)
 #define RETRY_NS INT64_C(600000000000) /* a day that fails does not hold up the others */
 #define PAUSE_NS INT64_C(20000000)
 #define PAUSE_STEPS 3
+#define ROOM_BYTES (INT64_C(16) << 20)
 static const char *const level_names[] = { "live", "packed", "minutes", "hours" };
 
 /* ---- the days there are ------------------------------------------------------------ */
@@ -81,6 +83,12 @@ static int64_t file_bytes(const struct ql_history *h, int64_t number)
         bytes += stat(path, &about) == 0 ? (int64_t)about.st_size : 0;
     }
     return bytes;
+}
+
+int64_t history_disk_free(const struct ql_history *h)
+{
+    struct statvfs about;
+    return statvfs(h->dir, &about) == 0 ? (int64_t)about.f_bavail * (int64_t)about.f_frsize : -1;
 }
 
 /* ---- what must go ------------------------------------------------------------------- */
@@ -168,23 +176,50 @@ static enum ql_history_level level_wanted(const struct ql_history *h, int64_t nu
     return age_s > LATE_HOURS * 3600.0 ? QL_HISTORY_PACKED : QL_HISTORY_LIVE;
 }
 
+/* The log of a pass may grow to some MiB before it is emptied: the last of the disk is left to
+ * what comes in. */
+static bool house_has_room(struct ql_history *h)
+{
+    const int64_t free_bytes = history_disk_free(h);
+    if (free_bytes < 0 || free_bytes >= ROOM_BYTES) {
+        return true;
+    }
+    house_drop(h);
+    h->house.failed = true;
+    h->house.retry_ns = ql_clock_mono_ns() + RETRY_NS;
+    ql_stat_add(h->rewrite_failures, 1);
+    QL_LOG(WARN, "no room to make days of history smaller; it is tried again in ten minutes",
+           QL_LOG_N("disk_free_bytes", free_bytes), QL_LOG_N("needs_bytes", ROOM_BYTES));
+    return false;
+}
+
 static void house_failed(struct ql_history *h, struct history_file *file, ql_err err)
 {
     char day[QL_TIME_TEXT_BYTES];
     house_drop(h);
+    h->house.failed = true;
     file->retry_ns = ql_clock_mono_ns() + RETRY_NS;
     ql_stat_add(h->rewrite_failures, 1);
     (void)ql_time_text(ql_time_from_ms(file->number * HISTORY_DAY_MS), day);
     day[10] = '\0';
     QL_LOG(WARN, "a day of history cannot be made smaller; it is tried again in ten minutes",
-           QL_LOG_T("day", day), QL_LOG_T("error", ql_err_text(err)));
+           QL_LOG_T("day", day), QL_LOG_T("error", ql_err_text(err)),
+           QL_LOG_N("disk_free_bytes", history_disk_free(h)));
+}
+
+void history_house_retry(struct ql_history *h)
+{
+    h->house.retry_ns = 0;
+    for (uint32_t i = 0; i < h->file_count; i++) {
+        h->files[i].retry_ns = 0;
+    }
 }
 
 static bool house_pick(struct ql_history *h)
 {
     struct history_house *house = &h->house;
     const int64_t now_ns = ql_clock_mono_ns();
-    for (uint32_t i = 0; i < h->file_count; i++) {
+    for (uint32_t i = 0; i < h->file_count && now_ns >= house->retry_ns; i++) {
         struct history_file *file = &h->files[i];
         const enum ql_history_level wanted = level_wanted(h, file->number);
         if ((int64_t)wanted <= file->level || now_ns < file->retry_ns) {
@@ -193,6 +228,9 @@ static bool house_pick(struct ql_history *h)
         house->number = file->number;
         house->level = wanted;
         house->bytes_before = file_bytes(h, file->number);
+        if (!house_has_room(h)) {
+            return false;
+        }
         const ql_err err =
             ql_history_rewrite_open(h->dir, file->number, wanted, &house->rewrite);
         if (err == QL_OK) {
@@ -246,6 +284,9 @@ bool history_house_step(struct ql_history *h)
     if (house->rewrite == NULL && !house_pick(h)) {
         house->due_ns = ql_clock_mono_ns() + IDLE_NS;
         return false;
+    }
+    if (!house_has_room(h)) {
+        return true; /* the next one finds nothing to do */
     }
     const ql_err err = ql_history_rewrite_step(house->rewrite, &done);
     if (err != QL_OK) {

@@ -21,8 +21,10 @@ struct history_open { int64_t number, last_ms; struct ql_history_day *day; };
 struct history_house {
     struct ql_history_rewrite *rewrite; /* NULL: no day is being made smaller */
     int64_t number, level, bytes_before;
+    int64_t retry_ns;                   /* when a disk without room is looked at again */
     int64_t measure_ns;                 /* when sizes are looked at again */
     int64_t due_ns;                     /* when there is something to do, by ql_clock_mono_ns() */
+    bool failed;                        /* a step did, since it was last looked at */
 };
 
 struct ql_history {
@@ -35,7 +37,8 @@ struct ql_history {
     pthread_cond_t work, done;
     struct ql_buf front;          /* packed rows that wait */
     uint64_t appended, written;   /* rows, ever; written: on disk or given up */
-    bool closing, hurry, failing, tidying;
+    int64_t front_newest_ms;      /* of all rows that ever came */
+    bool closing, hurry, failing, tidying, tidy_begins;
     struct history_file *files;   /* sorted by day */
     uint32_t file_count;
 
@@ -60,6 +63,8 @@ void history_files_expire(struct ql_history *h);
 void history_files_measure(struct ql_history *h); /* sizes, and retention by size */
 /* One bounded step of what is due; sets house.due_ns. True while there is more to do. */
 bool history_house_step(struct ql_history *h);
+void history_house_retry(struct ql_history *h);   /* days that failed need not wait */
+int64_t history_disk_free(const struct ql_history *h); /* bytes; -1: not known */
 void history_house_written(struct ql_history *h, int64_t number); /* rows came into a day */
 
 #endif

@@ -20,9 +20,13 @@ const char ql_history_rows_schema[] =
     " PRIMARY KEY(series, form, first_ms)) WITHOUT ROWID;";
 const char ql_history_rows_put_sql[] =
     "INSERT OR REPLACE INTO packed(series, form, first_ms, last_ms, data) VALUES(?, ?, ?, ?, ?)";
+/* Columns of cells are read as a whole: each is cut into rows where its own stream was full, so
+ * that a range would take more cells of one column than of another. */
+_Static_assert(QL_HISTORY_FORM_SAMPLES == 0 && QL_HISTORY_FORM_BANDS == 16, "between: cells");
 const char ql_history_rows_read_sql[] =
     "SELECT form, first_ms, last_ms, data FROM packed"
-    " WHERE series = ? AND first_ms <= ? AND last_ms >= ? ORDER BY form, first_ms";
+    " WHERE series = ? AND ((first_ms <= ? AND last_ms >= ?) OR form BETWEEN 1 AND 15)"
+    " ORDER BY form, first_ms";
 
 /* ---- writing -------------------------------------------------------------------------- */
 

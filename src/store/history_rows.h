@@ -40,8 +40,8 @@ QL_MUST_USE ql_err ql_history_rows_put_bands(sqlite3_stmt *put, ql_series_id ser
                                              const struct ql_band *bands, uint32_t count,
                                              int64_t every_ms);
 
-/* All rows of a series that touch [from, to]: samples of each form to forms[form] (NULL: not
- * wanted), bands to `bands`. Whole rows: the caller cuts. */
+/* All rows of a series that touch [from, to], and all of its cells: samples of each form to
+ * forms[form] (NULL: not wanted), bands to `bands`. Whole rows: the caller cuts. */
 struct ql_history_rows_out {
     struct ql_batch *forms[QL_HISTORY_FORM_COUNT];
     struct ql_batch *bands;

@@ -2,11 +2,12 @@
 import calendar
 import json
 import math
+import signal
 import subprocess
 import time
 
 from case_life import gauge
-from harness import Quell, check, fetch, wait_until
+from harness import Quell, SmallDisk, check, fetch, wait_until
 
 START, STEP, DAYS = 1767571200, 300, 6
 LEAK_FROM = START + 5 * 86400 + 12 * 3600
@@ -157,4 +158,48 @@ def a_leak_is_one_signal_hours_before(place):
     return f"{(full - opened) / 3600:.1f} h before: {by_name['pool_used']['why']}"
 
 
-CASES = [leak_is_foreseen, a_leak_is_one_signal_hours_before]
+def limits_are_reloaded(place):
+    """SIGHUP: another limit is known to the look-ahead and to who asks, without a restart; a file
+    that is wrong, or that a full disk refuses, changes nothing at all."""
+    with SmallDisk(place, "64m") as disk:
+        quell = Looking(place, SETTINGS)
+        disk.move_in(quell)
+
+        def send(begin, hours):
+            for hour in range(hours):
+                at = begin + hour * 3600
+                check(quell.post("/v1/metrics", all_of_it(at, at + 3600))[0] == 200, f"hour {hour}")
+            wait_until("all is stored", lambda: any(
+                p and p[-1][0] >= begin + hours * 3600 - STEP
+                for p in quell.points("queue_depth", start=begin, end=begin + hours * 3600)))
+
+        def reload(limit, wanted, match="queue_depth"):
+            text = SETTINGS.replace("limit: 100", f"limit: {limit}").replace("queue_depth", match)
+            place.write("quell.yaml", text + "# a line that fills a journal\n" * 4000)
+            said = quell.program.log(1000).count(wanted)
+            quell.program.send(signal.SIGHUP)
+            wait_until(wanted, lambda: quell.program.log(1000).count(wanted) > said, 10)
+
+        def known():
+            return ask(quell)["queue_depth"]["limit"]
+
+        send(START, 30)
+        check(known() == 100, f"the first limit: {known()}")
+        reload(250, "is no selector", match="queue{depth")
+        check(known() == 100, f"a wrong file changed the limit to {known()}")
+        before = quell.passes()
+        reload(250, "configuration reloaded")
+        check(known() == 250, f"the API still knows {known()}")
+        send(START + 30 * 3600, 1)
+        wait_until("it looks ahead by the new settings", lambda: quell.passes() > before, 20)
+        disk.fill()
+        reload(900, "configuration not reloaded; the old one stays in force")
+        check(known() == 250, f"a full disk refused the file, and the limit is {known()}")
+        disk.empty()
+        wait_until("it is ready again", quell.ready, 20)
+        reload(900, "configuration reloaded")
+        check(known() == 900, f"with room the limit is {known()}")
+        check(quell.program.stop() == 0, "a clean end")
+
+
+CASES = [leak_is_foreseen, a_leak_is_one_signal_hours_before, limits_are_reloaded]

@@ -1,9 +1,11 @@
 """History: old days are made smaller while the daemon runs, through kills, and answer on."""
+import glob
 import json
+import os
 import signal
 import time
 
-from harness import check, wait_until
+from harness import SmallDisk, check, wait_until
 
 DAY_S, STEP_S = 86400, 60
 CONFIG = """
@@ -84,4 +86,51 @@ def old_days_shrink(place):
     return f"{status['days']} days in {status['disk_bytes']} B"
 
 
-CASES = [old_days_shrink]
+def full_disk_while_days_shrink(place):
+    """Days are due to be packed and there is no room: every sample stays readable, a counter and a
+    line of the log say so, also after a kill; with room they are packed, and every sample is there."""
+    config = "limits:\n  sample_behind_max: 30d\n"
+    with SmallDisk(place, "64m") as disk:
+        quell = place.quell(config)
+        disk.move_in(quell)
+        today = int(time.time()) // DAY_S * DAY_S
+        start = today - 3 * DAY_S
+        send(quell, start, today)
+        samples = 2 * ((today - start) // STEP_S)
+        wait_until("all samples are judged", lambda: quell.accepted("otlp_metrics") >= samples)
+        wanted = [value("saw", at) for at in range(start, start + DAY_S, STEP_S)]
+
+        def whole(when):
+            seen, warnings = query(quell, "saw", start, start + DAY_S - STEP_S, STEP_S)
+            check(seen == wanted and not warnings, f"{when}: {len(seen)} of {len(wanted)} samples of an old day")
+
+        def failures(quell):
+            try:
+                return quell.metric("ql_history_rewrite_failures_total")
+            except OSError:
+                return 0  # it does not listen yet
+
+        whole("with room")
+        quell.program.stop(signal.SIGKILL)
+        disk.fill()
+        for life in range(2):
+            quell.launch()
+            wait_until("it is counted", lambda: failures(quell) >= 1)
+            check("no room to make days of history smaller" in quell.program.log(200), "no line of the log says so")
+            whole(f"without room, life {life}")
+            check(quell.metric("ql_history_days_rewritten_total") == 0, "a day was packed without room")
+            quell.program.stop(signal.SIGKILL)
+        disk.empty()
+        quell.start()
+        # Killed while it packs: when the first day has a log that is not yet emptied into it.
+        first = os.path.join(quell.data, "history", time.strftime("history-%Y%m%d.db-wal", time.gmtime(start)))
+        wait_until("the first day is at work", lambda: os.path.exists(first) or
+                   quell.metric("ql_history_days_rewritten_total") > 0, every=0.005)
+        quell.program.stop(signal.SIGKILL)
+        quell.start()
+        wait_until("days are packed", lambda: quell.metric("ql_history_days_rewritten_total", level="packed") >= 1)
+        whole("packed")
+        return f"{len(glob.glob(os.path.join(quell.data, 'history', '*.db')))} days"
+
+
+CASES = [old_days_shrink, full_disk_while_days_shrink]

@@ -1,13 +1,11 @@
 """The daemon's own life: killed under load, reloaded, out of disk, flooded with series."""
 import json
-import os
 import random
 import signal
-import subprocess
 import threading
 import time
 
-from harness import Skipped, check, wait_until
+from harness import SmallDisk, check, wait_until
 
 SEED = 20260105
 
@@ -122,41 +120,23 @@ def reload_all_or_nothing(place):
 
 def disk_full(place):
     """A disk without room: input is refused with 503, nothing accepted before is lost."""
-    disk = place.path("disk")
-    os.mkdir(disk)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", disk],
-                             capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        raise Skipped(f"a small disk cannot be mounted: {mounted.stderr.strip()}")
-    try:
+    with SmallDisk(place, "24m") as disk:
         quell = place.quell()
-        quell.program.stop()
-        quell.data = os.path.join(disk, "data")
-        quell.start()
+        disk.move_in(quell)
         first = json.dumps([{"labels": {"alertname": "Before", "service": "a"}}]).encode()
         check(quell.post("/api/v2/alerts", first)[0] == 200, "an alert while there is room")
         wait_until("it is stored", lambda: quell.get("/api/v1/alerts")["alerts"])
-        with open(os.path.join(disk, "filler"), "wb") as filler:
-            try:
-                while True:
-                    filler.write(b"\0" * 65536)
-                    filler.flush()
-            except OSError:
-                pass
+        disk.fill()
         big = json.dumps([{"labels": {"alertname": f"During{i}", "service": "a"},
                            "annotations": {"text": "x" * 1000}} for i in range(200)]).encode()
         statuses = [quell.post("/api/v2/alerts", big)[0] for _ in range(3)]
         check(503 in statuses, f"a full disk was answered with {statuses}")
         check(quell.dropped("alerts", reason="disk_full") > 0, "it is not counted as disk_full")
-        os.unlink(os.path.join(disk, "filler"))
+        disk.empty()
         wait_until("input is taken again", lambda: quell.post("/api/v2/alerts", first)[0] == 200, 20)
         names = {row["name"] for row in quell.get("/api/v1/alerts", state="all")["alerts"]}
         check("Before" in names, f"what was accepted before is gone: {names}")
         return f"answers while full: {statuses}"
-    finally:
-        for program in place.programs:
-            program.stop()
-        subprocess.run(["umount", "-l", disk], check=False)
 
 
 def too_many_series(place):

@@ -165,6 +165,46 @@ class Place:
         return "\n".join(f"--- {p.name}\n{p.log()}" for p in self.programs)
 
 
+class SmallDisk:
+    """A file system of its own below the case's folder, which can be filled to the last byte."""
+
+    def __init__(self, place, size):
+        self.place = place
+        self.path = place.path("disk")
+        self.filler = os.path.join(self.path, "filler")
+        os.mkdir(self.path)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", self.path],
+                                 capture_output=True, text=True, check=False)
+        if mounted.returncode != 0:
+            raise Skipped(f"a small disk cannot be mounted: {mounted.stderr.strip()}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for program in self.place.programs:
+            program.stop()
+        subprocess.run(["umount", "-l", self.path], check=False)
+
+    def fill(self):
+        with open(self.filler, "wb") as filler:
+            try:
+                while True:
+                    filler.write(b"\0" * 65536)
+                    filler.flush()
+            except OSError:
+                pass
+
+    def empty(self):
+        os.unlink(self.filler)
+
+    def move_in(self, quell):
+        """Starts the daemon anew with its data on this disk."""
+        quell.program.stop()
+        quell.data = os.path.join(self.path, "data")
+        quell.start()
+
+
 class Quell:
     """A running daemon on a free port."""
 
@@ -177,12 +217,16 @@ class Quell:
         self.start()
 
     def start(self):
+        self.launch()
+        wait_until("quell is ready", self.ready, READY_S)
+
+    def launch(self):
+        """Starts it without waiting: with a full disk it runs and is never ready."""
         argv = [self.place.binary, "serve", "--listen", f"127.0.0.1:{self.port}",
                 "--data", self.data]
         if self.config_path:
             argv += ["--config", self.config_path]
         self.program = self.place.run("quell", argv)
-        wait_until("quell is ready", self.ready, READY_S)
 
     def ready(self):
         if not self.program.alive():
