@@ -14,8 +14,8 @@
  * Threads       one at a time.
  * Errors        open, prepare: QL_E_MEMORY. load: QL_E_MALFORMED.
  * Bounds        1 + QL_CONFIG_TENANTS_MAX tenants of 2.1 kB and 190 kB of pools (the default's
- *               0.7 MB), touched when used; 1 B a series, touched once there are tenants. A
- *               point costs a load and a multiplication then, before that a branch.
+ *               0.7 MB), touched when used; 1 B a series, touched once there are tenants. A point
+ *               costs a load and a multiplication then, before that a branch.
  * Determinism   which series are looked up when follows from points and ticks alone.
  */
 #ifndef QL_DETECT_DT_TENANT_H
