@@ -165,6 +165,8 @@ static void group_signal(struct dt_stage *d, struct ql_batch *bus,
                              });
 }
 
+/* A group may be of several tenants: whose value ends the row, by their rule it is judged, and
+ * whom the signal is about, on their budget it is. */
 static void groups_push(struct dt_stage *d, struct ql_batch *bus, const struct ql_point *point,
                         const struct ql_dt_series *s)
 {

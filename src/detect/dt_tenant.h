@@ -29,7 +29,6 @@
 
 #define QL_DT_TENANTS_MAX (1 + QL_CONFIG_TENANTS_MAX)
 #define QL_DT_SWEEP 16384u          /* selectors tried in a tick, at most */
-
 #define QL_DT_POOLS_DEFAULT QL_DT_FAMILY_BUCKETS
 #define QL_DT_POOLS_TENANT 8u       /* smaller estates: fewer families that each see enough */
 
