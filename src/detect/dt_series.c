@@ -63,7 +63,7 @@ const struct ql_dt_params ql_dt_params_default = {
 #define YOUNG_S 86400.0f        /* a series has not yet shown what its day is like */
 #define YOUNG_LEVEL_RATIO 0.1f  /* of the level: what its day may do to it */
 #define YOUNG_NOVEL_LEAST 0.5f
-#define SEASON_DAYS_MOST 3.0f   /* after its first, that a profile is tried before it is used */
+#define SEASON_DAYS_MOST 3.0f   /* of trial, however few points a day brings */
 #define SEASON_ERROR_DAYS 2.0f  /* over which its error is compared with that of the slow level */
 #define EVIDENCE_LEAST 0.5f
 #define RISE_EVIDENCE 3.0f
@@ -476,36 +476,41 @@ static void series_season_turn(struct ql_dt_series *s, const struct ql_dt_params
 }
 
 /* A profile is used while its error is clearly smaller than that of the slow level: over days,
- * as it is better at some hours than at others. */
+ * as it is better at some hours than at others, and after a whole day of trial at least. Where
+ * it says nothing it is no better. */
 static void series_season_choose(struct ql_dt_series *s, const struct ql_dt_params *p, float day,
                                  struct series_now *now)
 {
     const float age = (float)s->season_count - day;
     const float ratio = larger(1.0f / (age + 1.0f), 1.0f / (SEASON_ERROR_DAYS * day));
-    s->season_error += ratio * (absolute(now->y - now->profile) - s->season_error);
+    const float told = now->has_profile ? now->profile : s->slow;
+    s->season_error += ratio * (absolute(now->y - told) - s->season_error);
     s->slow_error += ratio * (absolute(now->y - s->slow) - s->slow_error);
     const bool was = (s->flags & QL_DT_SEASONAL) != 0;
     const float most = was ? 1.0f : p->season_earns;
-    const bool is = age > smaller((float)p->season_warm_count, SEASON_DAYS_MOST * day) &&
-                    s->season_error < most * s->slow_error;
+    const float trial =
+        larger(day, smaller((float)p->season_warm_count, SEASON_DAYS_MOST * day));
+    const bool is = age > trial && s->season_error < most * s->slow_error;
     if (is != was) {
         series_season_turn(s, p, is);
-        now->usual = is ? now->profile : s->slow;
+        now->usual = is ? told : s->slow;
     }
 }
 
-/* A profile is asked from its second day on: on the first it only repeats what came. An
- * anomaly does not decide whether it is used: a holiday would throw away what tells it. */
+/* A profile is asked from its second day on: on the first it only repeats what came. At an
+ * hour it has not seen (the first Saturday) it expects nothing. An anomaly does not decide
+ * whether it is used: a holiday would throw away what tells it. */
 static void series_season(struct ql_dt_series *s, const struct ql_dt_params *p,
                           const struct ql_dt_slab *slab, struct ql_dt_slot slot, uint32_t step_ms,
                           struct series_now *now)
 {
     const float day = step_ms == 0 ? 1440.0f : 86400000.0f / (float)step_ms;
-    now->has_profile = (float)s->season_count >= day && ql_dt_slab_expect(slab, slot, &now->profile);
+    const bool old = (float)s->season_count >= day;
+    now->has_profile = old && ql_dt_slab_expect(slab, slot, &now->profile);
     if ((s->flags & QL_DT_SEASONAL) != 0) {
-        now->usual = now->has_profile ? now->profile : now->y; /* at an hour never seen: nothing */
+        now->usual = now->has_profile ? now->profile : now->y;
     }
-    if (now->has_profile && s->evidence <= p->odd) {
+    if (old && s->evidence <= p->odd) {
         series_season_choose(s, p, day, now);
     }
 }
