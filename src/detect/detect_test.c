@@ -22,6 +22,12 @@
 
 #include <cmocka.h>
 
+/* A day of five minutes, or of half hours: 80 from nine to six, 20 at night. */
+#define WORK_5 "~20/1*108 ~80/1*108 ~20/1*72 "
+#define WORK_30 "~20/1*18 ~80/1*18 ~20/1*12 "
+#define FIRST_5 "open ?@108-110 close ?@150-170 open ?@240-260 close ?@264-280 "
+#define FOUR(day) day day day day
+
 enum { POINTS_MAX = 8192, EVENTS_MAX = 64 };
 
 struct row {
@@ -55,6 +61,24 @@ static const struct row rows[] = {
     { "silence of what hardly ever spoke is nothing", 10, "5*10 _ 5*10 _ 5*10", "" },
     { "a counter reset is not scored", 10, "~100/5*200 ! ~100/5*100", "" },
     { "a daily shape is silent", 900, "^100>500/5*1344", "" },
+    { "a square day is news only once", 300, FOUR(WORK_5) FOUR(WORK_5) FOUR(WORK_5), FIRST_5 },
+    { "a day without its peak is news", 300,
+      FOUR(WORK_5) FOUR(WORK_5) WORK_5 "~20/1*288 " WORK_5,
+      FIRST_5 "open seasonal miss@2700-2704 close ?@2800-2850" },
+    { "so is one at half its height", 300,
+      FOUR(WORK_5) FOUR(WORK_5) WORK_5 "~20/1*108 ~50/1*108 ~20/1*72 " WORK_5,
+      FIRST_5 "open seasonal miss@2700-2704 close ?@2800-2850" },
+    { "so is one at night", 300,
+      FOUR(WORK_5) FOUR(WORK_5) WORK_5 "~20/1*12 ~80/1*30 ~20/1*66 ~80/1*108 ~20/1*72",
+      FIRST_5 "open ?@2604-2606 close ?@2634-2690" },
+    { "the first weekend is no miss", 300,
+      FOUR(WORK_5) WORK_5 "~20/1*576 " WORK_5 WORK_5, FIRST_5 },
+    { "the second has to be like it", 300,
+      FOUR(WORK_5) WORK_5 "~20/1*576 " FOUR(WORK_5) WORK_5 WORK_5,
+      FIRST_5 "open ?@3564-3567 close ?@3672-3720" },
+    { "half hours have days too", 1800,
+      FOUR(WORK_30) FOUR(WORK_30) FOUR(WORK_30) "~20/1*48 " WORK_30,
+      "open seasonal miss@594-597 close ?@612-645" },
 };
 
 struct world {

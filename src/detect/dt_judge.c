@@ -8,7 +8,7 @@
 #include "base/pages.h"
 
 enum {
-    PROFILE_DAYS = 3,          /* after which a profile must have earned its memory */
+    PROFILE_DAYS = 5,          /* after which a profile must have earned its memory */
     PROFILE_REST_DAYS = 7      /* before another try, when it had not */
 };
 #define PROFILE_AFTER_S 7200.0 /* life of a series before a profile is tried */

@@ -2,8 +2,8 @@
  *
  * Good for     a daily shape, one for working days and one for weekends.
  * Bad for      a weekly shape finer than that, holidays, local time with daylight saving.
- * Method       seasonal means with exponential forgetting; a slot that one kind of day has
- *              not seen borrows from the other.
+ * Method       seasonal means with exponential forgetting. A kind of day that was not seen
+ *              yet expects nothing: the first Saturday is not held against Friday.
  * Cost         960 bytes; a few nanoseconds.
  */
 #include "detect/dt_profile.h"
@@ -28,11 +28,10 @@ bool ql_dt_slab_expect(const struct ql_dt_slab *slab, struct ql_dt_slot at, floa
 {
     QL_ASSERT(at.slot < QL_DT_SLOTS);
     QL_ASSERT(at.day < 2);
-    const uint32_t day = slab->counts[at.day][at.slot] > 0 ? at.day : 1 - at.day;
-    if (slab->counts[day][at.slot] == 0) {
+    if (slab->counts[at.day][at.slot] == 0) {
         return false;
     }
-    *ret_value = slab->cells[day][at.slot];
+    *ret_value = slab->cells[at.day][at.slot];
     return true;
 }
 
@@ -42,10 +41,6 @@ void ql_dt_slab_learn(struct ql_dt_slab *slab, struct ql_dt_slot at, float value
     QL_ASSERT(at.day < 2);
     float *cell = &slab->cells[at.day][at.slot];
     uint8_t *count = &slab->counts[at.day][at.slot];
-    if (*count == 0) {
-        float other;
-        *cell = ql_dt_slab_expect(slab, at, &other) ? other : value;
-    }
     const float first = 1.0f / ((float)*count + 1.0f);
     *cell += (first > rate ? first : rate) * (value - *cell);
     *count = (uint8_t)(*count < UINT8_MAX ? *count + 1 : UINT8_MAX);

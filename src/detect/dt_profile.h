@@ -21,7 +21,7 @@ struct ql_dt_slab {
 
 struct ql_dt_slot { uint32_t day, slot; };
 struct ql_dt_slot ql_dt_slot_of(int64_t at_ns);
-/* False when neither kind of day has seen this slot. */
+/* False when this kind of day has not seen this slot. */
 bool ql_dt_slab_expect(const struct ql_dt_slab *slab, struct ql_dt_slot at, float *ret_value);
 /* rate: weight of one more point once the slot is full of history. */
 void ql_dt_slab_learn(struct ql_dt_slab *slab, struct ql_dt_slot at, float value, float rate);

@@ -63,7 +63,8 @@ const struct ql_dt_params ql_dt_params_default = {
 #define YOUNG_S 86400.0f        /* a series has not yet shown what its day is like */
 #define YOUNG_LEVEL_RATIO 0.1f  /* of the level: what its day may do to it */
 #define YOUNG_NOVEL_LEAST 0.5f
-#define SEASON_ERROR_RATIO 0.01f
+#define SEASON_DAYS_MOST 3.0f   /* of trial, however few points a day brings */
+#define SEASON_ERROR_DAYS 2.0f  /* over which its error is compared with that of the slow level */
 #define EVIDENCE_LEAST 0.5f
 #define RISE_EVIDENCE 3.0f
 #define TAIL_RATE 0.05f    /* weight of the newest excess in its mean */
@@ -123,8 +124,8 @@ struct series_now {              /* one point, worked out once */
     float y, least, gain;
     float profile;               /* expectation of the slab */
     bool has_profile;            /* there is one, a day old */
-    float usual;                 /* what the seasonal experts compare with: the profile where
-                                    it says more than the slow level, else that level */
+    float usual;                 /* what QL_DT_RANGE and the seasonal experts compare with: the
+                                    profile where it says more than the slow level, else that */
     float residuals[QL_DT_EXPERTS];
     float leasts[QL_DT_EXPERTS];
 };
@@ -165,7 +166,7 @@ static void series_residuals(const struct ql_dt_series *s, struct series_now *no
     const float spike = absolute(now->y - s->fast);
     r[QL_DT_SPIKE] = spike;
     r[QL_DT_SHIFT] = absolute(s->near - s->far);
-    r[QL_DT_RANGE] = absolute(now->y - s->slow);
+    r[QL_DT_RANGE] = absolute(now->y - now->usual);
     r[QL_DT_SEASON] = absolute(s->season_short);
     r[QL_DT_SEASON_SLOW] = absolute(s->season_long);
     r[QL_DT_VOLATILE] = s->spread_short;
@@ -344,7 +345,7 @@ static float series_center(const struct ql_dt_series *s, const struct series_now
     switch (lead) {
     case QL_DT_SHIFT: return s->far;
     case QL_DT_RANGE:
-    case QL_DT_NOVEL: return s->slow;
+    case QL_DT_NOVEL:
     case QL_DT_SEASON:
     case QL_DT_SEASON_SLOW: return now->usual;
     default: return s->fast;
@@ -462,30 +463,55 @@ static void series_persist(struct ql_dt_series *s, const struct ql_dt_params *p,
     }
 }
 
-/* A profile is asked from its second day on: on the first it only repeats what came. It is
- * used while its error is clearly smaller than that of the slow level. */
+/* What is compared from here on is measured anew. The range tail goes on at the scale of the
+ * new errors: it must not be blind meanwhile. The seasonal ones average, and errors that
+ * follow each other less shrink more by that: they warm again. */
+static void series_season_turn(struct ql_dt_series *s, const struct ql_dt_params *p, bool is)
+{
+    const float season = s->season_error + SERIES_LEAST, slow = s->slow_error + SERIES_LEAST;
+    ql_tail_scale(&s->tails, QL_DT_RANGE, is ? season / slow : slow / season);
+    s->flags ^= QL_DT_SEASONAL;
+    s->season_warm = (uint8_t)p->season_warm_count;
+    s->season_short = s->season_long = 0.0f;
+}
+
+/* A profile is used while its error is clearly smaller than that of the slow level: over days,
+ * as it is better at some hours than at others, and after a whole day of trial at least. Where
+ * it says nothing it is no better. */
+static void series_season_choose(struct ql_dt_series *s, const struct ql_dt_params *p, float day,
+                                 struct series_now *now)
+{
+    const float age = (float)s->season_count - day;
+    const float ratio = larger(1.0f / (age + 1.0f), 1.0f / (SEASON_ERROR_DAYS * day));
+    const float told = now->has_profile ? now->profile : s->slow;
+    s->season_error += ratio * (absolute(now->y - told) - s->season_error);
+    s->slow_error += ratio * (absolute(now->y - s->slow) - s->slow_error);
+    const bool was = (s->flags & QL_DT_SEASONAL) != 0;
+    const float most = was ? 1.0f : p->season_earns;
+    const float trial =
+        larger(day, smaller((float)p->season_warm_count, SEASON_DAYS_MOST * day));
+    const bool is = age > trial && s->season_error < most * s->slow_error;
+    if (is != was) {
+        series_season_turn(s, p, is);
+        now->usual = is ? told : s->slow;
+    }
+}
+
+/* A profile is asked from its second day on: on the first it only repeats what came. At an
+ * hour it has not seen (the first Saturday) it expects nothing. An anomaly does not decide
+ * whether it is used: a holiday would throw away what tells it. */
 static void series_season(struct ql_dt_series *s, const struct ql_dt_params *p,
                           const struct ql_dt_slab *slab, struct ql_dt_slot slot, uint32_t step_ms,
                           struct series_now *now)
 {
     const float day = step_ms == 0 ? 1440.0f : 86400000.0f / (float)step_ms;
-    const float age = (float)s->season_count - day;
-    now->has_profile = age >= 0.0f && ql_dt_slab_expect(slab, slot, &now->profile);
-    if (!now->has_profile) {
-        return;
+    const bool old = (float)s->season_count >= day;
+    now->has_profile = old && ql_dt_slab_expect(slab, slot, &now->profile);
+    if ((s->flags & QL_DT_SEASONAL) != 0) {
+        now->usual = now->has_profile ? now->profile : now->y;
     }
-    s->season_error += SEASON_ERROR_RATIO * (absolute(now->y - now->profile) - s->season_error);
-    s->slow_error += SEASON_ERROR_RATIO * (absolute(now->y - s->slow) - s->slow_error);
-    const bool was = (s->flags & QL_DT_SEASONAL) != 0;
-    const float most = was ? 1.0f : p->season_earns;
-    const bool is = age > (float)p->season_warm_count && s->season_error < most * s->slow_error;
-    if (is) {
-        now->usual = now->profile;
-    }
-    if (is != was) {
-        s->flags ^= QL_DT_SEASONAL;
-        s->season_warm = (uint8_t)p->season_warm_count;
-        s->season_short = s->season_long = 0.0f;
+    if (old && s->evidence <= p->odd) {
+        series_season_choose(s, p, day, now);
     }
 }
 
@@ -565,6 +591,7 @@ void ql_dt_series_step(struct ql_dt_series *s, const struct ql_dt_params *p,
     }
     v->judged = s->count > p->warm_count;
     v->shifted = v->has_band = false;
+    v->seasonal = (s->flags & QL_DT_SEASONAL) != 0;
     const float speed = s->evidence > p->odd ? p->hold_ratio : 1.0f;
     if (v->judged) {
         series_judge(s, p, commons, &now, in, v);

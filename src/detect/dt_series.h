@@ -24,9 +24,9 @@
 enum ql_dt_expert {
     QL_DT_SPIKE,       /* distance from the fast level */
     QL_DT_SHIFT,       /* mean of the last ten against the hundred before */
-    QL_DT_RANGE,       /* distance from the slow level */
-    QL_DT_SEASON,      /* from what this time of day usually brings, last dozen */
-    QL_DT_SEASON_SLOW, /* the same, last four dozen */
+    QL_DT_RANGE,       /* from what this time of day usually brings, else from the slow level */
+    QL_DT_SEASON,      /* the same, mean of the last dozen */
+    QL_DT_SEASON_SLOW, /* of the last four dozen */
     QL_DT_VOLATILE,    /* recent mean distance from the fast level */
     QL_DT_FLAT,        /* long spread over recent spread */
     QL_DT_NOVEL,       /* beyond a slowly closing envelope of all values so far */
@@ -123,6 +123,7 @@ struct ql_dt_input {
 struct ql_dt_verdict {
     bool judged;               /* false while learning: nothing else is then set */
     bool shifted;              /* the new level was accepted at this point */
+    bool seasonal;             /* a profile is what the value was compared with */
     uint8_t lead;              /* enum ql_dt_expert with the largest part */
     float sum;                 /* capped sum of surprises */
     float surprise;            /* its calibrated -log10 p */

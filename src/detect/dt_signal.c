@@ -26,7 +26,10 @@ enum ql_signal_kind ql_dt_kind_of(const struct ql_dt_verdict *v)
 {
     switch (v->lead) {
     case QL_DT_SHIFT: return QL_SIGNAL_LEVEL_SHIFT;
-    case QL_DT_RANGE: return v->parts[QL_DT_SPIKE] > 0.0f ? QL_SIGNAL_RANGE : QL_SIGNAL_DRIFT;
+    case QL_DT_RANGE:
+        return v->parts[QL_DT_SPIKE] > 0.0f ? QL_SIGNAL_RANGE
+               : v->seasonal                ? QL_SIGNAL_SEASONAL
+                                            : QL_SIGNAL_DRIFT;
     case QL_DT_SEASON:
     case QL_DT_SEASON_SLOW: return QL_SIGNAL_SEASONAL;
     case QL_DT_VOLATILE: return QL_SIGNAL_VOLATILITY;

@@ -2,13 +2,16 @@
  *
  * The score of a row of one series says how odd the row is and whether that is news: what
  * passes the fading memory of the last odd row lies above 0.5, the rest below. So a
- * threshold on the score finds onsets, and the order below it still says how odd.
+ * threshold on the score finds onsets, and the order below it still says how odd. The more
+ * often a series had news lately, the less each is worth: one threshold then asks about
+ * equally much of a series that is often odd and of one that hardly ever is.
  */
 #include "engine/offline_detect.h"
 
 #include "detect/dt_judge.h"
 #include "detect/fusion.h"
 #include "engine/offline_table.h"
+#include "math/fastlog.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -21,6 +24,7 @@ _Static_assert(QL_TABLE_COLUMNS_MAX == QL_FUSION_METRICS_MAX + 1u, "every column
 #define NEWS_MARGIN 1.25f        /* of the memory of the last news, that new ones must pass */
 #define NEWS_POINTS 100.0f       /* it fades by 1/e in this many rows ... */
 #define NEWS_MORE 0.5f           /* ... and this share more for each news before */
+#define NEWS_HABIT_POINTS 5000.0f /* the count of those fades by 1/e in this many */
 
 struct offline_verdict {
     bool judged, opened;
@@ -36,7 +40,7 @@ struct offline {
     bool has_last;
     ql_time last_at;
     double step_ms;
-    float memory, habit;         /* of the last news, and how many there were */
+    float memory, habit;         /* of the last news, and how many there were lately */
     struct ql_dt_judge judge;
     struct ql_fusion *fusion;    /* NULL for one series */
     struct ql_dt_series fused;   /* the life of the fused signal */
@@ -91,10 +95,12 @@ static float offline_scale(float x, float half)
 /* News lies above one half: what is clearly stranger than the fading memory of the last. */
 static float offline_news(struct offline *o, const struct ql_dt_verdict *v)
 {
+    o->habit *= 1.0f - 1.0f / NEWS_HABIT_POINTS;
     if (v->sum >= NEWS_LEAST && v->sum > NEWS_MARGIN * o->memory) {
+        const float worth = v->sum / (1.0f + ql_logf(1.0f + o->habit));
         o->memory = v->sum;
         o->habit += 1.0f;
-        return 0.5f + 0.5f * offline_scale(v->sum, SCORE_HALF);
+        return 0.5f + 0.5f * offline_scale(worth, SCORE_HALF);
     }
     o->memory *= 1.0f - 1.0f / (NEWS_POINTS * (1.0f + NEWS_MORE * o->habit));
     return 0.5f * offline_scale(v->sum > v->evidence ? v->sum : v->evidence, SCORE_HALF);

@@ -129,6 +129,33 @@ static void fault_is_found(uint32_t columns, uint64_t train)
     ql_buf_fini(&why);
 }
 
+/* The same spike every 500 rows: the first is worth most, the tenth still is news. */
+static void often_odd_is_worth_less(void **state)
+{
+    (void)state;
+    struct ql_buf text, out, why;
+    struct ql_rng rng;
+    ql_buf_init(&text, 1 << 20);
+    ql_buf_init(&out, 1 << 20);
+    ql_buf_init(&why, 4096);
+    ql_rng_init(&rng, 6, "often");
+    (void)ql_buf_text(&text, "time,a\n");
+    for (uint32_t r = 0; r < ROWS; r++) {
+        const double value = r % 500 == 250 ? 400.0 : 100.0 + 2.0 * ql_rng_normal(&rng);
+        (void)ql_buf_printf(&text, "%u,%.3f\n", 1600000000u + r * 60u, value);
+    }
+    assert_int_equal(detect(ql_buf_view(&text), 0, false, &out, &why), QL_OK);
+    assert_int_equal(lines_read(&out, judged, ROWS), ROWS);
+    for (uint32_t r = 750; r < ROWS; r += 500) {
+        assert_true(judged[r].score > 0.5);
+        assert_true(judged[r].score < judged[r - 500].score);
+        assert_true(judged[r + 20].score < 0.5);
+    }
+    ql_buf_fini(&text);
+    ql_buf_fini(&out);
+    ql_buf_fini(&why);
+}
+
 static void one_series(void **state) { (void)state; fault_is_found(1, 0); }
 static void one_series_after_training(void **state) { (void)state; fault_is_found(1, 1000); }
 static void an_entity(void **state) { (void)state; fault_is_found(8, 0); }
@@ -160,6 +187,7 @@ int main(void)
         cmocka_unit_test(malformed_files_are_refused),
         cmocka_unit_test(odd_rows_are_taken),
         cmocka_unit_test(one_series),
+        cmocka_unit_test(often_odd_is_worth_less),
         cmocka_unit_test(one_series_after_training),
         cmocka_unit_test(an_entity),
         cmocka_unit_test(an_entity_after_training),

@@ -46,6 +46,15 @@ void ql_tail_settle(struct ql_tails *tails, uint32_t lane, float least)
     tails->variance[lane] = 2.0f * tails->mean[lane] * tails->mean[lane]; /* shape 1/4 */
 }
 
+void ql_tail_scale(struct ql_tails *tails, uint32_t lane, float ratio)
+{
+    QL_ASSERT(lane < QL_TAIL_LANES);
+    QL_ASSERT(ratio > 0.0f);
+    tails->quantile[lane] *= ratio;
+    tails->mean[lane] *= ratio;
+    tails->variance[lane] *= ratio * ratio;
+}
+
 uint32_t ql_tails_step(struct ql_tails *tails, const float r[QL_TAIL_LANES], float gain)
 {
     uint32_t over = 0;

@@ -32,6 +32,9 @@ void ql_tail_start(struct ql_tails *tails, uint32_t lane);
 void ql_tail_warm(struct ql_tails *tails, uint32_t lane, float r);
 void ql_tail_settle(struct ql_tails *tails, uint32_t lane, float least);
 
+/* The lane goes on with residuals in another unit, `ratio` (> 0) of the old one. */
+void ql_tail_scale(struct ql_tails *tails, uint32_t lane, float ratio);
+
 /* Learns that the residuals were inside, and returns a bit for every lane where one was
  * not (r > q): follow with ql_tail_learn_excess() there. gain: of the running quantile, in
  * mean excesses a point; 4 * 0.002 in the long run. 0 learns nothing. */

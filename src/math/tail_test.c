@@ -75,6 +75,26 @@ static void shares_hold(void **state)
     }
 }
 
+/* In another unit the same residual is as surprising as before. */
+static void a_scaled_lane_says_the_same(void **state)
+{
+    (void)state;
+    struct ql_tails tails = { 0 };
+    for (uint32_t i = 0; i < 64; i++) {
+        ql_tail_warm(&tails, 2, (float)i);
+    }
+    ql_tail_settle(&tails, 2, 1e-6f);
+    static const float ratios[] = { 0.01f, 0.3f, 1.0f, 7.0f };
+    for (size_t i = 0; i < QL_COUNT_OF(ratios); i++) {
+        struct ql_tails scaled = tails;
+        ql_tail_scale(&scaled, 2, ratios[i]);
+        for (float r = 50.0f; r < 1000.0f; r *= 1.3f) {
+            const float want = ql_tail_excess(&tails, 2, r, 1e-6f);
+            assert_true(fabsf(ql_tail_excess(&scaled, 2, ratios[i] * r, 1e-8f) - want) < 1e-3f);
+        }
+    }
+}
+
 static void residual_undoes_surprise(void **state)
 {
     (void)state;
@@ -128,6 +148,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(logs_are_close),
         cmocka_unit_test(shares_hold),
+        cmocka_unit_test(a_scaled_lane_says_the_same),
         cmocka_unit_test(residual_undoes_surprise),
         cmocka_unit_test(larger_is_always_stranger),
         cmocka_unit_test(pool_corrects),
