@@ -212,17 +212,31 @@ static uint32_t series_make(struct runs_pass *pass, const struct ql_run *run)
 
 /* ---- runs ------------------------------------------------------------------------- */
 
-static void run_push(struct runs_pass *pass, const struct ql_run *run,
+/* The row of the run, which is nearly always the one guessed; NULL: it was refused and counted. */
+static struct ql_series *run_row(struct runs_pass *pass, const struct ql_run *run, uint32_t guess,
+                                 uint32_t *ret_index)
+{
+    struct ql_series_table *table = pass->nm->table;
+    struct ql_series *row = guess == QL_MAP_NONE ? NULL : ql_series_at(table, guess);
+    *ret_index = guess;
+    if (row != NULL && ql_hash128_eq(row->id.h, run->raw)) {
+        return row;
+    }
+    *ret_index = ql_series_find_raw(table, run->raw);
+    if (*ret_index == QL_MAP_NONE) {
+        *ret_index = series_make(pass, run);
+    }
+    return *ret_index == QL_MAP_NONE ? NULL : ql_series_at(table, *ret_index);
+}
+
+static void run_push(struct runs_pass *pass, const struct ql_run *run, uint32_t guess,
                      const struct ql_sample *samples)
 {
-    uint32_t index = ql_series_find_raw(pass->nm->table, run->raw);
-    if (index == QL_MAP_NONE) {
-        index = series_make(pass, run);
-        if (index == QL_MAP_NONE) {
-            return;
-        }
+    uint32_t index;
+    struct ql_series *row = run_row(pass, run, guess, &index);
+    if (row == NULL) {
+        return;
     }
-    struct ql_series *row = ql_series_at(pass->nm->table, index);
     if (row->type == QL_METRIC_UNKNOWN && run->type != QL_METRIC_UNKNOWN) {
         row->type = (uint8_t)run->type; /* the sender tells by now */
     }
@@ -255,6 +269,7 @@ static uint64_t block_samples(const struct ql_run *runs, uint32_t count)
 static void block_push(struct runs_pass *pass, const struct ql_run *runs, uint32_t count,
                        struct ql_batch *bus)
 {
+    uint32_t guesses[BLOCK];
     /* Every sample makes at most one point, and one hole before it. */
     const uint64_t samples = block_samples(runs, count);
     pass->point = samples <= UINT32_MAX / 2 ? ql_batch_more_points(bus, (uint32_t)samples * 2)
@@ -264,13 +279,13 @@ static void block_push(struct runs_pass *pass, const struct ql_run *runs, uint32
         return;
     }
     for (uint32_t i = 0; i < count; i++) {
-        const uint32_t guess = ql_series_guess_raw(pass->nm->table, runs[i].raw);
-        if (guess != QL_MAP_NONE) {
-            nm_due_prefetch(&pass->nm->due, guess);
+        guesses[i] = ql_series_guess_raw(pass->nm->table, runs[i].raw);
+        if (guesses[i] != QL_MAP_NONE) {
+            nm_due_prefetch(&pass->nm->due, guesses[i]);
         }
     }
     for (uint32_t i = 0; i < count; i++) {
-        run_push(pass, &runs[i], bus->samples.at);
+        run_push(pass, &runs[i], guesses[i], bus->samples.at);
     }
     bus->points.count = (uint32_t)(pass->point - bus->points.at);
 }
