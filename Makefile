@@ -14,7 +14,9 @@ setup-build:
 	@tools/setup build
 setup-test:
 	@tools/setup test
-.PHONY: setup-build setup-test
+setup-bench:
+	@tools/setup bench
+.PHONY: setup-build setup-test setup-bench
 
 page: setup-build ## build the web page (ui/dist), if its sources changed
 	@tools/page
@@ -46,7 +48,7 @@ lint: setup-test ## layers, clang-tidy, unformatted lines in the change
 format: ## clang-format the C files that differ from the last commit
 	@git diff --name-only --diff-filter=d HEAD -- '*.c' '*.h' | xargs -r clang-format -i
 
-bench: setup-test build ## CPU a sample and bytes a series, side by side with peers
+bench: setup-bench build ## CPU a sample and bytes a series, side by side with peers
 	@bench/run && bench/instructions
 
 fuzz: setup-test ## every fuzzer under libFuzzer with sanitizers (SECONDS_EACH=60)
