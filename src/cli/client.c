@@ -124,7 +124,7 @@ int ql_client_open(struct ql_client *client, int argc, char **argv, unsigned tak
         client_first_of(o->by, getenv("QUELL_USER"), client_first_of(getenv("USER"), NULL, "cli"));
     client->curl = curl_easy_init();
     if (client->curl == NULL) {
-        return ql_cli_fail(client->verb, "%s", ql_err_text(QL_E_MEMORY));
+        return ql_cli_fail(client->verb, "%s", curl_easy_strerror(CURLE_FAILED_INIT));
     }
     client->term = ql_term_of(stdout);
     ql_buf_init(&client->reply, REPLY_BYTES_MAX);

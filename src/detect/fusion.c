@@ -15,6 +15,7 @@
 #include "math/solve.h"
 #include "math/tail.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,6 +150,12 @@ static double clipped(double x, double most)
     return x > most ? most : (x < -most ? -most : x);
 }
 
+/* The largest float for what lies beyond: an infinite range or scale would make all others NaN. */
+static float narrowed(double x)
+{
+    return (float)clipped(x, (double)FLT_MAX);
+}
+
 /* A missing value, or one far out once the block is fitted, moves nothing far. */
 static double block_value(const struct ql_fusion *f, const struct fusion_block *b, uint32_t j,
                           double x)
@@ -167,7 +174,7 @@ static void block_learn(const struct ql_fusion *f, struct fusion_block *b, const
         const double x = f->rows == 0 && isfinite(row[b->first + j])
                              ? row[b->first + j]
                              : block_value(f, b, j, row[b->first + j]);
-        const float narrow = (float)x;
+        const float narrow = narrowed(x);
         b->low[j] = f->rows == 0 || narrow < b->low[j] ? narrow : b->low[j];
         b->high[j] = f->rows == 0 || narrow > b->high[j] ? narrow : b->high[j];
         before[j] = x - b->mean[j];
@@ -203,7 +210,7 @@ static void block_fit(struct fusion_block *b)
                              LEVEL_FLOOR * fabs(b->mean[j]) + 1e-9;
         const double variance = (double)b->moment[triangle(j) + j];
         const double deviation = sqrt(variance > 0.0 ? variance : 0.0);
-        b->scale[j] = (float)(deviation > floor ? deviation : floor);
+        b->scale[j] = narrowed(deviation > floor ? deviation : floor);
     }
     for (uint32_t i = 0; i < n; i++) {
         for (uint32_t j = 0; j <= i; j++) {

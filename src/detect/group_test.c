@@ -1,6 +1,7 @@
 /* Metrics of an entity that part, a replica that leaves the others: found, and nothing else. */
 #include "detect/detect_test.h"
 #include "detect/dt_group.h"
+#include "detect/fusion.h"
 
 #include "base/rng.h"
 
@@ -274,12 +275,45 @@ static void normal_life_stays_in_the_budget(void **state)
     ql_series_table_free(table);
 }
 
+/* Values are let in up to 1e150, and floats end long before; a metric that stands there, as one
+ * that means "no limit" does, hides no other. */
+static void what_no_float_holds_hides_nothing(void **state)
+{
+    static const double limits[] = { 1.0, 1e39, -1e39, 1e150 };
+    enum { METRICS = 8, ROWS = 400, ODD_ROWS = 10 };
+    (void)state;
+    for (size_t i = 0; i < QL_COUNT_OF(limits); i++) {
+        struct ql_fusion *fusion;
+        struct ql_rng rng;
+        float calm = 0.0f, odd = 0.0f;
+        ql_rng_init(&rng, 11, "limit");
+        assert_int_equal(ql_fusion_new(METRICS, &fusion), QL_OK);
+        for (uint32_t r = 0; r < ROWS + ODD_ROWS; r++) {
+            struct ql_fusion_verdict v;
+            double row[METRICS] = { limits[i] };
+            for (uint32_t m = 1; m < METRICS; m++) {
+                row[m] = 10.0 + ql_rng_normal(&rng) + (r >= ROWS && m == 3 ? 40.0 : 0.0);
+            }
+            ql_fusion_step(fusion, row, r < ROWS, &v);
+            calm = r == ROWS - 1 ? v.score : calm;
+            odd = v.surprise > odd && r >= ROWS ? v.surprise : odd;
+            assert_true(r < ROWS || v.lead == 3);
+        }
+        if (!(calm < 2.0f && odd > 3.0f)) {
+            fail_msg("%g: score %g of a calm row, surprise %g of an odd one", limits[i],
+                     (double)calm, (double)odd);
+        }
+        ql_fusion_free(fusion);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stories),
         cmocka_unit_test(repeatable),
         cmocka_unit_test(normal_life_stays_in_the_budget),
+        cmocka_unit_test(what_no_float_holds_hides_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

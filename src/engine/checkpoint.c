@@ -168,6 +168,9 @@ ql_err ql_checkpoint_commit(const char *dir, uint64_t sequence, uint32_t part_co
 void ql_checkpoint_drop(const char *dir, uint64_t sequence, uint32_t part_count)
 {
     char path[4096];
+    /* There is one when only the folder could not be synced: without its parts it must not count. */
+    checkpoint_path(dir, sequence, "qlc", path);
+    (void)unlink(path);
     for (uint32_t i = 0; i < part_count; i++) {
         part_path(dir, sequence, i, path);
         (void)unlink(path);

@@ -7,7 +7,7 @@
  *
  * Ownership     part_close() frees the part, whatever it returns.
  * Threads       a part belongs to one thread at a time.
- * Errors        QL_E_IO; read QL_E_NOT_FOUND (none that is whole).
+ * Errors        QL_E_IO; part_open QL_E_MEMORY; read QL_E_NOT_FOUND (none that is whole).
  * Bounds        a part that is being written holds QL_CHECKPOINT_BLOCK_BYTES in memory.
  */
 #ifndef QL_ENGINE_CHECKPOINT_H
@@ -28,7 +28,7 @@ struct ql_buf *ql_checkpoint_part_buf(struct ql_checkpoint_part *part);
 QL_MUST_USE ql_err ql_checkpoint_part_close(struct ql_checkpoint_part *part);
 /* Parts 0 to part_count - 1 are a checkpoint from now on; older ones than those kept go. */
 QL_MUST_USE ql_err ql_checkpoint_commit(const char *dir, uint64_t sequence, uint32_t part_count);
-/* Takes back the parts of one that cannot be finished: a full disk wants its room back. */
+/* Takes back all of one that failed, commit included: a full disk wants its room back. */
 void ql_checkpoint_drop(const char *dir, uint64_t sequence, uint32_t part_count);
 
 /* Newest whole checkpoint with sequence <= at_most; the bytes of its parts, in order, are

@@ -90,6 +90,10 @@ static void newest_whole_one_is_read(void **state)
     assert_int_equal(ql_checkpoint_oldest(folder), 7);
     path_of(9, "0.qlp", path);
     assert_int_equal(access(path, F_OK), -1); /* swept by the one after it */
+    checkpoint_make(14, PARTS, true);
+    ql_checkpoint_drop(folder, 14, PARTS); /* as after a commit whose last step failed */
+    assert_reads(UINT64_MAX, 12);
+    assert_int_equal(ql_checkpoint_oldest(folder), 12);
     checkpoint_make(20, PARTS, true);
     assert_int_equal(ql_checkpoint_oldest(folder), 12);
     path_of(7, "1.qlp", path);

@@ -279,11 +279,6 @@ const struct ql_slo_state *ql_core_slos(const struct ql_core *core, uint32_t *re
     return ql_slo_states(ql_pipeline_stage(&core->pipeline, "slo"), ret_count, ret_version);
 }
 
-const struct ql_topology *ql_core_topology(const struct ql_core *core)
-{
-    return core->topology;
-}
-
 const struct ql_pipeline *ql_core_pipeline(const struct ql_core *core)
 {
     return &core->pipeline;

@@ -39,7 +39,6 @@ QL_MUST_USE ql_err ql_core_load(struct ql_core *core, struct ql_reader *in);
  * the core. `version` moves when they do. */
 const struct ql_slo_state *ql_core_slos(const struct ql_core *core, uint32_t *ret_count,
                                         uint64_t *ret_version);
-const struct ql_topology *ql_core_topology(const struct ql_core *core);
 const struct ql_pipeline *ql_core_pipeline(const struct ql_core *core);
 
 #endif

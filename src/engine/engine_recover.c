@@ -17,6 +17,30 @@ static void recover_tick(void *context, uint64_t sequence, ql_time now, const st
     engine->core_opened = sequence;
 }
 
+/* No checkpoint can be read. Without one the journal alone will do, if it is whole; and so does
+ * what is left of it, once somebody has taken the checkpoints away. */
+static ql_err recover_without(const struct ql_engine *engine, struct ql_buf *ret_why)
+{
+    struct ql_journal_reader *reader;
+    if (ql_checkpoint_oldest(engine->checkpoint_dir) == 0) {
+        return QL_OK;
+    }
+    const ql_err err = ql_journal_reader_open(engine->journal_dir, 0, &reader);
+    if (err != QL_OK) {
+        return err;
+    }
+    const uint64_t first = ql_journal_reader_first(reader);
+    ql_journal_reader_close(reader);
+    if (first == 1) {
+        QL_LOG(WARN, "no checkpoint can be read; all of the journal is played again");
+        return QL_OK;
+    }
+    (void)ql_buf_printf(ret_why, "no checkpoint can be read (damaged, or of another version?) and "
+                        "the journal has not all that came before; move %s away to start without "
+                        "what was learnt", engine->checkpoint_dir);
+    return QL_E_VERSION;
+}
+
 static ql_err recover_checkpoint(struct ql_engine *engine, struct ql_buf *ret_why)
 {
     struct ql_buf state;
@@ -33,7 +57,7 @@ static ql_err recover_checkpoint(struct ql_engine *engine, struct ql_buf *ret_wh
         }
         engine->core_opened = sequence;
     } else if (err == QL_E_NOT_FOUND) {
-        err = QL_OK;
+        err = recover_without(engine, ret_why);
     }
     ql_buf_fini(&state);
     return err;

@@ -252,7 +252,7 @@ static void recent_slot_samples(const struct ql_recent_row *row, ql_time from, q
         const uint32_t slot = row->slot_newest - (back - 1);
         const ql_time at = ql_time_from_ms((int64_t)slot * QL_RECENT_SLOT_MS);
         struct ql_sample *sample;
-        if (slot > row->slot_newest || at.ns < from.ns || at.ns >= before.ns ||
+        if (slot == 0 || slot > row->slot_newest || at.ns < from.ns || at.ns >= before.ns ||
             row->slots[slot % QL_RECENT_SLOTS] == QL_RECENT_SLOT_EMPTY) {
             continue;
         }

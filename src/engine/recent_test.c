@@ -125,6 +125,18 @@ static void slots_keep_the_hour(void **state)
     }
 }
 
+/* Nothing was judged yet: number 0 means that there is no slot, it is not the slot of 1970. */
+static void no_slot_is_made_up(void **state)
+{
+    (void)state;
+    struct world w = open_world();
+    record(&w, 5000, 3.0, NULL);
+    assert_int_equal(ql_recent_window(w.recent, 0, QL_METRIC_GAUGE, ql_time_from_ms(0),
+                                      ql_time_from_ms(60000), &w.out), 1);
+    assert_true(w.out.samples.at[0].value == 3.0);
+    close_world(&w);
+}
+
 static void bands_span_the_chunk(void **state)
 {
     (void)state;
@@ -150,6 +162,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(samples_come_back),
         cmocka_unit_test(slots_keep_the_hour),
+        cmocka_unit_test(no_slot_is_made_up),
         cmocka_unit_test(bands_span_the_chunk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,10 +7,12 @@
 #include "base/stat.h"
 #include "config/config.h"
 #include "engine/engine.h"
+#include "engine/journal.h"
 #include "engine/replay.h"
 #include "model/labels.h"
 #include "wire/wire.h"
 
+#include <dirent.h>
 #include <math.h>
 #include <setjmp.h>
 #include <snappy-c.h>
@@ -425,6 +427,95 @@ static void what_is_held_gives_the_same_again(void **state)
     ql_stats_free(stats);
 }
 
+/* ---- without a checkpoint --------------------------------------------------------------- */
+
+static ql_err day_try(const struct place *place, struct ql_buf *ret_why)
+{
+    struct ql_buf yaml;
+    struct ql_engine *engine = NULL;
+    struct ql_stats *stats = ql_stats_new(4096);
+    ql_buf_init(&yaml, 4096);
+    struct ql_config *config = day_config(place, &yaml);
+    const struct ql_engine_env env = { .config = config, .config_yaml = ql_buf_view(&yaml),
+                                       .stats = stats, .clock_input = true };
+    ql_buf_reset(ret_why);
+    const ql_err err = ql_engine_open(&env, &engine, ret_why);
+    ql_engine_free(engine);
+    ql_buf_fini(&yaml);
+    ql_stats_free(stats);
+    return err;
+}
+
+/* A segment of its own for one more record, so that the one before it can be taken away. */
+static void journal_begin_anew(const struct place *place)
+{
+    char dir[128];
+    struct ql_journal *journal;
+    struct ql_buf bytes, why;
+    ql_buf_init(&bytes, 4096);
+    ql_buf_init(&why, 4096);
+    (void)snprintf(dir, sizeof(dir), "%s/journal", place->dir);
+    assert_int_equal(ql_journal_open(dir, &journal, &why), QL_OK);
+    struct ql_journal_record record = { .sequence = ql_journal_last(journal) + 1,
+                                        .kind = QL_JOURNAL_DIGEST };
+    ql_journal_rotate(journal);
+    assert_int_equal(ql_journal_encode(&record, QL_STR(""), QL_STR("x"), &bytes), QL_OK);
+    assert_int_equal(ql_journal_write(journal, ql_buf_view(&bytes), record.sequence, true), QL_OK);
+    ql_journal_close(journal);
+    ql_buf_fini(&bytes);
+    ql_buf_fini(&why);
+}
+
+static void folder_each(const struct place *place, const char *folder, const char *tail,
+                        int (*change)(const char *path))
+{
+    char path[512];
+    uint32_t count = 0;
+    (void)snprintf(path, sizeof(path), "%s/%s", place->dir, folder);
+    DIR *dir = opendir(path);
+    assert_non_null(dir);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        const size_t bytes = strlen(entry->d_name), tail_bytes = strlen(tail);
+        if (bytes >= tail_bytes && strcmp(entry->d_name + bytes - tail_bytes, tail) == 0) {
+            (void)snprintf(path, sizeof(path), "%s/%s/%s", place->dir, folder, entry->d_name);
+            assert_int_equal(change(path), 0);
+            count++;
+        }
+    }
+    assert_int_equal(closedir(dir), 0);
+    assert_true(count > 0);
+}
+
+static int file_empty(const char *path)
+{
+    return truncate(path, 0);
+}
+
+/* What was learnt is not forgotten without a word: not while the journal can tell it, and where
+ * it cannot only when somebody took the checkpoints away. */
+static void without_a_checkpoint(void **state)
+{
+    struct place *place = *state;
+    struct ql_stats *stats = ql_stats_new(4096);
+    struct ql_buf why;
+    ql_buf_init(&why, 4096);
+    struct ql_engine *engine = day_open(place, stats);
+    day_run(engine, place, 0, 20);
+    ql_engine_stop(engine);
+    ql_engine_free(engine);
+    journal_begin_anew(place);
+    folder_each(place, "checkpoint", ".qlc", file_empty);
+    assert_int_equal(day_try(place, &why), QL_OK);
+    folder_each(place, "journal", "0000000000000001.qlj", unlink);
+    assert_int_equal(day_try(place, &why), QL_E_VERSION);
+    assert_non_null(strstr(why.at, "no checkpoint can be read"));
+    assert_non_null(strstr(why.at, place->dir));
+    folder_each(place, "checkpoint", ".qlc", unlink);
+    assert_int_equal(day_try(place, &why), QL_OK);
+    ql_buf_fini(&why);
+    ql_stats_free(stats);
+}
+
 static bool day_acknowledged(const struct place *place, unsigned count)
 {
     for (int i = 0; i < 20000 && atomic_load(&place->acknowledged) < count; i++) {
@@ -477,6 +568,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(findings_give_the_same_again, setup, teardown),
         cmocka_unit_test_setup_teardown(shards_give_the_same_again, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_held_gives_the_same_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(without_a_checkpoint, setup, teardown),
         cmocka_unit_test_setup_teardown(a_kill_loses_and_repeats_nothing, setup, teardown),
     };
     return cmocka_run_group_tests_name("engine/replay", tests, NULL, NULL);

@@ -71,6 +71,9 @@ void ql_sequencer_free(struct ql_sequencer *s)
     if (s == NULL) {
         return;
     }
+    for (uint32_t i = 0; i < s->fill.count; i++) { /* of one that was never started */
+        ql_config_free(s->fill.entries[i].entry.config);
+    }
     ql_buf_fini(&s->fill.bytes);
     ql_buf_fini(&s->writing.bytes);
     free(s->fill.entries);

@@ -393,11 +393,6 @@ uint32_t ql_shard_series_count(const struct ql_shard *shard)
     return ql_series_count(shard->series);
 }
 
-size_t ql_shard_table_bytes(const struct ql_shard *shard)
-{
-    return ql_series_bytes(shard->series);
-}
-
 const struct ql_pipeline *ql_shard_pipeline(const struct ql_shard *shard)
 {
     return &shard->pipeline;

@@ -64,7 +64,6 @@ void ql_shard_tails(const struct ql_shard *shard, struct ql_tail *tails, uint32_
                     struct ql_batch *out);
 void ql_shard_flush(struct ql_shard *shard); /* open chunks to history */
 uint32_t ql_shard_series_count(const struct ql_shard *shard);
-size_t ql_shard_table_bytes(const struct ql_shard *shard);
 const struct ql_pipeline *ql_shard_pipeline(const struct ql_shard *shard);
 
 #endif

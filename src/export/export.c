@@ -135,6 +135,10 @@ static ql_err target_init(struct export_target *target, const struct ql_export_e
     ql_err err = export_list_init(&target->list, 1);
     target->url = strdup(from->url);
     target->easy = curl_easy_init();
+    if (target->easy == NULL) {
+        (void)snprintf(ret_why, why_bytes, "remote_write to %.100s: %s", from->url,
+                       curl_easy_strerror(CURLE_FAILED_INIT));
+    }
     if (err != QL_OK || target->url == NULL || target->easy == NULL) {
         return QL_E_MEMORY;
     }

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define STATE_VERSION 2u /* 1: nothing is held; it is still read */
+#define STATE_VERSION 2u
 #define FREED_RATIO 0.05
 #define FREED_BELOW 0.5
 #define CALM_FACTOR 4u               /* findings more, for ... */
@@ -408,7 +408,7 @@ static bool watch_load(struct exhaust *e, struct exhaust_watch *w, struct ql_rea
 static ql_err exhaust_load(void *stage, uint32_t version, struct ql_reader *in)
 {
     struct exhaust *e = stage;
-    if (version != STATE_VERSION && version != 1) {
+    if (version != STATE_VERSION) {
         return QL_E_VERSION;
     }
     e->swept_ns = ql_reader_i64(in);
@@ -422,10 +422,7 @@ static ql_err exhaust_load(void *stage, uint32_t version, struct ql_reader *in)
         }
     }
     e->count = count;
-    if (in->failed) {
-        return QL_E_MALFORMED;
-    }
-    return version == 1 ? QL_OK : ql_ruling_load(&e->ruling, in);
+    return in->failed ? QL_E_MALFORMED : ql_ruling_load(&e->ruling, in);
 }
 
 const struct ql_stage_type ql_exhaust_stage = {

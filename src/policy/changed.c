@@ -67,7 +67,7 @@ bool ql_changed_within(const struct ql_changed *changed, ql_entity_id entity, in
     const uint32_t index =
         for_ns == 0 || entity.v == 0 ? QL_MAP_NONE : ql_map64_get(&changed->of, entity.v);
     return index != QL_MAP_NONE && changed->rows[index].at_ns <= at.ns &&
-           at.ns - changed->rows[index].at_ns < for_ns;
+           changed->rows[index].at_ns > at.ns - for_ns; /* senders date changes as they like */
 }
 
 ql_err ql_changed_save(const struct ql_changed *changed, struct ql_buf *out)

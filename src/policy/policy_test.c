@@ -202,6 +202,8 @@ static void changes_are_kept_for_a_day(void **state)
     assert_false(ql_changed_within(&c, (ql_entity_id){ 9 }, 0, at_minute(9)));
     ql_changed_note(&c, (ql_entity_id){ 9 }, at_minute(5)); /* an older one changes nothing */
     assert_true(ql_changed_within(&c, (ql_entity_id){ 9 }, hour, at_minute(68)));
+    ql_changed_note(&c, (ql_entity_id){ 100 }, (ql_time){ INT64_MIN + 1 }); /* the year 1677 */
+    assert_false(ql_changed_within(&c, (ql_entity_id){ 100 }, hour, at_minute(0)));
     ql_changed_sweep(&c, at_minute(24 * 60 + 50));
     assert_int_equal(c.count, 50);
     for (uint64_t entity = 1; entity < 100; entity++) {

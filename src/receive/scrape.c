@@ -393,9 +393,11 @@ ql_err ql_scrape_start(const struct ql_scrape_env *env, const struct ql_config *
 }
 
 /* The thread and libcurl cost memory: not before there is a target. */
-static ql_err scrape_thread_start(struct ql_scraper *scraper)
+static ql_err scrape_thread_start(struct ql_scraper *scraper, char *ret_why, size_t why_bytes)
 {
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
+    if (code != CURLE_OK) {
+        (void)snprintf(ret_why, why_bytes, "%s", curl_easy_strerror(code));
         return QL_E_MEMORY;
     }
     scraper->multi = curl_multi_init();
@@ -426,8 +428,9 @@ ql_err ql_scrape_reload(struct ql_scraper *scraper, const struct ql_config *conf
             ql_scrape_table_free(&table);
             return QL_OK;
         }
+        ql_scrape_table_free(&scraper->table); /* of a start that failed */
         scraper->table = table;
-        return scrape_thread_start(scraper);
+        return scrape_thread_start(scraper, ret_why, why_bytes);
     }
     (void)pthread_mutex_lock(&scraper->lock);
     ql_scrape_table_free(&scraper->replacement); /* one that was not even taken over */

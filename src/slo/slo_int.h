@@ -18,7 +18,7 @@
 #define SLO_GIVE_UP 1440         /* minutes without data */
 #define SLO_MINUTE_NS (60 * QL_NS_PER_S)
 #define SLO_GRACE_NS (15 * QL_NS_PER_S)
-#define SLO_STATE_VERSION 2u     /* 1: nothing is held; it is still read */
+#define SLO_STATE_VERSION 2u
 
 /* Time before 1970 rounds down as well. */
 static inline int64_t slo_minute_of(int64_t ns)

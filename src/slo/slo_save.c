@@ -41,7 +41,7 @@ ql_err slo_save(const void *stage, struct ql_buf *out)
     return ql_ruling_save(&s->ruling, out);
 }
 
-static bool row_load(struct slo_row *row, uint32_t version, struct ql_reader *in)
+static bool row_load(struct slo_row *row, struct ql_reader *in)
 {
     const ql_str name = ql_reader_lstr(in);
     if (in->failed || name.bytes >= sizeof(row->name)) {
@@ -61,7 +61,7 @@ static bool row_load(struct slo_row *row, uint32_t version, struct ql_reader *in
         row->burns[i].entity = ql_reader_u64(in);
         row->burns[i].onset_ns = ql_reader_i64(in);
         row->burns[i].told = ql_reader_f64(in);
-        row->burns[i].held = version > 1 && ql_reader_u8(in) != 0;
+        row->burns[i].held = ql_reader_u8(in) != 0;
     }
     for (uint32_t i = 0; i < SLO_ENTITIES; i++) {
         row->entities[i].id = ql_reader_u64(in);
@@ -74,7 +74,7 @@ static bool row_load(struct slo_row *row, uint32_t version, struct ql_reader *in
 ql_err slo_load(void *stage, uint32_t version, struct ql_reader *in)
 {
     struct slo_stage *s = stage;
-    if (version != SLO_STATE_VERSION && version != 1) {
+    if (version != SLO_STATE_VERSION) {
         return QL_E_VERSION;
     }
     s->judged = ql_reader_i64(in);
@@ -92,15 +92,12 @@ ql_err slo_load(void *stage, uint32_t version, struct ql_reader *in)
         if (row == NULL && key != 0 && slo_row_of(s, 0) != NULL) {
             row = slo_row_add(s, key); /* taken out while the daemon was down: closed at the tick */
         }
-        if (row == NULL || !row_load(row, version, in)) {
+        if (row == NULL || !row_load(row, in)) {
             return QL_E_MALFORMED;
         }
     }
     if (s->rows != NULL) {
         slo_look_again(s);
     }
-    if (in->failed) {
-        return QL_E_MALFORMED;
-    }
-    return version == 1 ? QL_OK : ql_ruling_load(&s->ruling, in);
+    return in->failed ? QL_E_MALFORMED : ql_ruling_load(&s->ruling, in);
 }

@@ -809,40 +809,6 @@ static void what_is_held_is_shown_and_counted(void **state)
     world_close(&w);
 }
 
-/* What builds before policies wrote has a byte less a signal and no word at its end. */
-static void an_older_checkpoint_is_read(void **state)
-{
-    (void)state;
-    struct world w;
-    struct ql_buf saved, older;
-    void *other;
-    ql_buf_init(&saved, 1 << 20);
-    ql_buf_init(&older, 1 << 20);
-    world_open(&w, config_one(BAD), 1);
-    struct run run = { .w = &w };
-    run_minutes(&run, "0*90 100*5");
-    assert_int_equal(ql_slo_stage.save(w.core, &saved), QL_OK);
-    const size_t burns_at = 8 + 4 + 8 + 4 + strlen("shop checkout") + 4 * 8, burn = 4 * 8;
-    (void)ql_buf_put(&older, saved.at, burns_at + burn);
-    (void)ql_buf_put(&older, saved.at + burns_at + burn + 1, burn);
-    const size_t rest = burns_at + 2 * (burn + 1);
-    (void)ql_buf_put(&older, saved.at + rest, saved.bytes - rest - sizeof(uint32_t));
-    const struct ql_stage_env env = { .config = w.config, .topology = w.topology,
-                                      .stats = w.stats, .shard_count = 1 };
-    assert_int_equal(ql_slo_stage.open(&env, &other), QL_OK);
-    struct ql_reader in = ql_reader_of(ql_buf_view(&older));
-    assert_int_equal(ql_slo_stage.load(other, 1, &in), QL_OK);
-    assert_int_equal(ql_reader_left(&in), 0);
-    ql_slo_stage.close(w.core);
-    w.core = other;
-    ql_buf_reset(&older);
-    assert_int_equal(ql_slo_stage.save(w.core, &older), QL_OK);
-    assert_true(ql_str_eq(ql_buf_view(&saved), ql_buf_view(&older)));
-    ql_buf_fini(&older);
-    ql_buf_fini(&saved);
-    world_close(&w);
-}
-
 /* Half a checkpoint is refused, whatever half. */
 static void damaged_states_are_refused(void **state)
 {
@@ -920,7 +886,6 @@ int main(void)
         cmocka_unit_test(a_new_target_keeps_what_was_counted),
         cmocka_unit_test(what_is_taken_out_is_closed),
         cmocka_unit_test(what_is_held_is_shown_and_counted),
-        cmocka_unit_test(an_older_checkpoint_is_read),
         cmocka_unit_test(damaged_states_are_refused),
         cmocka_unit_test(rings_keep_and_forget),
     };

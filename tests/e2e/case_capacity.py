@@ -174,7 +174,8 @@ def limits_are_reloaded(place):
                 for p in quell.points("queue_depth", start=begin, end=begin + hours * 3600)))
 
         def reload(limit, wanted, match="queue_depth"):
-            text = SETTINGS.replace("limit: 100", f"limit: {limit}").replace("queue_depth", match)
+            text = SETTINGS.replace("limit: 100", f"limit: {limit}")
+            text = text.replace("'queue_depth{", f"'{match}{{")  # of the resource alone
             place.write("quell.yaml", text + "# a line that fills a journal\n" * 4000)
             said = quell.program.log(1000).count(wanted)
             quell.program.send(signal.SIGHUP)

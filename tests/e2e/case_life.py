@@ -1,7 +1,9 @@
 """The daemon's own life: killed under load, reloaded, out of disk, flooded with series."""
 import json
+import os
 import random
 import signal
+import subprocess
 import threading
 import time
 
@@ -164,5 +166,28 @@ def clocks_apart(place):
     wait_until("the right time is taken", lambda: quell.get("/api/v1/known-series", **{"match[]": "clock"})["series"])
 
 
+def without_libcurl(place):
+    """Where libcurl is not installed, whoever needs it says so; nobody speaks of memory."""
+    hollow = place.path("hollow")
+    os.mkdir(hollow)
+    for name in ("libcurl.so.4", "libcurl-gnutls.so.4"):
+        with open(os.path.join(hollow, name), "w", encoding="ascii") as library:
+            library.write("no library")
+    configs = {"scrapes": "scrapes:\n  - job: node\n    targets: [\"127.0.0.1:1\"]\n",
+               "remote_write": "remote_write:\n  - url: http://127.0.0.1:1/w\n    samples: true\n"}
+    rows = [("status", ["status", "--url", "http://127.0.0.1:1"])]
+    for name, text in configs.items():
+        path = place.path(f"{name}.yaml")
+        with open(path, "w", encoding="ascii") as config:
+            config.write(text)
+        rows.append((name, ["serve", "--config", path, "--data", place.path(f"data-{name}"),
+                            "--listen", "127.0.0.1:0"]))
+    for name, argv in rows:
+        done = subprocess.run([place.binary, *argv], capture_output=True, text=True, check=False,
+                              timeout=30, env={**os.environ, "LD_LIBRARY_PATH": hollow})
+        check(done.returncode != 0 and "libcurl.so.4 is not installed" in done.stderr,
+              f"{name}: {done.returncode} {done.stderr}")
+
+
 CASES = [killed_under_load, restart_keeps_everything, reload_all_or_nothing, disk_full, too_many_series,
-         clocks_apart]
+         clocks_apart, without_libcurl]
