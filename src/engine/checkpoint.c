@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define CHECKPOINT_MAGIC UINT64_C(0x32544e50434c51) /* "QLCPNT2" */
@@ -14,6 +15,7 @@
 #define CHECKPOINTS_SEEN_MAX 64u
 #define CHECKPOINT_PARTS_MAX 4096u
 #define CHECKPOINT_BYTES_MAX ((size_t)16 << 30)
+#define CHECKPOINT_ROOM_BYTES ((uint64_t)8 << 20) /* left free on the disk */
 
 struct ql_checkpoint_part {
     int fd;
@@ -73,11 +75,21 @@ static bool checkpoint_put(int fd, const void *at, size_t bytes)
     return true;
 }
 
+/* The last of a disk belongs to the journal: without it input is refused, without a newer
+ * checkpoint only the next start takes longer. */
+static bool part_has_room(const struct ql_checkpoint_part *part, size_t bytes)
+{
+    struct statvfs about;
+    return fstatvfs(part->fd, &about) != 0 ||
+           (uint64_t)about.f_bavail * about.f_frsize >= CHECKPOINT_ROOM_BYTES + bytes;
+}
+
 static void part_block(void *context, const char *at, size_t bytes)
 {
     struct ql_checkpoint_part *part = context;
     const uint64_t head[2] = { bytes, ql_hash64(at, bytes) };
-    part->failed = part->failed || !checkpoint_put(part->fd, head, sizeof(head)) ||
+    part->failed = part->failed || !part_has_room(part, bytes) ||
+                   !checkpoint_put(part->fd, head, sizeof(head)) ||
                    !checkpoint_put(part->fd, at, bytes);
 }
 

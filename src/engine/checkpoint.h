@@ -8,7 +8,8 @@
  * Ownership     part_close() frees the part, whatever it returns.
  * Threads       a part belongs to one thread at a time.
  * Errors        QL_E_IO; part_open QL_E_MEMORY; read QL_E_NOT_FOUND (none that is whole).
- * Bounds        a part that is being written holds QL_CHECKPOINT_BLOCK_BYTES in memory.
+ * Bounds        a part that is being written holds QL_CHECKPOINT_BLOCK_BYTES in memory, and fails
+ *               when less than 8 MiB would be left on the disk.
  */
 #ifndef QL_ENGINE_CHECKPOINT_H
 #define QL_ENGINE_CHECKPOINT_H

@@ -52,7 +52,7 @@ void ql_tail_scale(struct ql_tails *tails, uint32_t lane, float ratio)
     QL_ASSERT(ratio > 0.0f);
     tails->quantile[lane] *= ratio;
     tails->mean[lane] *= ratio;
-    tails->variance[lane] *= ratio * ratio;
+    tails->variance[lane] = tails->variance[lane] * ratio * ratio; /* the square may be too large */
 }
 
 uint32_t ql_tails_step(struct ql_tails *tails, const float r[QL_TAIL_LANES], float gain)
