@@ -206,9 +206,14 @@ static double signal_surprise(const struct ql_finding *f)
     return -log10(left > missed ? left : missed);
 }
 
-static struct ql_ruled labels_ruled(ql_str labels)
+static enum ql_signal_kind watch_kind(const struct exhaust_watch *w)
 {
-    struct ql_ruled ruled = { .labels = labels, .kind = QL_SIGNAL_EXHAUSTION,
+    return w->disk ? QL_SIGNAL_DISK : QL_SIGNAL_EXHAUSTION;
+}
+
+static struct ql_ruled watch_ruled(const struct exhaust_watch *w, ql_str labels)
+{
+    struct ql_ruled ruled = { .labels = labels, .kind = watch_kind(w),
                               .importance = QL_IMPORTANCE_NORMAL };
     struct ql_buf entity;
     ql_buf_init(&entity, ENTITY_BYTES_MAX);
@@ -230,19 +235,20 @@ static void signal_write(struct exhaust *e, const struct exhaust_watch *w,
         return;
     }
     const struct exhaust_slot *slot = &e->slots[w->slot];
-    const uint64_t words[] = { w->key, (uint64_t)w->onset_ns, QL_SIGNAL_EXHAUSTION };
+    const uint64_t words[] = { w->key, (uint64_t)w->onset_ns, watch_kind(w) };
     const ql_str labels = ql_batch_text(bus, (ql_str){ slot->at, slot->bytes });
-    const struct ql_ruled ruled = labels_ruled(labels);
+    const struct ql_ruled ruled = watch_ruled(w, labels);
     const struct ql_policy_word word = ql_ruling_of(&e->ruling, &ruled, now);
     *signal = (struct ql_signal){
         .id = { ql_hash64(words, sizeof(words)) }, .series = w->series, .entity = ruled.entity,
         .labels = labels, .metric = ql_labels_get(labels, QL_STR("__name__")),
-        .kind = QL_SIGNAL_EXHAUSTION, .phase = phase, .importance = word.importance,
+        .kind = watch_kind(w), .phase = phase, .importance = word.importance,
         .onset = { w->onset_ns }, .at = now, .value = w->used, .expected = w->used,
         .upper = w->limit, .lower = w->used < 0.0 ? w->used : 0.0,
     };
-    if (w->disk) { /* healthy ones have a score of 0, and there is no limit */
-        signal->expected = signal->upper = 0.0;
+    if (w->disk) { /* none is expected; the band ends between no count and one */
+        signal->expected = 0.0;
+        signal->upper = log1p(0.5);
     }
     if (f == NULL) {
         signal->why = QL_STR("nothing was said about it for a day");
@@ -273,7 +279,7 @@ static void watch_end(struct exhaust *e, struct exhaust_watch *w, const struct q
 static void watch_tell(struct exhaust *e, struct exhaust_watch *w, const struct ql_finding *f,
                        ql_time now, struct ql_batch *bus)
 {
-    const struct ql_ruled ruled = labels_ruled(f->labels);
+    const struct ql_ruled ruled = watch_ruled(w, f->labels);
     if (ql_ruling_holds(&e->ruling, &ruled, now, &w->held)) {
         w->open = true;
         return;

@@ -9,7 +9,7 @@
  * Closing       the forecast is below QL_EXHAUST_OVER for as many findings in a row, or more
  *               than 5 % of the limit was freed and it is below one half, or nothing was heard
  *               for a day. For a day after, opening takes four times the findings.
- * Disks         a disk (smart.h) has no record and no time: it opens when the rule finds it for
+ * Disks         a disk (smart.h) is a `failing disk` and has no record and no time: it opens when the rule finds it for
  *               as many findings in a row and closes when it has not for as many. While it is
  *               open each finding with a counter that grew is an update.
  * Policies      the labels of the series decide (policy/ruling.h): what one holds is told at the

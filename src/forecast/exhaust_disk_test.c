@@ -99,10 +99,11 @@ static void bed_pass(struct bed *bed, char letter, uint32_t pass)
     if (bed->bus.signals.count == 1) {
         const struct ql_signal *signal = &bed->bus.signals.at[0];
         bed->said[pass] = phases[signal->phase];
-        assert_int_equal(signal->kind, QL_SIGNAL_EXHAUSTION);
+        assert_int_equal(signal->kind, QL_SIGNAL_DISK);
         assert_true(signal->entity.v != 0);
         assert_true(signal->phase == QL_PHASE_OPEN || signal->id.v == bed->id);
-        assert_true(signal->expected == 0.0 && signal->lower == 0.0 && signal->upper == 0.0);
+        assert_true(signal->expected == 0.0 && signal->lower == 0.0 &&
+                    signal->upper > 0.0 && signal->upper < log(2.0));
         bed->id = signal->id.v;
         bed->importance = signal->importance;
         bed->surprise = signal->surprise;

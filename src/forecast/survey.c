@@ -33,7 +33,8 @@ ql_err ql_survey_open(const struct ql_view *view, const struct ql_config *config
         ql_survey_close(s);
         return QL_E_MEMORY;
     }
-    s->end = (ql_time){ view->now(view->host).ns / STEP_NS * STEP_NS };
+    s->now = view->now(view->host);
+    s->end = (ql_time){ s->now.ns / STEP_NS * STEP_NS };
     return QL_OK;
 }
 
@@ -350,10 +351,10 @@ static ql_err judge_expiry(struct ql_survey *s, struct ql_surveyed *pair)
 static ql_err newest_read(struct ql_survey *s, ql_series_id id, int64_t back_s,
                           struct ql_sample *ret_newest)
 {
-    const ql_time begin = { s->end.ns - back_s * QL_NS_PER_S };
+    const ql_time begin = { s->now.ns - back_s * QL_NS_PER_S };
     *ret_newest = (struct ql_sample){ QL_TIME_NONE, QL_SMART_NONE };
     ql_batch_reset(&s->read);
-    const ql_err err = s->view->series_raw(s->view->host, id, begin, s->end, &s->read);
+    const ql_err err = s->view->series_raw(s->view->host, id, begin, s->now, &s->read);
     for (uint32_t i = 0; err == QL_OK && i < s->read.samples.count; i++) {
         const struct ql_sample *sample = &s->read.samples.at[i];
         if (isfinite(sample->value) || ql_is_stale_marker(sample->value)) {

@@ -50,7 +50,7 @@ struct ql_survey {
     const struct ql_view *view;
     const struct ql_config *config; /* may be NULL: no settings */
     double horizon_s;
-    ql_time end;                /* of the grid */
+    ql_time now, end;           /* end: of the grid, so at most ten minutes before */
     struct ql_arena texts, scratch;
     struct ql_series_info *found;
     uint32_t found_count;

@@ -120,7 +120,8 @@ struct ql_edge { /* caller calls callee; repeats refresh it */
     X(SEASONAL, "seasonal miss") X(DRIFT, "drift") X(VOLATILITY, "volatility")        \
     X(FLATLINE, "flatline") X(NEVER_SEEN, "never seen") X(ABSENCE, "absence")         \
     X(RESET, "reset") X(BOUND, "out of bounds") X(BURN_RATE, "burn rate")             \
-    X(FUSED, "out of step") X(PEER, "unlike its peers") X(EXHAUSTION, "exhaustion")
+    X(FUSED, "out of step") X(PEER, "unlike its peers") X(EXHAUSTION, "exhaustion")    \
+    X(DISK, "failing disk")
 enum ql_signal_kind {
 #define X(name, text) QL_SIGNAL_##name,
     QL_SIGNAL_KIND_MAP(X)
