@@ -452,7 +452,8 @@ static bool watch_load(struct exhaust *e, struct exhaust_watch *w, struct ql_rea
     for (uint32_t i = 0; w->disk && i < QL_FINDING_COUNTERS; i++) {
         w->smart[i] = ql_reader_f64(in);
     }
-    return open <= SAVED_HELD && saved < 2 * SAVED_DISK && (!w->open || w->held || slot_take(e, w, ql_reader_lstr(in)));
+    return open <= SAVED_HELD && saved < 2 * SAVED_DISK &&
+           (!w->open || w->held || slot_take(e, w, ql_reader_lstr(in)));
 }
 
 static ql_err exhaust_load(void *stage, uint32_t version, struct ql_reader *in)

@@ -9,9 +9,9 @@
  * Closing       the forecast is below QL_EXHAUST_OVER for as many findings in a row, or more
  *               than 5 % of the limit was freed and it is below one half, or nothing was heard
  *               for a day. For a day after, opening takes four times the findings.
- * Disks         a disk (smart.h) is a `failing disk` and has no record and no time: it opens when the rule finds it for
- *               as many findings in a row and closes when it has not for as many. While it is
- *               open each finding with a counter that grew is an update.
+ * Disks         a disk (smart.h) is of the kind `failing disk`, without a record of its own or a
+ *               time: it opens when the rule finds it for as many findings in a row and closes
+ *               when it does not for as many. A counter above all that was told is an update.
  * Policies      the labels of the series decide (policy/ruling.h): what one holds is told at the
  *               first finding at or above the bar after it ended, with its true onset.
  * Surprise      minus log10 of the chance to be wrong, never less than its record allows: no

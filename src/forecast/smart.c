@@ -3,6 +3,8 @@
 
 #include "model/labels.h"
 
+enum { NAME_BYTES_MAX = 200 };
+
 static const char *const smartmon_names[QL_DISK_COUNTERS] = {
     "reallocated_sector_ct", "reported_uncorrect", "command_timeout", "current_pending_sector",
     "offline_uncorrectable",
@@ -84,6 +86,18 @@ uint64_t ql_smart_disk(ql_str labels)
 
 /* ---- words -------------------------------------------------------------------------- */
 
+/* Names in a sentence are short; a longer one ends between two characters. */
+static ql_str name_cut(ql_str name)
+{
+    if (name.bytes > NAME_BYTES_MAX) {
+        name.bytes = NAME_BYTES_MAX;
+        while (name.bytes > 0 && ((uint8_t)name.at[name.bytes] & 0xc0u) == 0x80u) {
+            name.bytes--;
+        }
+    }
+    return name;
+}
+
 static ql_str host_of(ql_str labels)
 {
     static const char *const names[] = { "host", "hostname", "node", "nodename", "instance" };
@@ -101,14 +115,14 @@ static ql_str host_of(ql_str labels)
             host.bytes = end - 1;
         }
     }
-    return host;
+    return name_cut(host);
 }
 
 static void say_disk(ql_str labels, struct ql_buf *out)
 {
     ql_str device = ql_labels_get(labels, QL_STR("device"));
-    device = device.bytes > 0 ? device : ql_labels_get(labels, QL_STR("disk"));
-    const ql_str type = ql_labels_get(labels, QL_STR("type")), host = host_of(labels);
+    device = name_cut(device.bytes > 0 ? device : ql_labels_get(labels, QL_STR("disk")));
+    const ql_str type = name_cut(ql_labels_get(labels, QL_STR("type"))), host = host_of(labels);
     (void)ql_buf_printf(out, "disk %.*s", QL_STR_ARG(device));
     if (type.bytes > 0 && memchr(type.at, ',', type.bytes) != NULL) {
         /* one of many behind a controller: "sat+megaraid,3" */

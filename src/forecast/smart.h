@@ -8,7 +8,7 @@
  *
  * Ownership     nothing is kept; texts are the caller's.
  * Errors        none: what is no such series is none. Words end where the buf is full.
- * Bounds        O(labels).
+ * Bounds        O(labels); a name in a sentence is at most 200 bytes long.
  * Determinism   the labels and the counters only.
  */
 #ifndef QL_FORECAST_SMART_H

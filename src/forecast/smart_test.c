@@ -24,7 +24,8 @@ static ql_str block_of(const char *text, struct ql_buf *out)
 
 struct row { const char *series; int counter; }; /* -1: none */
 static const struct row rows[] = {
-    { CTL RAW "attribute_id=\"5\",attribute_name=\"Reallocated_Sector_Ct\"}", QL_DISK_REALLOCATED },
+    { CTL RAW "attribute_id=\"5\",attribute_name=\"Reallocated_Sector_Ct\"}",
+      QL_DISK_REALLOCATED },
     { CTL RAW "attribute_id=\"187\"}", QL_DISK_UNCORRECTABLE },
     { CTL RAW "attribute_id=\"188\"}", QL_DISK_TIMEOUTS },
     { CTL RAW "attribute_id=\"197\"}", QL_DISK_PENDING },
@@ -42,7 +43,8 @@ static const struct row rows[] = {
     { MON("offline_uncorrectable"), QL_DISK_OFFLINE },
     { MON("power_on_hours"), -1 },
     { MON("attr"), -1 },
-    { "smartmon_attr_raw_value{disk=\"/dev/sda\",name=\"offline_uncorrectable\"}", QL_DISK_OFFLINE },
+    { "smartmon_attr_raw_value{disk=\"/dev/sda\",name=\"offline_uncorrectable\"}",
+      QL_DISK_OFFLINE },
     { "smartmon_attr_raw_value{disk=\"/dev/sda\",name=\"power_cycle_count\"}", -1 },
     { "smartmon_attr_worst{disk=\"/dev/sda\",name=\"offline_uncorrectable\"}", -1 },
     { "smartmon_offline_uncorrectable_value{disk=\"/dev/sda\"}", -1 },
@@ -133,12 +135,34 @@ static void what_is_said(void **state)
     }
 }
 
+/* Names of thousands of bytes leave room for what counts, and end between characters. */
+static void long_names_are_cut(void **state)
+{
+    (void)state;
+    const double raw[] = { 3, 0, 0, 0, 0 };
+    char series[8192] = "smartmon_attr_raw_value{disk=\"x";
+    struct ql_buf block, text;
+    for (int i = 0; i < 2000; i++) {
+        (void)strcat(series, "\xc3\xa4");
+    }
+    (void)strcat(series, "\",host=\"db1\"}");
+    ql_buf_init(&text, 1024);
+    ql_smart_say(block_of(series, &block), raw, &text);
+    assert_int_equal(ql_buf_check(&text), QL_OK);
+    (void)ql_buf_char(&text, '\0');
+    assert_non_null(strstr(text.at, "\xa4 of db1: 3 reallocated sectors; of"));
+    assert_int_equal(strlen("disk x") + 198, strstr(text.at, " of db1") - text.at);
+    ql_buf_fini(&text);
+    ql_buf_fini(&block);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_a_counter),
         cmocka_unit_test(which_are_of_one_disk),
         cmocka_unit_test(what_is_said),
+        cmocka_unit_test(long_names_are_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
