@@ -10,7 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define STATE_VERSION 3u /* 2: no disks; 1: nothing is held; both are still read */
+#define STATE_VERSION 3u
 enum { SAVED_HELD = 2, SAVED_OPEN_MASK = 3, SAVED_DISK = 4 }; /* 1: open and told */
 #define FREED_RATIO 0.05
 #define FREED_BELOW 0.5
@@ -459,7 +459,7 @@ static bool watch_load(struct exhaust *e, struct exhaust_watch *w, struct ql_rea
 static ql_err exhaust_load(void *stage, uint32_t version, struct ql_reader *in)
 {
     struct exhaust *e = stage;
-    if (version < 1 || version > STATE_VERSION) {
+    if (version != STATE_VERSION) {
         return QL_E_VERSION;
     }
     e->swept_ns = ql_reader_i64(in);
@@ -473,10 +473,7 @@ static ql_err exhaust_load(void *stage, uint32_t version, struct ql_reader *in)
         }
     }
     e->count = count;
-    if (in->failed) {
-        return QL_E_MALFORMED;
-    }
-    return version == 1 ? QL_OK : ql_ruling_load(&e->ruling, in);
+    return in->failed ? QL_E_MALFORMED : ql_ruling_load(&e->ruling, in);
 }
 
 const struct ql_stage_type ql_exhaust_stage = {

@@ -344,33 +344,6 @@ static void what_is_held_takes_no_place(void **state)
     bed_close(&bed);
 }
 
-/* What builds before policies wrote has no word on them at its end. */
-static void an_older_checkpoint_is_read(void **state)
-{
-    (void)state;
-    struct bed bed;
-    struct ql_buf saved;
-    void *other;
-    bed_open(&bed, NULL);
-    bed_findings(&bed, "HHH", false);
-    ql_buf_init(&saved, 1 << 20);
-    assert_int_equal(ql_exhaust_stage.save(bed.stage, &saved), QL_OK);
-    const struct ql_stage_env env = { .config = bed.config, .stats = bed.stats,
-                                      .shard_count = 1 };
-    assert_int_equal(ql_exhaust_stage.open(&env, &other), QL_OK);
-    struct ql_reader in = ql_reader_of((ql_str){ saved.at, saved.bytes - sizeof(uint32_t) });
-    assert_int_equal(ql_exhaust_stage.load(other, 1, &in), QL_OK);
-    assert_int_equal(ql_reader_left(&in), 0);
-    ql_exhaust_stage.close(bed.stage);
-    bed.stage = other;
-    for (uint32_t pass = 3; pass < 6; pass++) {
-        bed_pass(&bed, '-', pass);
-    }
-    assert_string_equal(bed.said, "..o..c");
-    ql_buf_fini(&saved);
-    bed_close(&bed);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,7 +354,6 @@ int main(void)
         cmocka_unit_test(what_is_held_is_counted),
         cmocka_unit_test(another_file_lets_it_out),
         cmocka_unit_test(what_is_held_takes_no_place),
-        cmocka_unit_test(an_older_checkpoint_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
