@@ -140,20 +140,23 @@ static void long_names_are_cut(void **state)
 {
     (void)state;
     const double raw[] = { 3, 0, 0, 0, 0 };
-    char series[8192] = "smartmon_attr_raw_value{disk=\"x";
-    struct ql_buf block, text;
+    struct ql_buf series, block, text;
+    ql_buf_init(&series, 8192);
+    (void)ql_buf_text(&series, "smartmon_attr_raw_value{disk=\"x");
     for (int i = 0; i < 2000; i++) {
-        (void)strcat(series, "\xc3\xa4");
+        (void)ql_buf_text(&series, "\xc3\xa4");
     }
-    (void)strcat(series, "\",host=\"db1\"}");
+    (void)ql_buf_text(&series, "\",host=\"db1\"}");
+    (void)ql_buf_char(&series, '\0');
     ql_buf_init(&text, 1024);
-    ql_smart_say(block_of(series, &block), raw, &text);
+    ql_smart_say(block_of(series.at, &block), raw, &text);
     assert_int_equal(ql_buf_check(&text), QL_OK);
     (void)ql_buf_char(&text, '\0');
     assert_non_null(strstr(text.at, "\xa4 of db1: 3 reallocated sectors; of"));
     assert_int_equal(strlen("disk x") + 198, strstr(text.at, " of db1") - text.at);
     ql_buf_fini(&text);
     ql_buf_fini(&block);
+    ql_buf_fini(&series);
 }
 
 int main(void)
