@@ -10,14 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SHOWN_MAX = 200 };
+enum { SHOWN_MAX = 200, WHY_BYTES_MAX = 65536 };
 
 static ql_str name_of(const struct ql_series_info *info)
 {
     return ql_labels_get(info->labels, QL_STR("__name__"));
 }
 
-/* Likely first, then soon, then by labels, which series_find sorted. */
+/* Likely first, then soon, then disks by their score, then by labels, which series_find sorted. */
 static int pair_order(const void *a, const void *b)
 {
     const struct ql_surveyed *x = a, *y = b;
@@ -29,6 +29,9 @@ static int pair_order(const void *a, const void *b)
     }
     if (x->capacity.middle_s != y->capacity.middle_s) {
         return x->capacity.middle_s < y->capacity.middle_s ? -1 : 1;
+    }
+    if (x->source == QL_SURVEY_DISK && y->source == QL_SURVEY_DISK && x->used != y->used) {
+        return x->used > y->used ? -1 : 1;
     }
     return x->series != y->series ? (x->series < y->series ? -1 : 1)
                                   : ql_str_cmp(x->limit_name, y->limit_name);
@@ -49,7 +52,13 @@ static void pair_why(struct ql_json_out *w, const struct ql_survey *s,
     if (c->tests > 0) {
         (void)snprintf(right, sizeof(right), "; right %u of %u times", c->right, c->tests);
     }
-    if (pair->source == QL_SURVEY_EXPIRY) {
+    if (pair->source == QL_SURVEY_DISK) {
+        struct ql_buf text;
+        ql_buf_init(&text, WHY_BYTES_MAX);
+        ql_smart_say(pair->series->labels, pair->smart, &text);
+        ql_json_out_str(w, "why", ql_buf_view(&text));
+        ql_buf_fini(&text);
+    } else if (pair->source == QL_SURVEY_EXPIRY) {
         ql_json_out_printf(w, "why", "ends at %s%s",
                            ql_time_text(time_in(s, c->middle_s), early), right);
     } else if (c->rule == QL_CAPACITY_UNKNOWN) {
@@ -68,13 +77,21 @@ static void pair_why(struct ql_json_out *w, const struct ql_survey *s,
     }
 }
 
-static void pair_write(struct ql_json_out *w, const struct ql_survey *s,
-                       const struct ql_surveyed *pair)
+static const char *pair_rule(const struct ql_surveyed *pair)
 {
     static const char *const rules[] = {
         [QL_CAPACITY_UNKNOWN] = "unknown", [QL_CAPACITY_TREND] = "trend",
         [QL_CAPACITY_RECENT] = "recent", [QL_CAPACITY_FAST] = "fast", [QL_CAPACITY_FULL] = "full",
     };
+    if (pair->source == QL_SURVEY_DISK) {
+        return "disk";
+    }
+    return pair->source == QL_SURVEY_EXPIRY ? "expiry" : rules[pair->capacity.rule];
+}
+
+static void pair_write(struct ql_json_out *w, const struct ql_survey *s,
+                       const struct ql_surveyed *pair)
+{
     const struct ql_capacity *c = &pair->capacity;
     ql_json_out_object(w, NULL);
     api_json_series(w, "id", pair->series->id);
@@ -84,7 +101,7 @@ static void pair_write(struct ql_json_out *w, const struct ql_survey *s,
     ql_json_out_str(w, "entity", pair->series->entity);
     ql_json_out_double(w, "used", pair->used);
     ql_json_out_double(w, "limit", pair->limit);
-    ql_json_out_text(w, "rule", pair->source == QL_SURVEY_EXPIRY ? "expiry" : rules[c->rule]);
+    ql_json_out_text(w, "rule", pair_rule(pair));
     ql_json_out_double(w, "full", c->full);
     ql_json_out_time(w, "early", time_in(s, c->early_s));
     ql_json_out_time(w, "middle", time_in(s, c->middle_s));

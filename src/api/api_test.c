@@ -47,6 +47,7 @@ static struct world {
 static const char *const series_labels[] = {
     "up{instance=\"a\",job=\"node\"}", "up{instance=\"b\",job=\"node\"}", "rate{job=\"web\"}",
     "pool_used{job=\"db\"}", "pool_max{job=\"db\"}", "pool_max{job=\"other\"}",
+    "smartmon_current_pending_sector_raw_value{disk=\"sda\",job=\"node\"}",
 };
 
 static ql_series_id world_series_id(uint32_t i)
@@ -434,6 +435,12 @@ static const struct { const char *path; int status; const char *has; } get_rows[
     { "/api/v1/capacity", 200, "{\"horizon_s\":86400,\"limits\":[{" },
     { "/api/v1/capacity", 200, "\"metric\":\"pool_used\",\"limit_metric\":\"pool_max\"" },
     { "/api/v1/capacity", 200, "\"rule\":\"full\",\"full\":1," },
+    { "/api/v1/capacity?match={disk%3D%22sda%22}", 200,
+      "\"limit_metric\":\"its failure\",\"labels\":{\"disk\":\"sda\",\"job\":\"node\"}" },
+    { "/api/v1/capacity?match={disk%3D%22sda%22}", 200,
+      "\"rule\":\"disk\",\"full\":1,\"early\":null,\"middle\":null,\"late\":null," },
+    { "/api/v1/capacity?match={disk%3D%22sda%22}", 200,
+      "\"why\":\"disk sda: 2 pending sectors; of 43,364 disks this rule found .676 of" },
     { "/api/v1/capacity?match=up", 200, "\"limits\":[],\"more\":false" },
     { "/api/v1/capacity?horizon=soon", 400, "horizon: 'soon' is not a duration" },
     { "/api/v1/capacity?match=up{", 400, "match[]: 'up{' is no selector" },
@@ -453,7 +460,7 @@ static const struct { const char *path; int status; const char *has; } get_rows[
       "\"result\":[{\"metric\":{},\"values\":[[1,\"1\"],[2,\"1\"],[3,\"1\"]]}]" },
     { "/api/v1/query_range?query=1&start=0&end=11001&step=1", 400, "maximum resolution of 11,000" },
     { "/api/v1/series", 400, "no match[] parameter provided" },
-    { "/api/v1/labels", 200, "\"data\":[\"__name__\",\"instance\",\"job\"]" },
+    { "/api/v1/labels", 200, "\"data\":[\"__name__\",\"disk\",\"instance\",\"job\"]" },
     { "/api/v1/label/job/values", 200, "\"data\":[\"db\",\"node\",\"other\",\"web\"]" },
     { "/api/v1/label/__name__/values", 200, "\"data\":[\"ALERTS\",\"anomaly_score\"," },
     { "/api/v1/label/1x/values", 400, "invalid label name" },

@@ -12,6 +12,16 @@ static const struct ql_table_column capacity_columns[] = {
     { "RIGHT", true, 0, true },     { "WHY", false, 24, false },
 };
 
+/* Nobody knows when a disk fails: found or not is all there is to say. */
+static void disk_cells(struct ql_table *table, bool found)
+{
+    ql_table_cell(table, QL_PAINT_NONE, "-");
+    ql_table_cell(table, QL_PAINT_NONE, "-");
+    ql_table_cell(table, found ? QL_PAINT_RED : QL_PAINT_GREEN, found ? "found" : "none");
+    ql_table_cell(table, QL_PAINT_NONE, "disk");
+    ql_table_cell(table, QL_PAINT_NONE, "-");
+}
+
 static void capacity_row(struct ql_table *table, struct ql_json limited)
 {
     char text[QL_NUMBER_TEXT_BYTES];
@@ -20,6 +30,11 @@ static void capacity_row(struct ql_table *table, struct ql_json limited)
     const double full = ql_client_number(limited, "full");
     ql_table_str(table, QL_PAINT_NONE, ql_client_str(limited, "entity"));
     ql_table_str(table, QL_PAINT_NONE, ql_client_str(limited, "metric"));
+    if (ql_str_eq(ql_client_str(limited, "rule"), QL_STR("disk"))) {
+        disk_cells(table, full > 0.5);
+        ql_table_str(table, QL_PAINT_DIM, ql_client_str(limited, "why"));
+        return;
+    }
     ql_table_cell(table, QL_PAINT_NONE, "%.0f %%", 100.0 * used / limit);
     ql_table_cell(table, QL_PAINT_NONE, "%s", ql_number_text(limit, text));
     const enum ql_paint calm = full > 0.1 ? QL_PAINT_YELLOW : QL_PAINT_GREEN;

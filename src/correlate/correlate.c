@@ -66,7 +66,7 @@ static void signal_open(struct ql_correlate *co, const struct ql_signal *signal)
 static bool waiting_is_ready(const struct ql_correlate *co, const struct co_member *m)
 {
     struct ql_rule_evidence alone = {
-        .series_count = m->signal_kind != QL_SIGNAL_RESET,
+        .series_count = ql_co_opens_with(m),
         .surprise_max = m->surprise,
         .symptom = m->symptom != 0,
         .lasted = ql_co_lasts(m) ? ql_time_since(co->now, m->since) : (ql_duration){ 0 },

@@ -108,6 +108,14 @@ struct ql_correlate {
     ql_time now;
 };
 
+/* Whether a signal may open an incident, alone or as one of two: no reset, and no failing disk
+ * unless a policy says that it matters. */
+static inline bool ql_co_opens_with(const struct co_member *m)
+{
+    return m->signal_kind != QL_SIGNAL_RESET &&
+           (m->signal_kind != QL_SIGNAL_DISK || m->importance >= QL_IMPORTANCE_HIGH);
+}
+
 /* ---- table.c: rows and lists ---- */
 QL_MUST_USE ql_err ql_co_tables_new(struct ql_correlate *co);
 void ql_co_tables_free(struct ql_correlate *co);

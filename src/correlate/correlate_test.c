@@ -338,6 +338,28 @@ static void importance_decides_what_opens_alone(void **state)
     world_free(w);
 }
 
+/* Two disks of one host, or a disk and something that is odd there, are no incident; and the name
+ * of a counter ("timeout", "uncorrect") is nothing that callers feel. */
+static void failing_disks_open_none_unless_they_matter(void **state)
+{
+    (void)state;
+    struct world *w = world_new();
+    signal_kind(w, "payment", "smartctl_device_attribute", 0, 1.1, QL_PHASE_OPEN, QL_SIGNAL_DISK);
+    signal_kind(w, "payment", "smartmon_command_timeout_errors", 0, 9.0, QL_PHASE_OPEN,
+                QL_SIGNAL_DISK);
+    odd(w, "payment", "memory_bytes", 0, 6.0);
+    for (int at = 10; at < 3600; at += 60) {
+        step(w, at);
+    }
+    assert_int_equal(w->seen_count, 0);
+    signal_kind(w, "index", "smartctl_device_attribute", 3600, 1.1, QL_PHASE_OPEN,
+                QL_SIGNAL_DISK);
+    w->bus.signals.at[w->bus.signals.count - 1].importance = QL_IMPORTANCE_HIGH;
+    step(w, 3610);
+    assert_int_equal(count_of(w, QL_INC_OPENED), 1);
+    world_free(w);
+}
+
 static void a_weak_symptom_that_lasts_opens_one(void **state)
 {
     (void)state;
@@ -710,6 +732,7 @@ int main(void)
         cmocka_unit_test(two_faults_in_unconnected_parts_are_two_incidents),
         cmocka_unit_test(a_hop_without_alerts_does_not_break_the_chain),
         cmocka_unit_test(importance_decides_what_opens_alone),
+        cmocka_unit_test(failing_disks_open_none_unless_they_matter),
         cmocka_unit_test(weak_signals_wait_and_follow_the_incident_they_belong_to),
         cmocka_unit_test(two_odd_series_open_one_incident_and_resets_open_none),
         cmocka_unit_test(a_weak_symptom_that_lasts_opens_one),

@@ -5,7 +5,8 @@
  *         the join window of the other, and not one number under two names), or one signal
  *         that is extreme (surprise >= 12), or one that callers feel (latency, errors,
  *         availability) and that is strong (surprise >= 8) or has lasted as long as the
- *         join window. A counter reset alone never opens anything. One weak odd series
+ *         join window. A counter reset alone never opens anything; nor do failing disks,
+ *         which may be found weeks after they began, many at once. One weak odd series
  *         therefore pages nobody. A policy may say otherwise: a signal of high or critical
  *         importance opens alone, one of low importance opens nothing and helps no other
  *         to; it still joins.

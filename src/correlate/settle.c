@@ -382,7 +382,7 @@ static bool same_number(const struct co_member *a, const struct co_member *b)
 static const char *opens(struct ql_correlate *co, const struct co_member *m)
 {
     struct ql_rule_evidence e = { .alert = m->kind == QL_MEMBER_ALERT };
-    e.series_count = m->kind == QL_MEMBER_SIGNAL && m->signal_kind != QL_SIGNAL_RESET;
+    e.series_count = m->kind == QL_MEMBER_SIGNAL && ql_co_opens_with(m);
     e.surprise_max = m->surprise;
     e.symptom = m->symptom != 0;
     ql_co_importance(m, &e);
@@ -397,7 +397,7 @@ static const char *opens(struct ql_correlate *co, const struct co_member *m)
              at = co->members[at - 1].next) {
             const struct co_member *w = &co->members[at - 1];
             const int64_t gap = ql_time_since(w->since, m->since).ns;
-            if (w->signal_kind != QL_SIGNAL_RESET && w->importance != QL_IMPORTANCE_LOW &&
+            if (ql_co_opens_with(w) && w->importance != QL_IMPORTANCE_LOW &&
                 !ql_series_id_eq(w->series, m->series) && !same_number(w, m) &&
                 (gap < 0 ? -gap : gap) <= co->join.ns) {
                 e.series_count = 2;

@@ -241,7 +241,10 @@ static void day_run(struct ql_engine *engine, struct place *place, int from, int
     ql_buf_fini(&body);
 }
 
-struct seen { uint64_t opened, resolved, causes, foreseen, over, ids_hash; char suspect[128]; };
+struct seen {
+    uint64_t opened, resolved, causes, foreseen, grown, over, ids_hash;
+    char suspect[128];
+};
 
 static void seen_tick(void *context, uint64_t sequence, ql_time now, const struct ql_batch *bus)
 {
@@ -257,8 +260,10 @@ static void seen_tick(void *context, uint64_t sequence, ql_time now, const struc
     }
     for (uint32_t i = 0; i < bus->signals.count; i++) {
         const struct ql_signal *signal = &bus->signals.at[i];
-        const bool ahead = signal->kind == QL_SIGNAL_EXHAUSTION;
+        const bool ahead = signal->kind == QL_SIGNAL_EXHAUSTION ||
+                           signal->kind == QL_SIGNAL_DISK;
         seen->foreseen += ahead && signal->phase == QL_PHASE_OPEN;
+        seen->grown += ahead && signal->phase == QL_PHASE_UPDATE;
         seen->over += ahead && signal->phase == QL_PHASE_CLOSE;
     }
     for (uint32_t i = 0; i < bus->causes.count; i++) {
@@ -396,6 +401,58 @@ static void findings_give_the_same_again(void **state)
     assert_true(part.first_sequence > one.first_sequence && part.compared > 100);
     assert_int_equal(middle.foreseen, 0);
     assert_int_equal(middle.over, 1);
+    ql_stats_free(stats);
+}
+
+/* A disk that fails from step 40 on, worse at 100 and another one at 120. */
+static void watch_disk(struct ql_engine *engine, struct place *place, int from, int to)
+{
+    struct ql_buf labels, body;
+    ql_buf_init(&labels, 4096);
+    ql_buf_init(&body, 4096);
+    assert_int_equal(ql_labels_parse(QL_STR("smartmon_reallocated_sector_ct_raw_value"
+                                            "{disk=\"/dev/sda\",instance=\"db1:9100\"}"),
+                                     &labels), QL_OK);
+    for (int step = from; step < to; step += 10) {
+        const ql_time at = { (START_S + step * STEP_S) * QL_NS_PER_S };
+        const double sectors = step >= 120 ? 0.0 : step >= 100 ? 9.0 : 2.0;
+        const struct ql_finding finding = {
+            .series = { ql_hash128_of(labels.at, labels.bytes) }, .labels = ql_buf_view(&labels),
+            .limit_name = QL_STR("its failure"), .kind = QL_FINDING_DISK, .at = at,
+            .used = log1p(sectors), .limit = 1, .full = sectors > 0.0 ? 1.0 : 0.0,
+            .horizon_s = 86400, .early_s = INFINITY, .middle_s = INFINITY, .late_s = INFINITY,
+            .smart = { sectors, 0, -1, 0, 0 } };
+        day_run(engine, place, step, step + 10);
+        if (step >= 40 && step <= 200) {
+            ql_buf_reset(&body);
+            assert_int_equal(ql_wire_finding_write(&finding, &body), QL_OK);
+            day_submit(engine, place, QL_DOOR_FINDING, &body, at);
+        }
+    }
+    ql_buf_fini(&labels);
+    ql_buf_fini(&body);
+}
+
+static void disks_give_the_same_again(void **state)
+{
+    struct place *place = *state;
+    struct ql_stats *stats = ql_stats_new(4096);
+    struct seen first, second, middle;
+    struct ql_engine *engine = day_open(place, stats);
+    watch_disk(engine, place, 0, 80);
+    ql_engine_stop(engine); /* leaves a checkpoint with the signal open and its counters */
+    ql_engine_free(engine);
+    engine = day_open(place, stats);
+    watch_disk(engine, place, 80, 240);
+    ql_engine_stop(engine);
+    ql_engine_free(engine);
+    const struct ql_replay_result one = replay(place, 0, &first);
+    const struct ql_replay_result two = replay(place, 0, &second);
+    assert_true(one.compared > one.ticks - 10 && one.digest == two.digest);
+    assert_true(first.foreseen == 1 && first.grown == 1 && first.over == 1);
+    const struct ql_replay_result part = replay(place, one.last_sequence - 50, &middle);
+    assert_true(part.first_sequence > one.first_sequence && part.compared > 100);
+    assert_true(middle.foreseen == 0 && middle.grown == 1 && middle.over == 1);
     ql_stats_free(stats);
 }
 
@@ -566,6 +623,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_day_gives_the_same_again, setup, teardown),
         cmocka_unit_test_setup_teardown(findings_give_the_same_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(disks_give_the_same_again, setup, teardown),
         cmocka_unit_test_setup_teardown(shards_give_the_same_again, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_held_gives_the_same_again, setup, teardown),
         cmocka_unit_test_setup_teardown(without_a_checkpoint, setup, teardown),

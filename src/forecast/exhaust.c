@@ -2,6 +2,7 @@
 #include "forecast/exhaust.h"
 
 #include "config/config.h"
+#include "forecast/smart.h"
 #include "model/entity.h"
 #include "model/labels.h"
 #include "policy/ruling.h"
@@ -9,7 +10,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define STATE_VERSION 2u
+#define STATE_VERSION 3u
+enum { SAVED_HELD = 2, SAVED_OPEN_MASK = 3, SAVED_DISK = 4 }; /* 1: open and told */
 #define FREED_RATIO 0.05
 #define FREED_BELOW 0.5
 #define CALM_FACTOR 4u               /* findings more, for ... */
@@ -28,6 +30,9 @@ struct exhaust_watch {
     uint32_t over, under;
     uint32_t slot;                   /* of its labels while told */
     bool open, held;                 /* held: open, and by a policy not told */
+    bool disk;
+    double smart[QL_FINDING_COUNTERS]; /* a disk's: what was told at most; while it is not, the
+                                        * newest */
 };
 struct exhaust_slot { uint32_t bytes; char at[QL_LABELS_BYTES_MAX]; };
 
@@ -125,7 +130,8 @@ static struct exhaust_watch *watch_of(struct exhaust *e, const struct ql_finding
         return NULL;
     }
     struct exhaust_watch *w = &e->watches[e->count++];
-    *w = (struct exhaust_watch){ .key = key, .series = f->series, .closed_ns = INT64_MIN };
+    *w = (struct exhaust_watch){ .key = key, .series = f->series, .closed_ns = INT64_MIN,
+                                 .disk = f->kind == QL_FINDING_DISK };
     return w;
 }
 
@@ -165,6 +171,10 @@ static void why_write(struct exhaust *e, const struct ql_finding *f, ql_str metr
 {
     struct ql_buf *out = &e->why;
     ql_buf_reset(out);
+    if (f->kind == QL_FINDING_DISK) {
+        ql_smart_say(f->labels, f->smart, out);
+        return;
+    }
     if (f->kind == QL_FINDING_EXPIRY) {
         (void)ql_buf_printf(out, "%.*s will expire at ", QL_STR_ARG(metric));
         why_time(out, f, f->middle_s);
@@ -188,14 +198,22 @@ static void why_write(struct exhaust *e, const struct ql_finding *f, ql_str metr
 /* As unlikely as its being wrong: never surer than its record, with one miss added. */
 static double signal_surprise(const struct ql_finding *f)
 {
+    if (f->kind == QL_FINDING_DISK) {
+        return -log10(QL_SMART_FALSE_SHARE);
+    }
     const double missed = ((double)(f->tests - f->right) + 1.0) / ((double)f->tests + 2.0);
     const double left = 1.0 - f->full;
     return -log10(left > missed ? left : missed);
 }
 
-static struct ql_ruled labels_ruled(ql_str labels)
+static enum ql_signal_kind watch_kind(const struct exhaust_watch *w)
 {
-    struct ql_ruled ruled = { .labels = labels, .kind = QL_SIGNAL_EXHAUSTION,
+    return w->disk ? QL_SIGNAL_DISK : QL_SIGNAL_EXHAUSTION;
+}
+
+static struct ql_ruled watch_ruled(const struct exhaust_watch *w, ql_str labels)
+{
+    struct ql_ruled ruled = { .labels = labels, .kind = watch_kind(w),
                               .importance = QL_IMPORTANCE_NORMAL };
     struct ql_buf entity;
     ql_buf_init(&entity, ENTITY_BYTES_MAX);
@@ -217,17 +235,21 @@ static void signal_write(struct exhaust *e, const struct exhaust_watch *w,
         return;
     }
     const struct exhaust_slot *slot = &e->slots[w->slot];
-    const uint64_t words[] = { w->key, (uint64_t)w->onset_ns, QL_SIGNAL_EXHAUSTION };
+    const uint64_t words[] = { w->key, (uint64_t)w->onset_ns, watch_kind(w) };
     const ql_str labels = ql_batch_text(bus, (ql_str){ slot->at, slot->bytes });
-    const struct ql_ruled ruled = labels_ruled(labels);
+    const struct ql_ruled ruled = watch_ruled(w, labels);
     const struct ql_policy_word word = ql_ruling_of(&e->ruling, &ruled, now);
     *signal = (struct ql_signal){
         .id = { ql_hash64(words, sizeof(words)) }, .series = w->series, .entity = ruled.entity,
         .labels = labels, .metric = ql_labels_get(labels, QL_STR("__name__")),
-        .kind = QL_SIGNAL_EXHAUSTION, .phase = phase, .importance = word.importance,
+        .kind = watch_kind(w), .phase = phase, .importance = word.importance,
         .onset = { w->onset_ns }, .at = now, .value = w->used, .expected = w->used,
         .upper = w->limit, .lower = w->used < 0.0 ? w->used : 0.0,
     };
+    if (w->disk) { /* none is expected; the band ends between no count and one */
+        signal->expected = 0.0;
+        signal->upper = log1p(0.5);
+    }
     if (f == NULL) {
         signal->why = QL_STR("nothing was said about it for a day");
     } else {
@@ -257,7 +279,7 @@ static void watch_end(struct exhaust *e, struct exhaust_watch *w, const struct q
 static void watch_tell(struct exhaust *e, struct exhaust_watch *w, const struct ql_finding *f,
                        ql_time now, struct ql_batch *bus)
 {
-    const struct ql_ruled ruled = labels_ruled(f->labels);
+    const struct ql_ruled ruled = watch_ruled(w, f->labels);
     if (ql_ruling_holds(&e->ruling, &ruled, now, &w->held)) {
         w->open = true;
         return;
@@ -274,6 +296,9 @@ static void watch_tell(struct exhaust *e, struct exhaust_watch *w, const struct 
 
 static bool finding_proven(const struct exhaust *e, const struct ql_finding *f)
 {
+    if (f->kind == QL_FINDING_DISK) {
+        return true; /* its record is that of the rule, not of this disk */
+    }
     return f->tests >= QL_EXHAUST_TESTS_LEAST &&
            (double)f->right >= e->config->forecast_record_min * (double)f->tests;
 }
@@ -299,6 +324,20 @@ static void watch_try(struct exhaust *e, struct exhaust_watch *w, const struct q
     watch_tell(e, w, f, now, bus);
 }
 
+/* Keeps the counters; true when one is above all that was told. Pending sectors come and go,
+ * and what was said before is not said again. */
+static bool watch_counters(struct exhaust_watch *w, const struct ql_finding *f)
+{
+    const bool told = w->open && !w->held;
+    bool grew = false;
+    for (uint32_t i = 0; w->disk && i < QL_FINDING_COUNTERS; i++) {
+        const bool more = f->smart[i] > w->smart[i];
+        grew |= told && more && f->smart[i] > 0.0;
+        w->smart[i] = more || !told ? f->smart[i] : w->smart[i];
+    }
+    return grew;
+}
+
 static void finding_take(struct exhaust *e, const struct ql_finding *f, ql_time now,
                          struct ql_batch *bus)
 {
@@ -308,8 +347,9 @@ static void finding_take(struct exhaust *e, const struct ql_finding *f, ql_time 
     }
     const double ratio = f->used / f->limit;
     const bool first = w->seen_ns == 0;
-    const bool freed = f->kind != QL_FINDING_EXPIRY && !first &&
+    const bool freed = f->kind != QL_FINDING_EXPIRY && !w->disk && !first &&
                        ratio < w->peak_ratio - FREED_RATIO;
+    const bool grew = watch_counters(w, f);
     w->seen_ns = f->at.ns;
     w->peak_ratio = first || freed || ratio > w->peak_ratio ? ratio : w->peak_ratio;
     w->used = f->used;
@@ -323,6 +363,8 @@ static void finding_take(struct exhaust *e, const struct ql_finding *f, ql_time 
         watch_end(e, w, f, now, bus);
     } else if (w->held && f->full >= e->config->forecast_full_min) {
         watch_tell(e, w, f, now, bus);
+    } else if (grew) {
+        signal_write(e, w, f, QL_PHASE_UPDATE, now, bus);
     }
 }
 
@@ -378,7 +420,11 @@ static ql_err exhaust_save(const void *stage, struct ql_buf *out)
         (void)ql_buf_f64(out, w->limit);
         (void)ql_buf_u32(out, w->over);
         (void)ql_buf_u32(out, w->under);
-        (void)ql_buf_u8(out, w->held ? 2 : w->open);
+        (void)ql_buf_u8(out, (uint8_t)((w->held ? SAVED_HELD : w->open) |
+                                       (w->disk ? SAVED_DISK : 0u)));
+        for (uint32_t k = 0; w->disk && k < QL_FINDING_COUNTERS; k++) {
+            (void)ql_buf_f64(out, w->smart[k]);
+        }
         if (w->open && !w->held) {
             (void)ql_buf_lstr(out, (ql_str){ e->slots[w->slot].at, e->slots[w->slot].bytes });
         }
@@ -399,10 +445,15 @@ static bool watch_load(struct exhaust *e, struct exhaust_watch *w, struct ql_rea
     w->limit = ql_reader_f64(in);
     w->over = ql_reader_u32(in);
     w->under = ql_reader_u32(in);
-    const uint8_t open = ql_reader_u8(in);
+    const uint8_t saved = ql_reader_u8(in), open = saved & SAVED_OPEN_MASK;
     w->open = open != 0;
-    w->held = open == 2;
-    return open <= 2 && (!w->open || w->held || slot_take(e, w, ql_reader_lstr(in)));
+    w->held = open == SAVED_HELD;
+    w->disk = (saved & SAVED_DISK) != 0;
+    for (uint32_t i = 0; w->disk && i < QL_FINDING_COUNTERS; i++) {
+        w->smart[i] = ql_reader_f64(in);
+    }
+    return open <= SAVED_HELD && saved < 2 * SAVED_DISK &&
+           (!w->open || w->held || slot_take(e, w, ql_reader_lstr(in)));
 }
 
 static ql_err exhaust_load(void *stage, uint32_t version, struct ql_reader *in)

@@ -9,10 +9,14 @@
  * Closing       the forecast is below QL_EXHAUST_OVER for as many findings in a row, or more
  *               than 5 % of the limit was freed and it is below one half, or nothing was heard
  *               for a day. For a day after, opening takes four times the findings.
+ * Disks         a disk (smart.h) is of the kind `failing disk`, without a record of its own or a
+ *               time: it opens when the rule finds it for as many findings in a row and closes
+ *               when it does not for as many. A counter above all that was told is an update.
  * Policies      the labels of the series decide (policy/ruling.h): what one holds is told at the
  *               first finding at or above the bar after it ended, with its true onset.
  * Surprise      minus log10 of the chance to be wrong, never less than its record allows: no
- *               forecast alone is sure enough to open an incident.
+ *               forecast alone is sure enough to open an incident. Of a disk: that a healthy one
+ *               is found.
  * Reads         findings, changes. Writes signals.
  * Bounds        QL_EXHAUST_WATCHES_MAX resources, QL_EXHAUST_OPEN_MAX signals at once; what is
  *               beyond is counted. O(findings * resources), a few hundred times a few thousand

@@ -8,7 +8,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { STEP_S = 600, LIMIT_CELLS = 144 };
+enum { STEP_S = 600, LIMIT_CELLS = 144, HOUR_S = 3600, DAY_S = 86400 };
+#define SMART_RAW_MAX 281474976710656.0 /* 2^48 */
 #define READ_ARENA_BYTES_MAX ((size_t)1 << 20)
 #define TEXTS_BYTES_MAX ((size_t)64 << 20)
 #define SCRATCH_BYTES_MAX ((size_t)16 << 20)
@@ -32,7 +33,8 @@ ql_err ql_survey_open(const struct ql_view *view, const struct ql_config *config
         ql_survey_close(s);
         return QL_E_MEMORY;
     }
-    s->end = (ql_time){ view->now(view->host).ns / STEP_NS * STEP_NS };
+    s->now = view->now(view->host);
+    s->end = (ql_time){ s->now.ns / STEP_NS * STEP_NS };
     return QL_OK;
 }
 
@@ -212,6 +214,70 @@ static ql_err pairs_by_settings(struct ql_survey *s)
     return QL_OK;
 }
 
+/* ---- disks -------------------------------------------------------------------------- */
+
+struct disk_ref { uint64_t disk; enum ql_disk_counter counter; uint32_t index; };
+
+static int disk_order(const void *a, const void *b)
+{
+    const struct disk_ref *x = a, *y = b;
+    if (x->disk != y->disk) {
+        return x->disk < y->disk ? -1 : 1;
+    }
+    if (x->counter != y->counter) {
+        return x->counter < y->counter ? -1 : 1;
+    }
+    return (x->index > y->index) - (x->index < y->index);
+}
+
+static int series_order(const void *a, const void *b)
+{
+    const struct ql_surveyed *x = a, *y = b;
+    return (x->series > y->series) - (x->series < y->series);
+}
+
+/* The counters of one disk stand together, the one it is known by first. */
+static uint32_t disk_add(struct ql_survey *s, const struct disk_ref *refs, uint32_t count)
+{
+    struct ql_surveyed disk = { .series = &s->found[refs[0].index],
+                                .limit_name = QL_STR("its failure"),
+                                .source = QL_SURVEY_DISK };
+    uint32_t taken = 0;
+    for (; taken < count && refs[taken].disk == refs[0].disk; taken++) {
+        const struct disk_ref *ref = &refs[taken];
+        if (disk.counters[ref->counter] == NULL) {
+            disk.counters[ref->counter] = &s->found[ref->index];
+        }
+    }
+    pair_add(s, &disk);
+    return taken;
+}
+
+static ql_err disks_find(struct ql_survey *s)
+{
+    uint32_t count = 0;
+    const uint32_t from = s->pair_count;
+    struct disk_ref *refs = calloc((size_t)s->found_count + 1, sizeof(*refs));
+    if (refs == NULL) {
+        return QL_E_MEMORY;
+    }
+    for (uint32_t i = 0; i < s->found_count; i++) {
+        struct disk_ref *ref = &refs[count];
+        if (ql_smart_counter(s->found[i].labels, &ref->counter)) {
+            ref->disk = ql_smart_disk(s->found[i].labels);
+            ref->index = i;
+            count++;
+        }
+    }
+    qsort(refs, count, sizeof(*refs), disk_order);
+    for (uint32_t i = 0; i < count;) {
+        i += disk_add(s, &refs[i], count - i);
+    }
+    qsort(&s->pairs[from], s->pair_count - from, sizeof(s->pairs[0]), series_order);
+    free(refs);
+    return QL_OK;
+}
+
 ql_err ql_survey_find(struct ql_survey *s, const struct ql_selector *selector)
 {
     ql_err err = s->view->series_find(s->view->host, selector->matchers, selector->count,
@@ -222,7 +288,9 @@ ql_err ql_survey_find(struct ql_survey *s, const struct ql_selector *selector)
     }
     s->more = s->found_count == QL_SURVEY_SERIES_MAX;
     err = err == QL_OK ? pairs_by_settings(s) : err;
-    return err == QL_OK ? pairs_by_name(s) : err;
+    err = err == QL_OK ? pairs_by_name(s) : err;
+    const bool disks = s->config == NULL || s->config->forecast_disks;
+    return err == QL_OK && disks ? disks_find(s) : err;
 }
 
 /* ---- judging ------------------------------------------------------------------------ */
@@ -279,9 +347,72 @@ static ql_err judge_expiry(struct ql_survey *s, struct ql_surveyed *pair)
     return err == QL_E_NOT_FOUND ? QL_OK : err;
 }
 
+/* The newest value of the last `back_s` seconds as it came; none where the series ended. */
+static ql_err newest_read(struct ql_survey *s, ql_series_id id, int64_t back_s,
+                          struct ql_sample *ret_newest)
+{
+    const ql_time begin = { s->now.ns - back_s * QL_NS_PER_S };
+    *ret_newest = (struct ql_sample){ QL_TIME_NONE, QL_SMART_NONE };
+    ql_batch_reset(&s->read);
+    const ql_err err = s->view->series_raw(s->view->host, id, begin, s->now, &s->read);
+    for (uint32_t i = 0; err == QL_OK && i < s->read.samples.count; i++) {
+        const struct ql_sample *sample = &s->read.samples.at[i];
+        if (isfinite(sample->value) || ql_is_stale_marker(sample->value)) {
+            *ret_newest = *sample;
+        }
+    }
+    return err == QL_E_NOT_FOUND ? QL_OK : err;
+}
+
+/* A counter that is an hour older than the newest is of a disk that was there before. */
+static void disk_forget_old(const struct ql_sample newest[QL_DISK_COUNTERS],
+                            struct ql_surveyed *pair)
+{
+    for (uint32_t i = 0; i < QL_DISK_COUNTERS; i++) {
+        const struct ql_sample *sample = &newest[i];
+        const bool there = sample->at.ns != QL_TIME_NONE.ns && isfinite(sample->value) &&
+                           sample->value >= 0.0 && sample->value <= SMART_RAW_MAX &&
+                           pair->at.ns - sample->at.ns <= HOUR_S * QL_NS_PER_S;
+        pair->smart[i] = there ? sample->value : QL_SMART_NONE;
+        pair->judged |= there;
+    }
+}
+
+static ql_err judge_disk(struct ql_survey *s, struct ql_surveyed *pair)
+{
+    struct ql_sample newest[QL_DISK_COUNTERS];
+    ql_err err = QL_OK;
+    pair->at = QL_TIME_NONE;
+    for (uint32_t i = 0; i < QL_DISK_COUNTERS && err == QL_OK; i++) {
+        const struct ql_series_info *info = pair->counters[i];
+        newest[i] = (struct ql_sample){ QL_TIME_NONE, QL_SMART_NONE };
+        if (info != NULL) {
+            err = newest_read(s, info->id, HOUR_S, &newest[i]);
+        }
+        if (info != NULL && err == QL_OK && newest[i].at.ns == QL_TIME_NONE.ns) {
+            err = newest_read(s, info->id, DAY_S, &newest[i]);
+        }
+        pair->at = newest[i].at.ns > pair->at.ns ? newest[i].at : pair->at;
+    }
+    if (err != QL_OK) {
+        return err;
+    }
+    disk_forget_old(newest, pair);
+    const struct ql_disk_verdict verdict = ql_disk_judge(pair->smart);
+    pair->used = verdict.score;
+    pair->limit = 1.0; /* none: a score has no limit, and nobody knows when */
+    pair->capacity = (struct ql_capacity){ .rule = QL_CAPACITY_TREND, .early_s = INFINITY,
+                                           .full = verdict.failing ? 1.0 : 0.0,
+                                           .middle_s = INFINITY, .late_s = INFINITY };
+    return QL_OK;
+}
+
 ql_err ql_survey_judge(struct ql_survey *s, struct ql_surveyed *pair)
 {
     ql_err err = QL_OK;
+    if (pair->source == QL_SURVEY_DISK) {
+        return judge_disk(s, pair);
+    }
     if (pair->limit_series != NULL) {
         err = cells_read(s, pair->limit_series->id, LIMIT_CELLS);
         const uint32_t at = cells_last(s->cells);

@@ -3,20 +3,24 @@
  * A series has a limit when the settings say so (`resources:`), when another one with the same
  * labels says it (limits.h), or when it is itself the time of an end (expiry.h). Each is judged
  * from four weeks of history on a grid of ten minutes; the limit is what the last day said last.
+ * Disks are among them (smart.h): judged by the newest values of their SMART counters, without
+ * a limit or a time. A disk stands under the first of the five series that it has.
  *
- * Units         as capacity.h; `used` of an end is minus the seconds that are left.
+ * Units         as capacity.h; `used` of an end is minus the seconds that are left, of a disk
+ *               the score of disk.h.
  * Ownership     open/close. Infos and texts live until close.
  * Threads       one at a time; the view is asked, and may block as it says.
  * Errors        as the view's; QL_E_CONFIG: a selector of the settings does not parse.
  * Bounds        QL_SURVEY_SERIES_MAX series are looked at, QL_SURVEY_PAIRS_MAX resources are
  *               kept; `more` says that there were others. About 32 KiB read a resource.
- * Determinism   pairs stand in the order of their label texts.
+ * Determinism   pairs stand in the order of their label texts, disks behind them.
  */
 #ifndef QL_FORECAST_SURVEY_H
 #define QL_FORECAST_SURVEY_H
 
 #include "forecast/capacity.h"
 #include "forecast/limits.h"
+#include "forecast/smart.h"
 #include "model/view.h"
 
 #define QL_SURVEY_SERIES_MAX 100000u
@@ -26,23 +30,27 @@
 struct ql_config;
 struct ql_selector;
 
-enum ql_survey_source { QL_SURVEY_PAIR, QL_SURVEY_SETTINGS, QL_SURVEY_EXPIRY };
+enum ql_survey_source { QL_SURVEY_PAIR, QL_SURVEY_SETTINGS, QL_SURVEY_EXPIRY,
+                        QL_SURVEY_DISK };
 struct ql_surveyed {
     const struct ql_series_info *series, *limit_series; /* limit_series: may be NULL */
-    ql_str limit_name;          /* the limit's metric, or the name in the settings, or "its end" */
+    ql_str limit_name;          /* the limit's metric, the name in the settings, "its end" or
+                                 * "its failure" */
     enum ql_survey_source source;
     enum ql_limit_kind kind;
     bool judged;
     double limit, used;         /* limit: given by the settings, or read */
     ql_time at;                 /* of the newest value; cells' ends */
-    struct ql_capacity capacity;
+    struct ql_capacity capacity; /* of a disk: full is 1 when it is found, times are INFINITY */
+    const struct ql_series_info *counters[QL_DISK_COUNTERS]; /* a disk's; NULL: not there */
+    double smart[QL_DISK_COUNTERS]; /* their newest raw values, or QL_SMART_NONE */
 };
 
 struct ql_survey {
     const struct ql_view *view;
     const struct ql_config *config; /* may be NULL: no settings */
     double horizon_s;
-    ql_time end;                /* of the grid */
+    ql_time now, end;           /* end: of the grid, so at most ten minutes before */
     struct ql_arena texts, scratch;
     struct ql_series_info *found;
     uint32_t found_count;

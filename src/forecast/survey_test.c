@@ -132,10 +132,127 @@ static void means_leave_out_what_is_no_value(void **state)
     ql_batch_fini(&batch);
 }
 
+/* ---- disks ------------------------------------------------------------------------------ */
+
+#define CTL(device, id)                                                                     \
+    "smartctl_device_attribute{attribute_id=\"" id "\",attribute_name=\"n" id                \
+    "\",attribute_value_type=\"raw\",device=\"" device "\"}"
+#define MON(name, disk) "smartmon_" name "_raw_value{disk=\"" disk "\"}"
+
+/* before_s: how long ago its newest value came; below 0: never. */
+struct counter { const char *text; double value; int64_t before_s; bool ended; };
+static const struct counter counters[] = { /* sorted as a view answers */
+    { CTL("sda", "197"), 12, 60, false },
+    { CTL("sda", "5"), 3, 60, false },
+    { CTL("sda", "9"), 40000, 60, false },
+    { CTL("sdb", "197"), 0, 60, false },
+    { CTL("sdb", "5"), 0, 60, false },
+    { CTL("sdc", "5"), 7, 120, true },                  /* the disk is gone */
+    { CTL("sdd", "5"), 7, -1, false },                  /* long gone */
+    { MON("command_timeout", "/dev/sda"), 2, 5 * 3600, false },
+    { MON("current_pending_sector", "/dev/sda"), 0, 3 * 3600, false },
+    { MON("reallocated_sector_ct", "/dev/sda"), 0, 3 * 3600, false },
+    { MON("reported_uncorrect", "/dev/sdb"), 1, 60, false },
+};
+
+static const char *counter_text(uint32_t number) { return counters[number].text; }
+
+static ql_err counter_find(void *host, const struct ql_matcher *matchers, uint32_t matcher_count,
+                           uint32_t count_max, struct ql_arena *texts,
+                           struct ql_series_info **ret_infos, uint32_t *ret_count)
+{
+    (void)host, (void)matchers, (void)matcher_count;
+    assert_true(count_max >= QL_COUNT_OF(counters));
+    *ret_infos = test_infos(QL_COUNT_OF(counters), counter_text, texts);
+    *ret_count = QL_COUNT_OF(counters);
+    return QL_OK;
+}
+
+static void counter_sample(struct ql_batch *out, ql_time from, ql_time to, int64_t ns, double value)
+{
+    if (ns >= from.ns && ns <= to.ns) {
+        struct ql_sample *sample = ql_batch_add_sample(out);
+        assert_non_null(sample);
+        *sample = (struct ql_sample){ { ns }, value };
+    }
+}
+
+/* Another value before the newest, and a NaN behind it. */
+static ql_err counter_raw(void *host, ql_series_id id, ql_time from, ql_time to,
+                          struct ql_batch *out)
+{
+    (void)host;
+    const struct counter *c = &counters[id.h.low];
+    const int64_t at = (NOW_S - c->before_s) * QL_NS_PER_S;
+    if (c->before_s < 0) {
+        return QL_E_NOT_FOUND;
+    }
+    counter_sample(out, from, to, at - 300 * QL_NS_PER_S, c->value + 100.0);
+    counter_sample(out, from, to, at, c->value);
+    counter_sample(out, from, to, at + QL_NS_PER_S, c->ended ? ql_stale_marker() : NAN);
+    return QL_OK;
+}
+
+struct disk_row { uint32_t series; bool judged; double full, smart[QL_DISK_COUNTERS]; };
+static const struct disk_row disk_rows[] = {
+    { 1, true, 1, { 3, -1, -1, 12, -1 } },
+    { 4, true, 0, { 0, -1, -1, 0, -1 } },
+    { 5, false, 0, { -1, -1, -1, -1, -1 } },
+    { 6, false, 0, { -1, -1, -1, -1, -1 } },
+    { 9, true, 0, { 0, -1, -1, 0, -1 } },   /* its timeouts are of a disk before it */
+    { 10, true, 1, { -1, 1, -1, -1, -1 } },
+};
+
+static void disks_among_them(const struct ql_view *view, const struct ql_config *config,
+                             uint32_t wanted)
+{
+    struct ql_survey survey;
+    struct ql_selector all;
+    char why[QL_SELECTOR_WHY_BYTES];
+    assert_int_equal(ql_selector_parse(QL_STR("{}"), &all, why), QL_OK);
+    assert_int_equal(ql_survey_open(view, config, 86400.0, &survey), QL_OK);
+    assert_int_equal(ql_survey_find(&survey, &all), QL_OK);
+    assert_int_equal(survey.pair_count, wanted);
+    for (uint32_t i = 0; i < survey.pair_count; i++) {
+        const struct disk_row *row = &disk_rows[i];
+        struct ql_surveyed *disk = &survey.pairs[i];
+        assert_int_equal(disk->source, QL_SURVEY_DISK);
+        assert_int_equal(ql_survey_judge(&survey, disk), QL_OK);
+        if (disk->series->id.h.low != row->series || disk->judged != row->judged ||
+            disk->capacity.full != row->full ||
+            memcmp(disk->smart, row->smart, sizeof(row->smart)) != 0) {
+            fail_msg("disk %u, of series %s", i, counters[disk->series->id.h.low].text);
+        }
+        if (disk->judged) {
+            assert_true(disk->at.ns == (NOW_S - counters[row->series].before_s) * QL_NS_PER_S);
+            assert_true((disk->used > 0.0) == (row->full > 0.0));
+        }
+    }
+    ql_survey_close(&survey);
+    ql_selector_fini(&all);
+}
+
+static void which_disks_there_are(void **state)
+{
+    (void)state;
+    const struct ql_view view = { .series_find = counter_find, .series_raw = counter_raw,
+                                  .now = fake_now };
+    struct ql_config *config;
+    struct ql_buf why;
+    ql_buf_init(&why, 4096);
+    disks_among_them(&view, NULL, QL_COUNT_OF(disk_rows));
+    assert_int_equal(ql_config_parse(QL_STR("forecast: {disks: false}\n"), "y", &config, &why),
+                     QL_OK);
+    disks_among_them(&view, config, 0);
+    ql_config_free(config);
+    ql_buf_fini(&why);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_has_a_limit),
+        cmocka_unit_test(which_disks_there_are),
         cmocka_unit_test(means_leave_out_what_is_no_value),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

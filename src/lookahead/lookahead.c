@@ -75,19 +75,30 @@ static void body_flush(struct ql_lookahead *l, ql_time now)
     l->body_count = 0;
 }
 
+static enum ql_finding_kind finding_kind(const struct ql_surveyed *pair)
+{
+    if (pair->source == QL_SURVEY_DISK) {
+        return QL_FINDING_DISK;
+    }
+    if (pair->capacity.rule == QL_CAPACITY_FULL) {
+        return QL_FINDING_FULL;
+    }
+    return pair->source == QL_SURVEY_EXPIRY ? QL_FINDING_EXPIRY : QL_FINDING_AHEAD;
+}
+
 static void finding_add(struct ql_lookahead *l, const struct ql_survey *s,
                         const struct ql_surveyed *pair)
 {
     const struct ql_capacity *c = &pair->capacity;
-    const enum ql_finding_kind kind = c->rule == QL_CAPACITY_FULL             ? QL_FINDING_FULL
-                                      : pair->source == QL_SURVEY_EXPIRY ? QL_FINDING_EXPIRY
-                                                                         : QL_FINDING_AHEAD;
-    const struct ql_finding finding = {
+    const enum ql_finding_kind kind = finding_kind(pair);
+    struct ql_finding finding = {
         .series = pair->series->id, .labels = pair->series->labels,
         .limit_name = pair->limit_name, .kind = kind, .at = pair->at, .used = pair->used,
         .limit = pair->limit, .full = c->full, .horizon_s = s->horizon_s,
         .early_s = c->early_s, .middle_s = c->middle_s, .late_s = c->late_s,
         .tests = c->tests, .right = c->right };
+    _Static_assert(QL_COUNT_OF(finding.smart) == QL_COUNT_OF(pair->smart), "five counters");
+    memcpy(finding.smart, pair->smart, sizeof(finding.smart));
     if (c->rule == QL_CAPACITY_UNKNOWN || !isfinite(pair->used) || !isfinite(pair->limit)) {
         return; /* nothing is claimed */
     }

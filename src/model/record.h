@@ -120,7 +120,8 @@ struct ql_edge { /* caller calls callee; repeats refresh it */
     X(SEASONAL, "seasonal miss") X(DRIFT, "drift") X(VOLATILITY, "volatility")        \
     X(FLATLINE, "flatline") X(NEVER_SEEN, "never seen") X(ABSENCE, "absence")         \
     X(RESET, "reset") X(BOUND, "out of bounds") X(BURN_RATE, "burn rate")             \
-    X(FUSED, "out of step") X(PEER, "unlike its peers") X(EXHAUSTION, "exhaustion")
+    X(FUSED, "out of step") X(PEER, "unlike its peers") X(EXHAUSTION, "exhaustion")    \
+    X(DISK, "failing disk")
 enum ql_signal_kind {
 #define X(name, text) QL_SIGNAL_##name,
     QL_SIGNAL_KIND_MAP(X)
@@ -325,7 +326,12 @@ struct ql_command {
 
 /* What has a limit, and when stored history says that it will be full. Worked out outside of
  * the engine and journaled as an input, so that a replay needs no history. */
-enum ql_finding_kind { QL_FINDING_AHEAD, QL_FINDING_FULL, QL_FINDING_EXPIRY, QL_FINDING_KINDS };
+enum ql_finding_kind {
+    QL_FINDING_AHEAD, QL_FINDING_FULL, QL_FINDING_EXPIRY,
+    QL_FINDING_DISK,                /* a disk: full is 1 when the rule of SMART counters finds it */
+    QL_FINDING_KINDS
+};
+#define QL_FINDING_COUNTERS 5
 struct ql_finding {
     ql_series_id series;
     ql_str labels;                  /* canonical block of the series */
@@ -336,6 +342,7 @@ struct ql_finding {
     double full, horizon_s;         /* P(full within the horizon) */
     double early_s, middle_s, late_s; /* from `at`: full by then with 10, 50, 90 %; INFINITY: never */
     uint32_t tests, right;          /* the same claim made in the past, and how often it held */
+    double smart[QL_FINDING_COUNTERS]; /* DISK: raw values in the order of disk.h; -1: not there */
 };
 struct ql_audit { ql_time at; ql_id incident, action; ql_str actor, what, detail; };
 

@@ -54,6 +54,68 @@ static void there_and_back(void **state)
     ql_buf_fini(&labels);
 }
 
+static struct ql_finding disk_sample(struct ql_buf *labels)
+{
+    struct ql_finding f = sample(labels);
+    const double smart[] = { 3, 0, 4295032833.0, -1, 12 };
+    f.kind = QL_FINDING_DISK;
+    memcpy(f.smart, smart, sizeof(smart));
+    return f;
+}
+
+/* Beside one of another kind, which is still written without counters. */
+static void a_disk_there_and_back(void **state)
+{
+    (void)state;
+    struct ql_buf labels, out;
+    struct ql_batch batch;
+    ql_buf_init(&labels, 4096);
+    ql_buf_init(&out, 4096);
+    ql_batch_init(&batch, 1 << 20);
+    const struct ql_finding said = disk_sample(&labels);
+    struct ql_finding other = said;
+    other.kind = QL_FINDING_FULL;
+    assert_int_equal(ql_wire_finding_write(&said, &out), QL_OK);
+    const size_t disk_bytes = out.bytes;
+    assert_int_equal(ql_wire_finding_write(&other, &out), QL_OK);
+    assert_int_equal(out.bytes, 2 * disk_bytes - sizeof(said.smart));
+    assert_int_equal(out.at[disk_bytes], 1);
+    assert_int_equal(decode(ql_buf_view(&out), &batch), QL_OK);
+    assert_int_equal(batch.findings.count, 2);
+    assert_int_equal(batch.findings.at[0].kind, QL_FINDING_DISK);
+    assert_memory_equal(batch.findings.at[0].smart, said.smart, sizeof(said.smart));
+    assert_true(batch.findings.at[1].smart[0] == 0.0);
+    for (size_t cut = 1; cut < disk_bytes; cut++) {
+        assert_int_equal(decode((ql_str){ out.at, cut }, &batch), QL_E_MALFORMED);
+    }
+    out.at[0] = 1; /* a disk in the form that has none */
+    assert_int_equal(decode((ql_str){ out.at, disk_bytes }, &batch), QL_E_MALFORMED);
+    ql_batch_fini(&batch);
+    ql_buf_fini(&out);
+    ql_buf_fini(&labels);
+}
+
+static void counters_that_no_disk_has(void **state)
+{
+    (void)state;
+    static const double wrong[] = { -2, -0.5, NAN, INFINITY, 281474976710657.0 };
+    struct ql_buf labels, out;
+    struct ql_batch batch;
+    ql_buf_init(&labels, 4096);
+    ql_buf_init(&out, 4096);
+    ql_batch_init(&batch, 1 << 20);
+    for (size_t i = 0; i < QL_COUNT_OF(wrong) * QL_FINDING_COUNTERS; i++) {
+        struct ql_finding f = disk_sample(&labels);
+        f.smart[i % QL_FINDING_COUNTERS] = wrong[i / QL_FINDING_COUNTERS];
+        ql_buf_reset(&out);
+        assert_int_equal(ql_wire_finding_write(&f, &out), QL_OK);
+        assert_int_equal(decode(ql_buf_view(&out), &batch), QL_E_MALFORMED);
+    }
+    ql_batch_fini(&batch);
+    ql_buf_fini(&out);
+    ql_buf_fini(&labels);
+}
+
 static void what_no_look_ahead_says(void **state)
 {
     (void)state;
@@ -92,6 +154,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(there_and_back),
+        cmocka_unit_test(a_disk_there_and_back),
+        cmocka_unit_test(counters_that_no_disk_has),
         cmocka_unit_test(what_no_look_ahead_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

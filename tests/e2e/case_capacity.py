@@ -82,7 +82,7 @@ forecast:
 resources:
   - {name: the most jobs that wait, match: 'queue_depth{service="jobs"}', limit: 100}
 policies:
-  - {name: jobs, match: queue_depth, importance: low}
+  - {name: jobs, match: 'queue_depth', importance: low}
   - {name: scratch, match: scratch_used, detector: off}
 """
 CERTIFICATE_END = START + 6 * 86400 + 2 * 3600
