@@ -18,7 +18,7 @@ enum ql_action_state ql_ac_move(enum ql_action_state from, enum ac_event event)
             return run_moves[i].to;
         }
     }
-    QL_ASSERT(!"a move that moves.def lists");
+    QL_ASSERT(false && "a move that moves.def lists");
     return from;
 }
 
