@@ -353,107 +353,86 @@ static void shards_give_the_same_again(void **state)
     ql_stats_free(stats);
 }
 
-/* A finding every ten steps from 40 to 200: likely up to 120, then clearly over. */
-static void foresee(struct ql_engine *engine, struct place *place, int from, int to)
+/* What the look-ahead says of one series at a step of the day. */
+struct foreseen { const char *labels; struct ql_finding (*at)(int step); };
+
+/* Likely up to step 120, then clearly over. */
+static struct ql_finding archive_at(int step)
 {
+    return (struct ql_finding){ .limit_name = QL_STR("disk_max"), .used = 60, .limit = 100,
+                                .full = step < 120 ? 0.95 : 0.05, .horizon_s = 86400,
+                                .early_s = 3600, .middle_s = 7200, .late_s = 9000, .tests = 20,
+                                .right = 17 };
+}
+static const struct foreseen archive = { "disk_used{service=\"archive\"}", archive_at };
+
+/* A disk that fails, worse at step 100 and another one at 120. */
+static struct ql_finding sda_at(int step)
+{
+    const double sectors = step >= 120 ? 0.0 : step >= 100 ? 9.0 : 2.0;
+    return (struct ql_finding){ .limit_name = QL_STR("its failure"), .kind = QL_FINDING_DISK,
+                                .used = log1p(sectors), .limit = 1,
+                                .full = sectors > 0.0 ? 1.0 : 0.0, .horizon_s = 86400,
+                                .early_s = INFINITY, .middle_s = INFINITY, .late_s = INFINITY,
+                                .smart = { sectors, 0, -1, 0, 0 } };
+}
+static const struct foreseen sda = {
+    "smartmon_reallocated_sector_ct_raw_value{disk=\"/dev/sda\",instance=\"db1:9100\"}", sda_at
+};
+
+/* Steps of the day in a life of its own, with a finding every ten from 40 to 200. */
+static void foresee(struct place *place, struct ql_stats *stats, const struct foreseen *what,
+                    int from, int to)
+{
+    struct ql_engine *engine = day_open(place, stats);
     struct ql_buf labels, body;
     ql_buf_init(&labels, 4096);
     ql_buf_init(&body, 4096);
-    assert_int_equal(ql_labels_parse(QL_STR("disk_used{service=\"archive\"}"), &labels), QL_OK);
+    assert_int_equal(ql_labels_parse(ql_str_of(what->labels), &labels), QL_OK);
     for (int step = from; step < to; step += 10) {
-        const ql_time at = { (START_S + step * STEP_S) * QL_NS_PER_S };
-        const struct ql_finding finding = {
-            .series = { ql_hash128_of(labels.at, labels.bytes) }, .labels = ql_buf_view(&labels),
-            .limit_name = QL_STR("disk_max"), .at = at, .used = 60, .limit = 100,
-            .full = step < 120 ? 0.95 : 0.05, .horizon_s = 86400, .early_s = 3600,
-            .middle_s = 7200, .late_s = 9000, .tests = 20, .right = 17 };
+        struct ql_finding finding = what->at(step);
+        finding.at = (ql_time){ (START_S + step * STEP_S) * QL_NS_PER_S };
+        finding.labels = ql_buf_view(&labels);
+        finding.series.h = ql_hash128_of(labels.at, labels.bytes);
         day_run(engine, place, step, step + 10);
         if (step >= 40 && step <= 200) {
             ql_buf_reset(&body);
             assert_int_equal(ql_wire_finding_write(&finding, &body), QL_OK);
-            day_submit(engine, place, QL_DOOR_FINDING, &body, at);
+            day_submit(engine, place, QL_DOOR_FINDING, &body, finding.at);
         }
     }
     ql_buf_fini(&labels);
     ql_buf_fini(&body);
+    ql_engine_stop(engine); /* leaves a checkpoint */
+    ql_engine_free(engine);
 }
 
-/* What the look-ahead found stands in the journal: a replay has no history to look through. */
-static void findings_give_the_same_again(void **state)
+/* What the look-ahead found stands in the journal: a replay has no history to look through. The
+ * checkpoint between two lives has the signal open. */
+static void foreseen_again(struct place *place, const struct foreseen *what, uint64_t grown)
 {
-    struct place *place = *state;
     struct ql_stats *stats = ql_stats_new(4096);
     struct seen first, second, middle;
-    struct ql_engine *engine = day_open(place, stats);
-    foresee(engine, place, 0, 80);
-    ql_engine_stop(engine); /* leaves a checkpoint with the signal open */
-    ql_engine_free(engine);
-    engine = day_open(place, stats);
-    foresee(engine, place, 80, 240);
-    ql_engine_stop(engine);
-    ql_engine_free(engine);
+    foresee(place, stats, what, 0, 80);
+    foresee(place, stats, what, 80, 240);
     const struct ql_replay_result one = replay(place, 0, &first);
     const struct ql_replay_result two = replay(place, 0, &second);
     assert_true(one.compared > one.ticks - 10 && one.digest == two.digest);
-    assert_int_equal(first.foreseen, 1);
-    assert_int_equal(first.over, 1);
+    assert_true(first.foreseen == 1 && first.grown == grown && first.over == 1);
     const struct ql_replay_result part = replay(place, one.last_sequence - 50, &middle);
     assert_true(part.first_sequence > one.first_sequence && part.compared > 100);
-    assert_int_equal(middle.foreseen, 0);
-    assert_int_equal(middle.over, 1);
+    assert_true(middle.foreseen == 0 && middle.grown == grown && middle.over == 1);
     ql_stats_free(stats);
 }
 
-/* A disk that fails from step 40 on, worse at 100 and another one at 120. */
-static void watch_disk(struct ql_engine *engine, struct place *place, int from, int to)
+static void findings_give_the_same_again(void **state)
 {
-    struct ql_buf labels, body;
-    ql_buf_init(&labels, 4096);
-    ql_buf_init(&body, 4096);
-    assert_int_equal(ql_labels_parse(QL_STR("smartmon_reallocated_sector_ct_raw_value"
-                                            "{disk=\"/dev/sda\",instance=\"db1:9100\"}"),
-                                     &labels), QL_OK);
-    for (int step = from; step < to; step += 10) {
-        const ql_time at = { (START_S + step * STEP_S) * QL_NS_PER_S };
-        const double sectors = step >= 120 ? 0.0 : step >= 100 ? 9.0 : 2.0;
-        const struct ql_finding finding = {
-            .series = { ql_hash128_of(labels.at, labels.bytes) }, .labels = ql_buf_view(&labels),
-            .limit_name = QL_STR("its failure"), .kind = QL_FINDING_DISK, .at = at,
-            .used = log1p(sectors), .limit = 1, .full = sectors > 0.0 ? 1.0 : 0.0,
-            .horizon_s = 86400, .early_s = INFINITY, .middle_s = INFINITY, .late_s = INFINITY,
-            .smart = { sectors, 0, -1, 0, 0 } };
-        day_run(engine, place, step, step + 10);
-        if (step >= 40 && step <= 200) {
-            ql_buf_reset(&body);
-            assert_int_equal(ql_wire_finding_write(&finding, &body), QL_OK);
-            day_submit(engine, place, QL_DOOR_FINDING, &body, at);
-        }
-    }
-    ql_buf_fini(&labels);
-    ql_buf_fini(&body);
+    foreseen_again(*state, &archive, 0);
 }
 
 static void disks_give_the_same_again(void **state)
 {
-    struct place *place = *state;
-    struct ql_stats *stats = ql_stats_new(4096);
-    struct seen first, second, middle;
-    struct ql_engine *engine = day_open(place, stats);
-    watch_disk(engine, place, 0, 80);
-    ql_engine_stop(engine); /* leaves a checkpoint with the signal open and its counters */
-    ql_engine_free(engine);
-    engine = day_open(place, stats);
-    watch_disk(engine, place, 80, 240);
-    ql_engine_stop(engine);
-    ql_engine_free(engine);
-    const struct ql_replay_result one = replay(place, 0, &first);
-    const struct ql_replay_result two = replay(place, 0, &second);
-    assert_true(one.compared > one.ticks - 10 && one.digest == two.digest);
-    assert_true(first.foreseen == 1 && first.grown == 1 && first.over == 1);
-    const struct ql_replay_result part = replay(place, one.last_sequence - 50, &middle);
-    assert_true(part.first_sequence > one.first_sequence && part.compared > 100);
-    assert_true(middle.foreseen == 0 && middle.grown == 1 && middle.over == 1);
-    ql_stats_free(stats);
+    foreseen_again(*state, &sda, 1);
 }
 
 /* The same with a window over its beginning: a checkpoint lies in what is held. */
@@ -463,16 +442,10 @@ static void what_is_held_gives_the_same_again(void **state)
     struct ql_stats *stats = ql_stats_new(4096);
     struct seen whole, part;
     place->policies = "{name: night, match: disk_used, mute: ['09:10-09:25']}";
-    struct ql_engine *engine = day_open(place, stats);
-    foresee(engine, place, 0, 80);
-    ql_engine_stop(engine);
-    ql_engine_free(engine);
+    foresee(place, stats, &archive, 0, 80);
     assert_int_equal(ql_stats_sum(stats, "ql_detect_held_total", "kind=\"exhaustion\""), 1);
     assert_int_equal(ql_stats_sum(stats, "ql_exhaustion_signals_total", ""), 0);
-    engine = day_open(place, stats);
-    foresee(engine, place, 80, 240);
-    ql_engine_stop(engine);
-    ql_engine_free(engine);
+    foresee(place, stats, &archive, 80, 240);
     const struct ql_replay_result one = replay(place, 0, &whole);
     assert_true(one.compared > one.ticks - 10);
     assert_int_equal(whole.foreseen, 1);
