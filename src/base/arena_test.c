@@ -59,6 +59,32 @@ static void warm_arena_allocates_nothing(void **state)
     ql_arena_fini(&arena);
 }
 
+/* A reset behind hardly any use gives back what many blocks held; behind more, nothing. */
+static void many_blocks_are_given_back(void **state)
+{
+    static const struct { int then; bool kept; } rows[] = {
+        { 5000, true }, { 1000, true }, { 10, false }
+    };
+    (void)state;
+    for (size_t i = 0; i < QL_COUNT_OF(rows); i++) {
+        struct ql_arena arena;
+        ql_arena_init(&arena, 10 << 20);
+        for (int k = 0; k < 5000; k++) {
+            assert_non_null(ql_arena_take(&arena, 1000));
+        }
+        const size_t held = arena.block_bytes;
+        ql_arena_reset(&arena);
+        for (int k = 0; k < rows[i].then; k++) {
+            assert_non_null(ql_arena_take(&arena, 1000));
+        }
+        ql_arena_reset(&arena);
+        assert_int_equal(arena.block_bytes == held, rows[i].kept);
+        assert_true(rows[i].kept || arena.block_bytes < 10000);
+        assert_non_null(ql_arena_take(&arena, 100000));
+        ql_arena_fini(&arena);
+    }
+}
+
 static void maximum_holds(void **state)
 {
     static const struct { size_t max, piece; bool any; } rows[] = {
@@ -117,6 +143,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_do_not_overlap),
         cmocka_unit_test(warm_arena_allocates_nothing),
+        cmocka_unit_test(many_blocks_are_given_back),
         cmocka_unit_test(maximum_holds),
         cmocka_unit_test(large_piece_after_small_ones),
         cmocka_unit_test(texts),

@@ -130,6 +130,12 @@ static void day_run(uint32_t shards, bool saved, struct seen *seen)
     }
     assert_int_equal(ql_stats_sum(stats, "ql_slo_dropped_total", ""), 0);
     assert_int_equal(ql_stats_sum(stats, "ql_records_lost_total", ""), 0);
+    const int64_t series = ql_stats_sum(stats, "ql_series", "");
+    assert_int_equal(series, PODS * CODES);
+    assert_int_equal(ql_stats_sum(stats, "ql_state_bytes", "part=\"samples\""), series * 384);
+    assert_int_equal(ql_stats_sum(stats, "ql_state_bytes", "part=\"normalise\""), series * 16);
+    assert_true(ql_stats_sum(stats, "ql_state_bytes", "part=\"series\"") > series * 64);
+    assert_true(ql_stats_sum(stats, "ql_state_bytes", "part=\"detect\"") > series * 248);
     ql_batch_fini(&batch);
     ql_machine_close(machine);
     free(machine);

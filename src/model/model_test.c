@@ -99,6 +99,34 @@ static void batches_grow_keep_and_reset(void **state)
     ql_batch_fini(&batch);
 }
 
+/* What one outage took is kept while it is used, and given back by the first reset that finds it
+ * hardly used; a list of ordinary size stays. */
+static void a_large_list_is_given_back(void **state)
+{
+    static const struct { uint32_t first, then; bool kept; } rows[] = {
+        { 200000, 200000, true }, { 200000, 60000, true }, { 200000, 100, false },
+        { 200000, 0, false },     { 2000, 0, true },
+    };
+    (void)state;
+    for (size_t i = 0; i < QL_COUNT_OF(rows); i++) {
+        struct ql_batch batch;
+        ql_batch_init(&batch, 16 << 20);
+        assert_non_null(ql_batch_more_samples(&batch, rows[i].first));
+        assert_non_null(ql_arena_take(&batch.arena, rows[i].first * 16));
+        const size_t arena_bytes = batch.arena.block_bytes;
+        ql_batch_reset(&batch);
+        assert_true(batch.samples.capacity >= rows[i].first);
+        assert_int_equal(batch.arena.block_bytes, arena_bytes);
+        assert_non_null(ql_batch_more_samples(&batch, rows[i].then));
+        assert_non_null(ql_arena_take(&batch.arena, rows[i].then * 16 + 1));
+        ql_batch_reset(&batch);
+        assert_int_equal(batch.samples.count, 0);
+        assert_int_equal(batch.samples.capacity >= rows[i].first, rows[i].kept);
+        assert_int_equal(batch.samples.capacity == 0, !rows[i].kept);
+        ql_batch_fini(&batch);
+    }
+}
+
 /* Every field that replay must notice changes the digest; addresses do not. */
 static void digests_see_content_only(void **state)
 {
@@ -146,6 +174,7 @@ int main(void)
         cmocka_unit_test(counters_become_rates),
         cmocka_unit_test(entities_come_from_labels),
         cmocka_unit_test(batches_grow_keep_and_reset),
+        cmocka_unit_test(a_large_list_is_given_back),
         cmocka_unit_test(digests_see_content_only),
         cmocka_unit_test(every_kind_has_a_text),
     };

@@ -141,6 +141,28 @@ def disk_full(place):
         return f"answers while full: {statuses}"
 
 
+def checkpoint_leaves_room(place):
+    """The last of a disk is the journal's: a checkpoint that would take it fails, input goes on."""
+    with SmallDisk(place, "32m") as disk:
+        quell = place.quell("engine:\n  checkpoint: 10s\n")
+        disk.move_in(quell)
+        alerts = [json.dumps([{"labels": {"alertname": name, "service": "a"}}]).encode()
+                  for name in ("Before", "During")]
+        disk.fill(leave=7 << 20)
+        check(quell.post("/api/v2/alerts", alerts[0])[0] == 200, "an alert with 7 MiB left")
+        wait_until("a checkpoint failed", lambda: quell.metric("ql_checkpoint_failures_total") >= 1, 20)
+        check(disk.free() > 6 << 20, f"it left {disk.free()} bytes")
+        check(quell.post("/api/v2/alerts", alerts[1])[0] == 200, "an alert after it")
+        check(quell.metric("ql_checkpoints_total") == 0, "no checkpoint was possible")
+        disk.empty()
+        wait_until("one succeeds", lambda: quell.metric("ql_checkpoints_total") >= 1, 20)
+        quell.program.send(signal.SIGKILL)
+        quell.program.child.wait()
+        quell.start()
+        names = {row["name"] for row in quell.get("/api/v1/alerts", state="all")["alerts"]}
+        check({"Before", "During"} <= names, f"after a kill only {names} are known")
+
+
 def too_many_series(place):
     """New series beyond the limit of a source are refused and counted; known ones go on. A minute
     may turn while they come: then there are two quotas."""
@@ -189,5 +211,5 @@ def without_libcurl(place):
               f"{name}: {done.returncode} {done.stderr}")
 
 
-CASES = [killed_under_load, restart_keeps_everything, reload_all_or_nothing, disk_full, too_many_series,
-         clocks_apart, without_libcurl]
+CASES = [killed_under_load, restart_keeps_everything, reload_all_or_nothing, disk_full,
+         checkpoint_leaves_room, too_many_series, clocks_apart, without_libcurl]

@@ -186,14 +186,19 @@ class SmallDisk:
             program.stop()
         subprocess.run(["umount", "-l", self.path], check=False)
 
-    def fill(self):
+    def fill(self, leave=0):
+        """To the last byte, or until about `leave` bytes are free."""
         with open(self.filler, "wb") as filler:
             try:
-                while True:
+                while leave == 0 or self.free() > leave:
                     filler.write(b"\0" * 65536)
                     filler.flush()
             except OSError:
                 pass
+
+    def free(self):
+        about = os.statvfs(self.path)
+        return about.f_bavail * about.f_frsize
 
     def empty(self):
         os.unlink(self.filler)
