@@ -1,61 +1,14 @@
 /* exhaust_disk_test - disks pass after pass: told once, updated as counters grow, closed when the
  * disk is another one. Every row runs again with a restart after each pass. */
-#include "forecast/exhaust.h"
+#include "forecast/exhaust_test.h"
 #include "forecast/smart.h"
 
-#include "config/config_test.h"
-#include "model/entity.h"
-#include "model/labels.h"
-
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
-#define PASS_S 900
-#define START_S INT64_C(1700000000)
-enum { PASSES_MAX = 128 };
-
-struct bed {
-    struct ql_config *config;
-    struct ql_stats *stats;
-    void *stage;
-    struct ql_batch bus;
-    struct ql_buf labels;
-    char said[PASSES_MAX + 1]; /* '.', 'o' opened, 'u' updated, 'c' closed: one a pass */
-    char why[600];
-    uint64_t id;
-    double surprise, value;
-    enum ql_importance importance;
-};
-
-static void stage_open(struct bed *bed)
-{
-    const struct ql_stage_env env = { .config = bed->config, .stats = bed->stats,
-                                      .shard_count = 1 };
-    assert_int_equal(ql_exhaust_stage.open(&env, &bed->stage), QL_OK);
-}
 
 static void bed_open(struct bed *bed, const char *yaml)
 {
-    *bed = (struct bed){ .config = test_config(yaml), .stats = ql_stats_new(64) };
-    stage_open(bed);
-    ql_batch_init(&bed->bus, 1 << 20);
-    ql_buf_init(&bed->labels, 4096);
-    assert_int_equal(ql_labels_parse(QL_STR("smartmon_reallocated_sector_ct_raw_value"
-                                            "{disk=\"/dev/sda\",instance=\"db1:9100\"}"),
-                                     &bed->labels), QL_OK);
-}
-
-static void bed_close(struct bed *bed)
-{
-    ql_exhaust_stage.close(bed->stage);
-    ql_batch_fini(&bed->bus);
-    ql_buf_fini(&bed->labels);
-    ql_stats_free(bed->stats);
-    ql_config_free(bed->config);
+    bed_open_for(bed, yaml, "smartmon_reallocated_sector_ct_raw_value"
+                            "{disk=\"/dev/sda\",instance=\"db1:9100\"}");
 }
 
 /* What the look-ahead saw of the disk; '_' is a pass without a word about it. */
@@ -86,45 +39,11 @@ static void bed_find(struct bed *bed, char letter, ql_time now)
 
 static void bed_pass(struct bed *bed, char letter, uint32_t pass)
 {
-    const ql_time now = { (START_S + (int64_t)pass * PASS_S) * QL_NS_PER_S };
-    static const char phases[] = { [QL_PHASE_OPEN] = 'o', [QL_PHASE_UPDATE] = 'u',
-                                   [QL_PHASE_CLOSE] = 'c' };
-    assert_true(pass < PASSES_MAX);
     ql_batch_reset(&bed->bus);
-    bed_find(bed, letter, now);
-    ql_exhaust_stage.push(bed->stage, now, &bed->bus);
-    ql_exhaust_stage.tick(bed->stage, now, &bed->bus);
-    bed->said[pass] = '.';
-    assert_true(bed->bus.signals.count <= 1);
-    if (bed->bus.signals.count == 1) {
-        const struct ql_signal *signal = &bed->bus.signals.at[0];
-        bed->said[pass] = phases[signal->phase];
-        assert_int_equal(signal->kind, QL_SIGNAL_DISK);
-        assert_true(signal->entity.v != 0);
-        assert_true(signal->phase == QL_PHASE_OPEN || signal->id.v == bed->id);
-        assert_true(signal->expected == 0.0 && signal->lower == 0.0 &&
-                    signal->upper > 0.0 && signal->upper < log(2.0));
-        bed->id = signal->id.v;
-        bed->importance = signal->importance;
-        bed->surprise = signal->surprise;
-        bed->value = signal->value;
-        (void)snprintf(bed->why, sizeof(bed->why), "%.*s", QL_STR_ARG(signal->why));
-    }
-}
-
-static void bed_restart(struct bed *bed)
-{
-    struct ql_buf state;
-    ql_buf_init(&state, 1 << 20);
-    assert_int_equal(ql_exhaust_stage.save(bed->stage, &state), QL_OK);
-    for (size_t bytes = 0; bytes <= state.bytes; bytes++) {
-        struct ql_reader in = ql_reader_of((ql_str){ state.at, bytes });
-        ql_exhaust_stage.close(bed->stage);
-        stage_open(bed);
-        const ql_err err = ql_exhaust_stage.load(bed->stage, ql_exhaust_stage.state_version, &in);
-        assert_int_equal(err == QL_OK, bytes == state.bytes);
-    }
-    ql_buf_fini(&state);
+    bed_find(bed, letter, bed_time(pass));
+    const struct ql_signal *signal = bed_hear(bed, pass, QL_SIGNAL_DISK);
+    assert_true(signal == NULL || (signal->expected == 0.0 && signal->lower == 0.0 &&
+                                   signal->upper > 0.0 && signal->upper < log(2.0)));
 }
 
 struct row { const char *what, *findings, *said, *yaml; };
@@ -164,10 +83,7 @@ static void what_becomes_of_a_disk(void **state)
                     bed_restart(&bed);
                 }
             }
-            if (strcmp(bed.said, rows[i].said) != 0) {
-                fail_msg("%s: %s gave %s, not %s", rows[i].what, rows[i].findings, bed.said,
-                         rows[i].said);
-            }
+            bed_assert_said(&bed, rows[i].what, rows[i].findings, rows[i].said);
             bed_close(&bed);
         }
     }

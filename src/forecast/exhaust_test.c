@@ -1,70 +1,17 @@
 /* exhaust_test - findings as rows in virtual time: when one becomes a signal, and when not. */
-#include "forecast/exhaust.h"
+#include "forecast/exhaust_test.h"
 
-#include "config/config.h"
 #include "model/entity.h"
-#include "model/labels.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
-#define PASS_S 900
-#define START_S 1700000000
-
-struct bed {
-    struct ql_config *config;
-    struct ql_stats *stats;
-    void *stage;
-    struct ql_batch bus;
-    struct ql_buf labels;
-    char said[600];             /* '.', 'o' opened, 'c' closed: one a pass */
-    char why[600];
-    uint64_t id;
-    enum ql_importance importance;
-    ql_time onset;
-};
 
 /* `policy` are the fields of one for {service="db"}; NULL: there is none. */
-static struct ql_config *config_of(const char *policy)
+static void bed_open(struct bed *bed, const char *policy)
 {
-    struct ql_config *config;
     char yaml[512] = "";
-    struct ql_buf why;
-    ql_buf_init(&why, 65536);
     if (policy != NULL) {
         (void)snprintf(yaml, sizeof(yaml),
                        "policies: [{name: night, match: '{service=\"db\"}', %s}]\n", policy);
     }
-    if (ql_config_parse(ql_str_of(yaml), "row", &config, &why) != QL_OK) {
-        fail_msg("%s", why.at);
-    }
-    ql_buf_fini(&why);
-    return config;
-}
-
-static void bed_open(struct bed *bed, const char *policy)
-{
-    memset(bed, 0, sizeof(*bed));
-    bed->config = config_of(policy);
-    bed->stats = ql_stats_new(64);
-    const struct ql_stage_env env = { .config = bed->config, .stats = bed->stats,
-                                      .shard_count = 1 };
-    assert_int_equal(ql_exhaust_stage.open(&env, &bed->stage), QL_OK);
-    ql_batch_init(&bed->bus, 1 << 20);
-    ql_buf_init(&bed->labels, 4096);
-    assert_int_equal(ql_labels_parse(QL_STR("pool_used{service=\"db\"}"), &bed->labels), QL_OK);
-}
-
-static void bed_close(struct bed *bed)
-{
-    ql_exhaust_stage.close(bed->stage);
-    ql_batch_fini(&bed->bus);
-    ql_buf_fini(&bed->labels);
-    ql_stats_free(bed->stats);
-    ql_config_free(bed->config);
+    bed_open_for(bed, yaml, "pool_used{service=\"db\"}");
 }
 
 /* A letter a pass: what the look-ahead said, and what became of it. */
@@ -77,11 +24,6 @@ static const struct letter letters[] = {
     { 'E', 1.00, -5000, 20, 20, QL_FINDING_EXPIRY },
     { 'e', 0.00, -900000, 20, 20, QL_FINDING_EXPIRY },
 };
-
-static ql_time bed_time(uint32_t pass)
-{
-    return (ql_time){ (START_S + (int64_t)pass * PASS_S) * QL_NS_PER_S };
-}
 
 static void bed_find(struct bed *bed, char letter, ql_time now)
 {
@@ -113,51 +55,11 @@ static void bed_change(struct bed *bed, const char *entity, uint32_t pass)
 /* '_' is a pass without a word about it. */
 static void bed_pass(struct bed *bed, char letter, uint32_t pass)
 {
-    const ql_time now = bed_time(pass);
     ql_batch_reset(&bed->bus);
-    bed_find(bed, letter, now);
-    ql_exhaust_stage.push(bed->stage, now, &bed->bus);
-    ql_exhaust_stage.tick(bed->stage, now, &bed->bus);
-    bed->said[pass] = '.';
-    assert_true(bed->bus.signals.count <= 1);
-    if (bed->bus.signals.count == 1) {
-        const struct ql_signal *signal = &bed->bus.signals.at[0];
-        bed->said[pass] = signal->phase == QL_PHASE_OPEN ? 'o' : 'c';
-        assert_int_equal(signal->kind, QL_SIGNAL_EXHAUSTION);
-        assert_true(ql_str_eq(signal->metric, QL_STR("pool_used")));
-        assert_true(signal->entity.v != 0);
-        assert_true(signal->phase == QL_PHASE_OPEN || signal->id.v == bed->id);
-        bed->id = signal->id.v;
-        bed->importance = signal->importance;
-        bed->onset = signal->onset;
-        assert_true(signal->surprise >= 0.0 && signal->surprise < 1.4);
-        (void)snprintf(bed->why, sizeof(bed->why), "%.*s", QL_STR_ARG(signal->why));
-    }
-}
-
-static ql_err load_as(void *stage, struct ql_reader *in)
-{
-    return ql_exhaust_stage.load(stage, ql_exhaust_stage.state_version, in);
-}
-
-static void bed_save_and_load(struct bed *bed)
-{
-    struct ql_buf state;
-    ql_buf_init(&state, 1 << 20);
-    assert_int_equal(ql_exhaust_stage.save(bed->stage, &state), QL_OK);
-    ql_exhaust_stage.close(bed->stage);
-    const struct ql_stage_env env = { .config = bed->config, .stats = bed->stats,
-                                      .shard_count = 1 };
-    assert_int_equal(ql_exhaust_stage.open(&env, &bed->stage), QL_OK);
-    struct ql_reader in = ql_reader_of(ql_buf_view(&state));
-    assert_int_equal(load_as(bed->stage, &in), QL_OK);
-    assert_int_equal(ql_reader_left(&in), 0);
-    struct ql_reader cut = ql_reader_of((ql_str){ state.at, state.bytes - 1 });
-    void *other;
-    assert_int_equal(ql_exhaust_stage.open(&env, &other), QL_OK);
-    assert_int_not_equal(load_as(other, &cut), QL_OK);
-    ql_exhaust_stage.close(other);
-    ql_buf_fini(&state);
+    bed_find(bed, letter, bed_time(pass));
+    const struct ql_signal *signal = bed_hear(bed, pass, QL_SIGNAL_EXHAUSTION);
+    assert_true(signal == NULL || (ql_str_eq(signal->metric, QL_STR("pool_used")) &&
+                                   signal->surprise >= 0.0 && signal->surprise < 1.4));
 }
 
 /* D and X take no time: a change of service/db, and of another service. */
@@ -205,7 +107,7 @@ static void bed_findings(struct bed *bed, const char *findings, bool restarts)
             bed_pass(bed, *findings, pass++);
         }
         if (restarts) {
-            bed_save_and_load(bed);
+            bed_restart(bed);
         }
     }
 }
@@ -218,10 +120,7 @@ static void when_a_finding_becomes_a_signal(void **state)
             struct bed bed;
             bed_open(&bed, rows[i].policy);
             bed_findings(&bed, rows[i].findings, restarts > 0);
-            if (strcmp(bed.said, rows[i].said) != 0) {
-                fail_msg("%s: %s gave %s, not %s", rows[i].what, rows[i].findings, bed.said,
-                         rows[i].said);
-            }
+            bed_assert_said(&bed, rows[i].what, rows[i].findings, rows[i].said);
             bed_close(&bed);
         }
     }
@@ -304,7 +203,7 @@ static void another_file_lets_it_out(void **state)
     struct bed bed;
     bed_open(&bed, "detector: off");
     bed_findings(&bed, "HHHH", false);
-    struct ql_config *config = config_of(NULL);
+    struct ql_config *config = test_config("");
     assert_int_equal(ql_exhaust_stage.adopt_config(bed.stage, config), QL_OK);
     ql_config_free(bed.config);
     bed.config = config;
