@@ -13,6 +13,7 @@
 #include "detect/detect_test.h"
 
 #include "base/rng.h"
+#include "detect/dt_signal.h"
 #include "model/model_set.h"
 
 #include <setjmp.h>
@@ -333,9 +334,41 @@ static void damaged_checkpoints_are_refused(void **state)
     world_close(&w);
 }
 
+/* Only a series with a daily profile is told that its hour is unusual. */
+static void kinds_of_leads(void **state)
+{
+    (void)state;
+    static const struct {
+        enum ql_dt_expert lead;
+        bool seasonal;
+        float spike;
+        enum ql_signal_kind kind;
+    } kinds[] = {
+        { QL_DT_SPIKE, false, 1, QL_SIGNAL_SPIKE },
+        { QL_DT_SHIFT, true, 0, QL_SIGNAL_LEVEL_SHIFT },
+        { QL_DT_RANGE, false, 1, QL_SIGNAL_RANGE },
+        { QL_DT_RANGE, true, 1, QL_SIGNAL_RANGE },
+        { QL_DT_RANGE, false, 0, QL_SIGNAL_DRIFT },
+        { QL_DT_RANGE, true, 0, QL_SIGNAL_SEASONAL },
+        { QL_DT_SEASON, false, 0, QL_SIGNAL_DRIFT },
+        { QL_DT_SEASON, true, 0, QL_SIGNAL_SEASONAL },
+        { QL_DT_SEASON_SLOW, false, 0, QL_SIGNAL_DRIFT },
+        { QL_DT_SEASON_SLOW, true, 0, QL_SIGNAL_SEASONAL },
+    };
+    for (size_t i = 0; i < QL_COUNT_OF(kinds); i++) {
+        const struct ql_dt_verdict v = { .lead = (uint8_t)kinds[i].lead,
+                                         .seasonal = kinds[i].seasonal,
+                                         .parts[QL_DT_SPIKE] = kinds[i].spike };
+        if (ql_dt_kind_of(&v) != kinds[i].kind) {
+            fail_msg("row %zu: %s", i, ql_signal_kind_text(ql_dt_kind_of(&v)));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kinds_of_leads),
         cmocka_unit_test(stories),
         cmocka_unit_test(repeatable),
         cmocka_unit_test(damaged_checkpoints_are_refused),

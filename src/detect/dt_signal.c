@@ -30,8 +30,8 @@ enum ql_signal_kind ql_dt_kind_of(const struct ql_dt_verdict *v)
         return v->parts[QL_DT_SPIKE] > 0.0f ? QL_SIGNAL_RANGE
                : v->seasonal                ? QL_SIGNAL_SEASONAL
                                             : QL_SIGNAL_DRIFT;
-    case QL_DT_SEASON:
-    case QL_DT_SEASON_SLOW: return QL_SIGNAL_SEASONAL;
+    case QL_DT_SEASON: /* without a profile it looks at the mean distance from the slow level */
+    case QL_DT_SEASON_SLOW: return v->seasonal ? QL_SIGNAL_SEASONAL : QL_SIGNAL_DRIFT;
     case QL_DT_VOLATILE: return QL_SIGNAL_VOLATILITY;
     case QL_DT_FLAT: return QL_SIGNAL_FLATLINE;
     case QL_DT_NOVEL: return QL_SIGNAL_NEVER_SEEN;
