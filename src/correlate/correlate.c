@@ -30,16 +30,6 @@ static struct co_member *signal_member(struct ql_correlate *co, const struct ql_
     return m;
 }
 
-/* A member that found no place is gone; its key must go with it. */
-static void member_forget(struct ql_correlate *co, struct co_member *m)
-{
-    (void)ql_map64_drop(&co->member_of,
-                        ql_co_member_key((enum ql_member_kind)m->kind, m->id, (ql_id){ 0 }));
-    m->used = 0;
-    m->next = co->member_free;
-    co->member_free = (uint32_t)(m - co->members) + 1;
-}
-
 /* Signals of unknown entities stand together by metric name, alerts by alert name. */
 static uint64_t member_key(const struct co_member *m)
 {
@@ -49,7 +39,7 @@ static uint64_t member_key(const struct co_member *m)
 static void signal_settle(struct ql_correlate *co, struct co_member *m)
 {
     if (!ql_co_settle(co, m, member_key(m)) && !ql_co_wait_put(co, m, member_key(m))) {
-        member_forget(co, m);
+        ql_co_member_forget(co, m, (ql_id){ 0 });
     }
 }
 
@@ -131,7 +121,7 @@ static void alert_open(struct ql_correlate *co, const struct ql_alert *alert)
     m->expires = alert_expires(co, alert);
     ql_co_member_texts(m, alert->name, alert->labels);
     if (!ql_co_settle(co, m, member_key(m))) {
-        member_forget(co, m);
+        ql_co_member_forget(co, m, (ql_id){ 0 });
     }
 }
 
@@ -301,7 +291,7 @@ static void waiting_tick(struct ql_correlate *co)
         struct co_member *m = &co->members[co->waiting[i]];
         if (waiting_is_over(co, m)) {
             ql_co_wait_take(co, m);
-            member_forget(co, m);
+            ql_co_member_forget(co, m, (ql_id){ 0 });
         } else if (waiting_is_ready(co, m)) {
             const uint32_t before = co->waiting_count;
             ql_co_wait_take(co, m);

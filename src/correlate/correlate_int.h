@@ -126,6 +126,10 @@ struct co_member *ql_co_member_find(const struct ql_correlate *co, enum ql_membe
 struct co_member *ql_co_member_add(struct ql_correlate *co, enum ql_member_kind kind, ql_id id,
                                    ql_id incident);
 void ql_co_member_free(struct ql_correlate *co, struct co_member *m);
+
+/* What found no place: a used row without one must never be left behind. `incident` is that
+ * of ql_co_member_add(). */
+void ql_co_member_forget(struct ql_correlate *co, struct co_member *m, ql_id incident);
 void ql_co_member_texts(struct co_member *m, ql_str name, ql_str labels);
 void ql_co_member_why(struct co_member *m, const char *format, ...) QL_PRINTF(2, 3);
 /* Puts a placeless member at `key` inside an incident or the waiting room. */

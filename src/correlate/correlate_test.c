@@ -613,20 +613,70 @@ static void commands_on_nothing_are_refused_and_audited(void **state)
 
 /* ---- bounds, replay ---- */
 
+static void storm(struct world *w, const char *at, int count, int starts_s)
+{
+    char name[64];
+    for (int i = 0; i < count; i++) {
+        (void)snprintf(name, sizeof name, "Alert%d", i);
+        fires(w, at, ql_batch_text(&w->bus, ql_str_of(name)).at, starts_s);
+    }
+    step(w, starts_s + 10);
+}
+
+/* What is saved now must be read again, and saved as the same bytes. */
+static void saves_and_loads(struct world *w)
+{
+    struct ql_buf saved, again;
+    ql_buf_init(&saved, 64u << 20);
+    ql_buf_init(&again, 64u << 20);
+    assert_int_equal(ql_correlate_stage.save(w->stage, &saved), QL_OK);
+    struct world *other = world_new();
+    struct ql_reader in = ql_reader_of(ql_buf_view(&saved));
+    assert_int_equal(ql_correlate_stage.load(other->stage, CO_VERSION, &in), QL_OK);
+    assert_int_equal(ql_correlate_stage.save(other->stage, &again), QL_OK);
+    assert_true(ql_str_eq(ql_buf_view(&saved), ql_buf_view(&again)));
+    world_free(other);
+    ql_buf_fini(&saved);
+    ql_buf_fini(&again);
+}
+
 static void a_storm_on_one_host_is_counted_in_full(void **state)
 {
     (void)state;
     struct world *w = world_new();
-    char name[64];
-    for (int i = 0; i < 9000; i++) {
-        (void)snprintf(name, sizeof name, "Alert%d", i);
-        fires(w, "host/a", ql_batch_text(&w->bus, ql_str_of(name)).at, 0);
-    }
-    step(w, 10);
+    storm(w, "host/a", 9000, 0);
     assert_int_equal(count_of(w, QL_INC_OPENED), 1);
     assert_int_equal(last_of(w, 1)->at.alert_count, 8192);
     assert_int_equal(last_of(w, 1)->at.raw_count, 9000);
     assert_int_equal(ql_stats_sum(w->stats, "ql_records_dropped_total", "members_full"), 808);
+    world_free(w);
+}
+
+static void what_a_full_incident_cannot_take_is_forgotten(void **state)
+{
+    (void)state;
+    struct world *w = world_new();
+    storm(w, "checkout", 8192, 0);
+    assert_int_equal(ql_stats_sum(w->stats, "ql_records_dropped_total", "members_full"), 0);
+    change(w, "checkout", 15, "http://ci/1");
+    step(w, 20);
+    assert_int_equal(ql_stats_sum(w->stats, "ql_records_dropped_total", "members_full"), 1);
+    saves_and_loads(w);
+    /* Another incident with a change of its own merges into the full one: all of it is too much. */
+    change(w, "search", 25, "http://ci/2");
+    fires(w, "search", "HighLatency", 30);
+    step(w, 40);
+    assert_int_equal(count_of(w, QL_INC_OPENED), 2);
+    *ql_batch_add_edge(&w->bus) = (struct ql_edge){ .caller = entity("checkout"),
+                                                    .callee = entity("search"), .at = T(50),
+                                                    .source = QL_EDGE_SPAN };
+    step(w, 50);
+    assert_int_equal(count_of(w, QL_INC_MERGED), 1);
+    assert_int_equal(ql_stats_sum(w->stats, "ql_records_dropped_total", "members_full"), 3);
+    saves_and_loads(w);
+    command(w, QL_COMMAND_RESOLVE, 1);
+    step(w, 60);
+    saves_and_loads(w);
     world_free(w);
 }
 
@@ -748,6 +798,7 @@ int main(void)
         cmocka_unit_test(a_person_closes_and_a_burning_alert_does_not_reopen),
         cmocka_unit_test(commands_on_nothing_are_refused_and_audited),
         cmocka_unit_test(a_storm_on_one_host_is_counted_in_full),
+        cmocka_unit_test(what_a_full_incident_cannot_take_is_forgotten),
         cmocka_unit_test(more_incidents_than_fit_are_counted),
         cmocka_unit_test(a_day_replays_also_from_a_checkpoint),
         cmocka_unit_test(a_broken_checkpoint_is_refused),

@@ -208,6 +208,8 @@ static void changes_take(struct ql_correlate *co, struct co_incident *in, ql_ent
             ql_co_member_why(m, "changed during the incident");
         }
         if (!ql_co_member_place(co, m, ql_co_incident_row(co, in), entity.v)) {
+            ql_stat_add(co->drop_member, 1);
+            ql_co_member_forget(co, m, in->told.id);
             return;
         }
         change->incident = in->told.id;
@@ -265,6 +267,7 @@ static void adopt_at(struct ql_correlate *co, const struct co_member *m, struct 
                                                                      : near->relation;
             why_joined(co, w, &c);
             if (!enter(co, w, in, key) && !ql_co_wait_put(co, w, key)) {
+                ql_co_member_forget(co, w, (ql_id){ 0 });
                 return;
             }
         }
@@ -337,11 +340,7 @@ static void merge_place(struct ql_correlate *co, struct co_incident *older, stru
             ql_co_tell_member(co, m);
         } else {
             ql_stat_add(co->drop_member, 1);
-            (void)ql_map64_drop(&co->member_of, ql_co_member_key((enum ql_member_kind)m->kind,
-                                                                 m->id, (ql_id){ 0 }));
-            m->used = 0;
-            m->next = co->member_free;
-            co->member_free = (uint32_t)(m - co->members) + 1;
+            ql_co_member_forget(co, m, (ql_id){ 0 });
         }
     }
 }

@@ -91,6 +91,17 @@ struct co_member *ql_co_member_add(struct ql_correlate *co, enum ql_member_kind 
 }
 
 /* The incident's id is needed for the key of a change; others pass it for nothing. */
+void ql_co_member_forget(struct ql_correlate *co, struct co_member *m, ql_id incident)
+{
+    QL_ASSERT(m->used && m->place == 0);
+    const bool had = ql_map64_drop(
+        &co->member_of, ql_co_member_key((enum ql_member_kind)m->kind, m->id, incident));
+    QL_ASSERT(had);
+    m->used = 0;
+    m->next = co->member_free;
+    co->member_free = (uint32_t)(m - co->members) + 1;
+}
+
 void ql_co_member_free(struct ql_correlate *co, struct co_member *m)
 {
     QL_ASSERT(m->used && m->place != 0);
@@ -98,11 +109,7 @@ void ql_co_member_free(struct ql_correlate *co, struct co_member *m)
     const ql_id incident = p->incident == CO_WAITING ? (ql_id){ 0 }
                                                      : co->incidents[p->incident].told.id;
     ql_co_member_unplace(co, m);
-    (void)ql_map64_drop(&co->member_of,
-                        ql_co_member_key((enum ql_member_kind)m->kind, m->id, incident));
-    m->used = 0;
-    m->next = co->member_free;
-    co->member_free = (uint32_t)(m - co->members) + 1;
+    ql_co_member_forget(co, m, incident);
 }
 
 static uint16_t text_put(char *to, size_t room, ql_str from)
