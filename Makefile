@@ -1,5 +1,6 @@
 # The one door for people. `make` tells what there is.
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 BUILD := build
 NINJA := ninja
 ADDRESS ?= 127.0.0.1:9428

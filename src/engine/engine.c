@@ -192,6 +192,7 @@ ql_err ql_engine_open(const struct ql_engine_env *env, struct ql_engine **ret_en
         return err;
     }
     engine->core_tick = engine->core_opened;
+    engine->core_now = QL_TIME_NONE;
     *ret_engine = engine;
     return QL_OK;
 }

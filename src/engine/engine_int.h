@@ -76,6 +76,7 @@ struct ql_engine {
     pthread_mutex_t lock;
     pthread_cond_t moved;  /* a shard closed a tick, or the core finished one */
     uint64_t core_tick;    /* newest tick the core has finished */
+    ql_time core_now;      /* ... and its time; QL_TIME_NONE before the first since the start */
     uint64_t core_opened;  /* ... and at open, for shards' first */
     struct ql_slo_state slos[QL_CONFIG_SLOS_MAX]; /* as published; under `lock` */
     uint32_t slo_count;

@@ -157,6 +157,15 @@ static void status_state_bytes(struct ql_engine *engine, struct ql_json_out *jso
     ql_json_out_end(json);
 }
 
+/* How far the core is: all that came in before is judged, joined and stored. */
+static ql_time status_judged(struct ql_engine *engine)
+{
+    (void)pthread_mutex_lock(&engine->lock);
+    const ql_time judged = engine->core_now;
+    (void)pthread_mutex_unlock(&engine->lock);
+    return judged;
+}
+
 ql_err engine_status(void *host, struct ql_buf *out)
 {
     struct ql_engine *engine = host;
@@ -168,6 +177,7 @@ ql_err engine_status(void *host, struct ql_buf *out)
     ql_json_out_text(&json, "version", QL_VERSION);
     ql_json_out_double(&json, "uptime_s", (double)(ql_clock_mono_ns() - engine->started_ns) / 1e9);
     ql_json_out_time(&json, "now", ql_sequencer_now(engine->sequencer));
+    ql_json_out_time(&json, "judged", status_judged(engine));
     ql_json_out_text(&json, "clock", engine->clock_input ? "input" : "wall");
     ql_json_out_bool(&json, "ready", ql_sequencer_healthy(engine->sequencer));
     ql_json_out_i64(&json, "series", series);

@@ -362,6 +362,7 @@ static void core_thread_tick(struct ql_engine *engine, const struct engine_messa
     ql_stat_add(engine->ticks, 1);
     (void)pthread_mutex_lock(&engine->lock);
     engine->core_tick = message->sequence;
+    engine->core_now = message->now;
     (void)pthread_cond_broadcast(&engine->moved);
     (void)pthread_mutex_unlock(&engine->lock);
 }

@@ -68,7 +68,8 @@ def a_failing_disk_is_told_once(place):
         before = quell.passes()
         status, _, text = quell.post("/v1/metrics", body(hour))
         check(status == 200, f"hour {hour}: {status} {text!r}")
-        wait_until("it looked ahead", lambda: quell.passes() > before, 20)
+        wait_until("it looked ahead", lambda: quell.passes() > before, 60)
+        quell.settled()
         found = {s["why"].split(":")[0].split(" of ")[0]: s for s in failing(quell)}
         check(hour >= FAILS or not found, f"hour {hour}: {found}")
         for name in found:
@@ -84,7 +85,7 @@ def a_failing_disk_is_told_once(place):
                   [("/dev/sda", "web1:9100"), ("sdb", "db1:9633")], str(disks))
             check("none of its five SMART counters is above 0" in disks["sda", "db1:9633"]["why"], str(disks))
             table = subprocess.run([place.binary, "capacity", "--url", quell.url], capture_output=True, text=True,
-                                   timeout=20, check=True).stdout
+                                   timeout=120, check=True).stdout
             check(table.count("found") >= 2 and "12 pending sectors" in table, table)
         if hour == GROWS + 2:
             check("3 reallocated sectors, 12 pending sectors" in found["disk sdb"]["why"], str(found["disk sdb"]))
@@ -97,7 +98,7 @@ def a_failing_disk_is_told_once(place):
     check(quell.metric("ql_exhaustion_signals_total", phase="open") == 2, "told once each")
     check(not any("disk" in json.dumps(i) for i in quell.get("/api/v1/incidents")["incidents"]), "no incident")
     check(quell.program.stop() == 0, "a clean end")
-    replay = subprocess.run([place.binary, "replay", quell.data], capture_output=True, text=True, timeout=60,
+    replay = subprocess.run([place.binary, "replay", quell.data], capture_output=True, text=True, timeout=300,
                             check=False)
     check(replay.returncode == 0, replay.stdout + replay.stderr)
     return f"opened at hours {opened}"
@@ -127,18 +128,18 @@ def disks_are_scraped(place):
     try:
         Exporter.hour = FAILS
         quell = place.quell("forecast: {every: 1m, passes: 1}\nscrapes:\n" + "".join(
-            f"  - {{job: {job}, targets: ['127.0.0.1:{port}'], path: '/{path}', interval: 1s, timeout: 1s}}\n"
+            f"  - {{job: {job}, targets: ['127.0.0.1:{port}'], path: '/{path}', interval: 5s, timeout: 5s}}\n"
             for job, path in (("smartctl", "db1:9633"), ("smartmon", "web1:9100"))))
 
         def told():
             return failing(quell)
-        found = wait_until("two disks are told", lambda: told() if len(told()) == 2 else None, 100, 1)
+        found = wait_until("two disks are told", lambda: told() if len(told()) == 2 else None, 250, 1)
         check(all(s["incident"] is None for s in found), f"two of one host open no incident either: {found}")
         # awk's %e has seven digits: of 3, 1 and 1 timeouts in one number the first is lost
         check(sorted(s["why"].split("; ")[0] for s in found) ==
               ["disk /dev/sda of 127.0.0.1: 1 command timeouts", "disk sdb of 127.0.0.1: 12 pending sectors"], str(found))
         Exporter.hour = REPLACED
-        wait_until("the replaced one is over", lambda: [s for s in told() if s["closed"] and "sdb" in s["why"]], 100, 1)
+        wait_until("the replaced one is over", lambda: [s for s in told() if s["closed"] and "sdb" in s["why"]], 250, 1)
         check(len(told()) == 2, str(told()))
     finally:
         server.shutdown()

@@ -47,8 +47,7 @@ def old_days_shrink(place):
     today = int(time.time()) // DAY_S * DAY_S
     start, end = today - 5 * DAY_S, today + (int(time.time()) - today) // STEP_S * STEP_S
     send(quell, start, end)
-    samples = 2 * ((end - start) // STEP_S)
-    wait_until("all samples are judged", lambda: quell.accepted("otlp_metrics") >= samples)
+    quell.settled()
     check(quell.program.stop() == 0, "a clean stop")
     for _ in range(2):
         quell.start()
@@ -96,8 +95,7 @@ def full_disk_while_days_shrink(place):
         today = int(time.time()) // DAY_S * DAY_S
         start = today - 3 * DAY_S
         send(quell, start, today)
-        samples = 2 * ((today - start) // STEP_S)
-        wait_until("all samples are judged", lambda: quell.accepted("otlp_metrics") >= samples)
+        quell.settled()
         wanted = [value("saw", at) for at in range(start, start + DAY_S, STEP_S)]
 
         def whole(when):

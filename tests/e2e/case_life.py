@@ -97,7 +97,7 @@ def restart_keeps_everything(place):
     check(quell.program.stop() == 0, "SIGTERM did not end it with 0")
     quell.start()
     check(quell.post("/api/v2/alerts", body)[0] == 200, "the same 500 again, as senders do")
-    time.sleep(2.5)
+    quell.settled()
     after = quell.get("/api/v1/incidents")["incidents"]
     check(len(after) == 1 and after[0]["id"] == before[0]["id"], f"{after}")
     for key in ("state", "onset", "opened", "alert_count", "reopen_count"):
@@ -109,13 +109,8 @@ def reload_all_or_nothing(place):
     """SIGHUP: a bad file changes nothing and says why; a good one takes effect."""
     quell = place.quell("limits:\n  series_max: 5000\n")
 
-    def reload(text, wanted):
-        place.write("quell.yaml", text)
-        quell.program.send(signal.SIGHUP)
-        wait_until(wanted, lambda: wanted in quell.program.log(60), 10)
-
-    reload("detct:\n  signals_per_day: 3\n", "did you mean")
-    reload("detect:\n  signals_per_day: 3\n", "configuration reloaded")
+    quell.reload("detct:\n  signals_per_day: 3\n", "did you mean")
+    quell.reload("detect:\n  signals_per_day: 3\n")
     check(quell.ready(), "ready after both")
     return "unknown key refused with the nearest known one"
 
@@ -149,13 +144,14 @@ def checkpoint_leaves_room(place):
         alerts = [json.dumps([{"labels": {"alertname": name, "service": "a"}}]).encode()
                   for name in ("Before", "During")]
         disk.fill(leave=7 << 20)
+        before = quell.metric("ql_checkpoints_total")
         check(quell.post("/api/v2/alerts", alerts[0])[0] == 200, "an alert with 7 MiB left")
-        wait_until("a checkpoint failed", lambda: quell.metric("ql_checkpoint_failures_total") >= 1, 20)
+        wait_until("a checkpoint failed", lambda: quell.metric("ql_checkpoint_failures_total") >= 1, 60)
         check(disk.free() > 6 << 20, f"it left {disk.free()} bytes")
         check(quell.post("/api/v2/alerts", alerts[1])[0] == 200, "an alert after it")
-        check(quell.metric("ql_checkpoints_total") == 0, "no checkpoint was possible")
+        check(quell.metric("ql_checkpoints_total") == before, "no checkpoint was possible")
         disk.empty()
-        wait_until("one succeeds", lambda: quell.metric("ql_checkpoints_total") >= 1, 20)
+        wait_until("one succeeds", lambda: quell.metric("ql_checkpoints_total") > before, 60)
         quell.program.send(signal.SIGKILL)
         quell.program.child.wait()
         quell.start()
@@ -168,9 +164,10 @@ def too_many_series(place):
     may turn while they come: then there are two quotas."""
     quell = place.quell("limits:\n  series_new_per_min_max: 100\n  series_max: 1000\n")
     now = time.time()
-    for i in range(300):
-        check(quell.post("/v1/metrics", gauge("flood", {"id": str(i)}, [(now, 1)]))[0] == 200, f"series {i}")
-    wait_until("the limit shows", lambda: quell.dropped("otlp_metrics", reason="cardinality") >= 100)
+    flood = [json.loads(gauge("flood", {"id": str(i)}, [(now, 1)]))["resourceMetrics"][0] for i in range(300)]
+    check(quell.post("/v1/metrics", json.dumps({"resourceMetrics": flood}).encode())[0] == 200, "a flood")
+    quell.settled()
+    check(quell.dropped("otlp_metrics", reason="cardinality") >= 100, "the limit does not show")
     known = quell.get("/api/v1/status")["series"]
     check(known <= 250, f"{known} series in spite of the limit")
     check(quell.post("/v1/metrics", gauge("flood", {"id": "0"}, [(now + 1, 2)]))[0] == 200, "a known one")

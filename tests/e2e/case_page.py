@@ -8,7 +8,7 @@ import subprocess
 from case_otel import modules
 from harness import HERE, Failed, Skipped, check, fetch, need, wait_until
 
-DEMO_S_MAX = 150
+DEMO_S_MAX = 400 # of a busy machine; the docs say what a calm one takes
 
 
 def browse(place, mode, url):
@@ -18,7 +18,7 @@ def browse(place, mode, url):
     if not os.path.isdir(os.path.join(HERE, "node_modules", "playwright-core")):
         raise Skipped("playwright-core is not installed")
     done = subprocess.run([node, os.path.join(HERE, "page.mjs"), mode, url, place.path("pictures")],
-                          capture_output=True, text=True, timeout=120)
+                          capture_output=True, text=True, timeout=400)
     check(done.returncode == 0, f"page.mjs {mode}: {done.stdout} {done.stderr}")
     return json.loads(done.stdout)
 

@@ -40,14 +40,15 @@ class Prometheus:
         return fetch(f"{self.url}/metrics")[2].decode()
 
 
-def settled(ask, seconds=30):
-    """An answer that stays the same for a second."""
-    end, last = time.monotonic() + seconds, None
+def unchanged(ask, seconds=60):
+    """An answer that stays the same for longer than Prometheus waits before it sends a batch."""
+    end, last, since = time.monotonic() + seconds, None, time.monotonic()
     while time.monotonic() < end:
         now = ask()
-        if now == last:
+        if now != last:
+            last, since = now, time.monotonic()
+        elif time.monotonic() - since > 6:
             return now
-        last = now
         time.sleep(1)
     check(False, f"never settles: {last!r}")
 
@@ -64,8 +65,9 @@ def prometheus_remote_write(place):
     sent = lambda text: metric(text, "prometheus_remote_storage_samples_total")
     pending = lambda text: metric(text, "prometheus_remote_storage_samples_pending")
     wait_until("nothing is pending", lambda: pending(prometheus.metrics()) == 0, 60)
-    text = settled(lambda: (sent(prometheus.metrics()), quell.accepted("remote_write")))
-    check(text[0] == text[1], f"prometheus sent {text[0]}, quell accepted {text[1]}")
+    text = unchanged(lambda: (sent(prometheus.metrics()), quell.accepted("remote_write")))
+    retried = metric(prometheus.metrics(), "prometheus_remote_storage_samples_retried_total")
+    check(text[0] - retried == text[1], f"prometheus sent {text[0]}, quell accepted {text[1]}")
     failed = metric(prometheus.metrics(), "prometheus_remote_storage_samples_failed_total")
     check(failed == 0, f"{failed} samples failed")
     # Prometheus' own summaries are NaN while empty: in the journal, but never judged.

@@ -17,8 +17,8 @@ CONFIG = """
 scrapes:
   - job: node
     targets: ["127.0.0.1:{port}"]
-    interval: 1s
-    timeout: 1s
+    interval: {interval}
+    timeout: {interval}
     labels: {{zone: here}}
 """
 
@@ -34,9 +34,10 @@ def node_exporter_scrape(place):
     exporter = place.run("node-exporter", [program, f"--web.listen-address=127.0.0.1:{port}",
                                            "--log.level=error"])
     wait_until("the exporter is up", lambda: fetch(f"http://127.0.0.1:{port}/metrics")[0] == 200)
-    quell = place.quell(CONFIG.format(port=port))
+    quell = place.quell(CONFIG.format(port=port, interval="5s"))
     wait_until("two scrapes", lambda: quell.metric("ql_scrapes_total", result="up") >= 2)
     wait_until("up is 1", lambda: last_value(quell, 'up{job="node"}') == 1)
+    quell.settled()
     found = quell.series(f'node_load1{{job="node",instance="127.0.0.1:{port}",zone="here"}}')
     check(len(found) == 1, f"node_load1: {found}")
     check(found[0]["type"] == "gauge", f"{found}")
@@ -124,7 +125,7 @@ def load_on_and_off(place):
                                 "--collector.cpu", "--collector.loadavg", "--collector.stat",
                                 "--collector.pressure"])
     wait_until("the exporter is up", lambda: fetch(f"http://127.0.0.1:{port}/metrics")[0] == 200)
-    quell = calm_quell(place, LIVELY + CONFIG.format(port=port))
+    quell = calm_quell(place, LIVELY + CONFIG.format(port=port, interval="1s"))
     early = open_signals(quell)
     before = {signal["id"] for signal in early}
     print(f"  {len(early)} signals in the calm, of {sorted({s['metric'] for s in early})}")
@@ -140,6 +141,7 @@ def load_on_and_off(place):
     check(first["why"] and first["expected"] is not None, f"a signal without reason or band: {first}")
     wait_until("the load has ended", lambda: not stress.alive(), LOAD_S + 20)
     raised = {s["id"] for s in of_the_load() if s["metric"] not in SLOW_METRICS}
+    check(raised, "only means over minutes rose")
     wait_until_over(quell, raised)
     return f"{took:.0f} s to the first of {len(raised)}: {first['why']}"
 

@@ -4,11 +4,9 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import datetime, timezone
 
-from case_capacity import Recorded
 from case_promql import send
-from harness import HERE, check, wait_until
+from harness import HERE, check, seconds, wait_until
 
 START = 1767571200
 SLOS = """engine:
@@ -29,14 +27,6 @@ slos:
     good: good_total
     total: all_total
 """
-
-
-class Configured(Recorded):
-    def start(self):
-        self.program = self.place.run("quell", [
-            self.place.binary, "serve", "--listen", f"127.0.0.1:{self.port}", "--data", self.data,
-            "--config", self.config_path, "--clock", "input"])
-        wait_until("quell is ready", self.ready, 10)
 
 
 class Shop:
@@ -61,10 +51,7 @@ class Shop:
                 (self.labels("requests_total", code="200"), [(ms, self.good)]),
                 (self.labels("requests_total", code="503"), [(ms, self.failed)]),
                 (self.labels("latency_ms"), [(ms, 80)])])
-        wait_until("the engine has it all", lambda: self.quell.get("/api/v1/status")["now"] >= self.text(), 20)
-
-    def text(self):
-        return datetime.fromtimestamp(self.at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        self.quell.settled()
 
 
 def burns(quell, state="open"):
@@ -78,7 +65,7 @@ def slos(quell):
 def same_as_promql(quell):
     """What PromQL makes of the same samples, window by window."""
     slo = slos(quell)["checkout answers"]
-    at = datetime.fromisoformat(slo["at"].replace("Z", "+00:00")).timestamp()
+    at = seconds(slo["at"])
     for window, burn in slo["burn_rate"].items():
         query = (f'sum(rate(requests_total{{code="503"}}[{window}])) / sum(rate(requests_total[{window}]))'
                  ' / (1 - 0.999)')
@@ -88,7 +75,7 @@ def same_as_promql(quell):
 
 
 def burn_pages(place):
-    quell = Configured(place, SLOS)
+    quell = place.quell(SLOS, clock="input")
     shop = Shop(quell)
     shop.minutes(90)
     check(not burns(quell, "all"), f"a burn without an error: {burns(quell, 'all')}")
@@ -144,7 +131,7 @@ HELD = """policies:
 
 def burn_is_held(place):
     """A window holds the page over a crash, shown and counted; it is told when the window ends."""
-    quell = Configured(place, SLOS + HELD)
+    quell = place.quell(SLOS + HELD, clock="input")
     shop = Shop(quell)
     shop.minutes(90)
     shop.minutes(5, share=0.5)
@@ -170,7 +157,7 @@ def burn_is_held(place):
                           capture_output=True, text=True)
     check("IMPORTANCE" in said.stdout and "critical" in said.stdout, said.stdout)
     check(quell.program.stop() == 0, "a clean end")
-    replay = subprocess.run([place.binary, "replay", quell.data], capture_output=True, text=True, timeout=60)
+    replay = subprocess.run([place.binary, "replay", quell.data], capture_output=True, text=True, timeout=300)
     check(replay.returncode == 0, replay.stdout + replay.stderr)
     return page[0]["why"]
 
@@ -187,7 +174,7 @@ slos:
 
 def spans_burn(place):
     """The rates that quell makes of spans count as events."""
-    quell = Configured(place, SPANS)
+    quell = place.quell(SPANS, clock="input")
     for step in range(60 * 6):
         at, spans = START + step * 10, []
         for i in range(10):
@@ -200,12 +187,13 @@ def spans_burn(place):
             {"key": "service.name", "value": {"stringValue": "cart"}}]}, "scopeSpans": [{"spans": spans}]}]}
         status, _, text = quell.post("/v1/traces", json.dumps(body).encode())
         check(status == 200, f"{status} {text!r}")
-    wait_until("a ticket", lambda: burns(quell), 10)
+    quell.settled()
+    check(burns(quell), "no ticket")
     slo = slos(quell)["spans"]
     check(slo["entity"] == "service/cart" and slo["state"] == "ticket", f"{slo}")
-    seconds = datetime.fromisoformat(slo["at"].replace("Z", "+00:00")).timestamp() - START
-    total, bad = seconds, (seconds - 3000) / 2
-    check(seconds >= 3480 and abs(slo["bad"] - bad) <= 6 and abs(slo["total"] - total) <= 11, f"{bad} of {total}: {slo}")
+    lasted = seconds(slo["at"]) - START
+    total, bad = lasted, (lasted - 3000) / 2
+    check(lasted >= 3480 and abs(slo["bad"] - bad) <= 6 and abs(slo["total"] - total) <= 11, f"{bad} of {total}: {slo}")
     return f"{slo['bad']:.0f} of {slo['total']:.0f} are bad, {bad:.0f} of {total:.0f} were sent"
 
 

@@ -3,6 +3,8 @@
 Standard library only. Everything listens on loopback, lives in one temporary folder and is
 ended by its process id.
 """
+import datetime
+import http.client
 import json
 import os
 import shutil
@@ -16,8 +18,8 @@ import urllib.parse
 import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-READY_S = 20
-STOP_S = 20
+READY_S, STOP_S, SETTLE_S = 60, 60, 120  # what a slow, busy machine may take; nobody waits longer
+CRASHES = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGILL, -signal.SIGFPE)
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -79,22 +81,30 @@ def wait_until(what, ask, seconds=30, every=0.1):
                 return last
         except Ended:
             raise
-        except (OSError, Failed) as error:
+        except (OSError, Failed, LookupError, http.client.HTTPException) as error:
             last = error
         time.sleep(every)
     raise Failed(f"not within {seconds} s: {what} (last: {last!r})")
 
 
+def seconds(text):
+    """Of a time as the API writes it."""
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
 def metric(text, name, **labels):
-    """Sum of a metric's samples that have these labels, from exposition text."""
-    total, seen = 0.0, False
+    """Sum of a metric's samples that have these labels, from exposition text. A metric that is
+    not there at all is a mistake of who asks: zero would hide a name that has changed."""
+    total, known = 0.0, False
     for line in text.splitlines():
         head, _, value = line.rpartition(" ")
         if head.split("{")[0] != name:
             continue
+        known = True
         if all(f'{key}="{wanted}"' in head for key, wanted in labels.items()):
-            total, seen = total + float(value), True
-    return total if seen else 0.0
+            total += float(value)
+    check(known or f"# TYPE {name} " in text, f"there is no metric {name}")
+    return total
 
 
 class Program:
@@ -140,10 +150,16 @@ class Place:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
+        bad = []
         for program in reversed(self.programs):
-            program.stop()
+            lived = program.alive()
+            status = program.stop()
+            if program.name == "quell" and (status in CRASHES or (lived and status != 0)):
+                bad.append(f"quell ended with {status}:\n{program.log()}")
         shutil.rmtree(self.folder, ignore_errors=True)
+        if bad and kind is None:
+            raise Failed("\n".join(bad))
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -158,8 +174,8 @@ class Place:
         self.programs.append(program)
         return program
 
-    def quell(self, config=""):
-        return Quell(self, config)
+    def quell(self, config="", clock="wall"):
+        return Quell(self, config, clock)
 
     def logs(self):
         return "\n".join(f"--- {p.name}\n{p.log()}" for p in self.programs)
@@ -213,8 +229,9 @@ class SmallDisk:
 class Quell:
     """A running daemon on a free port."""
 
-    def __init__(self, place, config):
-        self.place = place
+    def __init__(self, place, config="", clock="wall"):
+        """`clock` "input": its time follows the samples."""
+        self.place, self.clock = place, clock
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.config_path = place.write("quell.yaml", config) if config else None
@@ -228,7 +245,7 @@ class Quell:
     def launch(self):
         """Starts it without waiting: with a full disk it runs and is never ready."""
         argv = [self.place.binary, "serve", "--listen", f"127.0.0.1:{self.port}",
-                "--data", self.data]
+                "--data", self.data, "--clock", self.clock]
         if self.config_path:
             argv += ["--config", self.config_path]
         self.program = self.place.run("quell", argv)
@@ -237,6 +254,25 @@ class Quell:
         if not self.program.alive():
             raise Ended(f"quell ended with {self.program.child.returncode}:\n{self.program.log()}")
         return fetch(f"{self.url}/-/ready")[0] == 200
+
+    def settled(self):
+        """All that was acknowledged is judged, joined and stored. Where time follows the samples
+        the last second of it may wait for what comes next."""
+        now = self.get("/api/v1/status")["now"]
+
+        def judged():
+            at = self.get("/api/v1/status")["judged"]
+            return at is not None and (at > now if self.clock == "wall"
+                                       else seconds(at) > seconds(now) - 1)
+        if now is not None:
+            wait_until(f"all until {now} is judged", judged, SETTLE_S)
+
+    def reload(self, text, wanted="configuration reloaded"):
+        """Another file and SIGHUP; `wanted` is what the log must say of it."""
+        said = self.program.log(1000).count(wanted)
+        self.place.write("quell.yaml", text)
+        self.program.send(signal.SIGHUP)
+        wait_until(wanted, lambda: self.program.log(1000).count(wanted) > said, READY_S)
 
     def get(self, path, **parameters):
         query = urllib.parse.urlencode(parameters, doseq=True)

@@ -8,20 +8,17 @@ import math
 import random
 
 from case_life import gauge
-from harness import Quell, check, wait_until
+from harness import Quell, check, seconds, wait_until
 
 MONDAY = 1767571200 # 2026-01-05, a Monday
 HOUR, DAY, WEEK = 3600, 86400, 604800
 
 
 class Told(Quell):
-    """Its time follows the samples."""
+    """One whose time follows the samples."""
 
-    def start(self):
-        self.program = self.place.run("quell", [
-            self.place.binary, "serve", "--listen", f"127.0.0.1:{self.port}",
-            "--data", self.data, "--clock", "input"])
-        wait_until("quell is ready", self.ready, 10)
+    def __init__(self, place, config=""):
+        super().__init__(place, config, clock="input")
 
     def live(self, begin, end, step, series, chunk=HOUR, after=None):
         """series: (name, labels, value of a time or None for silence). Sent once a chunk."""
@@ -39,17 +36,12 @@ class Told(Quell):
             if after:
                 after(hour)
 
-    def judged_until(self, metric, at, step):
-        wait_until(f"{metric} is judged until {at}", lambda: any(
-            points and points[-1][0] >= at - step for points in self.points(metric, start=at - HOUR, end=at)), 60)
-
     def signals(self, **filters):
         return self.get("/api/v1/signals", limit=500, **filters)["signals"]
 
 
 def onset(signal):
-    import datetime
-    return datetime.datetime.fromisoformat(signal["onset"].replace("Z", "+00:00")).timestamp()
+    return seconds(signal["onset"])
 
 
 def noise(seed):
@@ -59,7 +51,7 @@ def noise(seed):
 
 def weekly_peak(place):
     """Monday 09:00 in week 3 is silent, and the same peak on Sunday is not."""
-    quell, rough, step = Told(place, ""), noise(1), 300
+    quell, rough, step = Told(place), noise(1), 300
     sunday = MONDAY + 2 * WEEK + 6 * DAY
 
     def backup(at):
@@ -68,7 +60,7 @@ def weekly_peak(place):
         return 100 + 4 * rough(at) + (300 if monday or odd else 0)
     end = MONDAY + 3 * WEEK
     quell.live(MONDAY, end, step, [("queue_depth", {"service": "batch"}, backup)])
-    quell.judged_until("queue_depth", end, step)
+    quell.settled()
     weeks = {0: 0, 1: 0, 2: 0}
     on_sunday = 0
     for signal in quell.signals():
@@ -83,15 +75,15 @@ def weekly_peak(place):
 
 def rotated_disk(place):
     """A disk that is cleaned up every night raises nothing once two nights were seen."""
-    quell, rough, step = Told(place, ""), noise(2), 300
+    quell, rough, step = Told(place), noise(2), 300
     end = MONDAY + 10 * DAY
     quell.live(MONDAY, end, step, [
         ("disk_used", {"host": "a"}, lambda at: 30 + 55 * (at % DAY) / DAY + 0.3 * rough(at)),
         ("disk_limit", {"host": "a"}, lambda at: 100)])
-    quell.judged_until("disk_used", end, step)
+    quell.settled()
     # Also of what is sent in bulk every sixteenth value keeps its band.
     kept = sum(len(series["bands"]) for at in range(end - 4 * DAY, end, DAY) for series in quell.get(
-        "/api/v1/bands", **{"match[]": "disk_used", "start": at, "end": at + DAY - 1, "points": 2000})["series"])
+        "/api/v1/bands", **{"match[]": "disk_used", "start": at, "end": at + DAY - 1, "max_points": 2000})["series"])
     check(kept >= 4 * 288 // 16 - 4, f"{kept} bands of four days")
     late = [s for s in quell.signals() if onset(s) > MONDAY + 2 * DAY]
     check(len(late) == 0, f"{late}")
@@ -101,13 +93,13 @@ def rotated_disk(place):
 def stopped_service(place):
     """A service that stops is absent, not normal: the silence is a signal that stays open.
     Sent at every step: who always sends in bulk is not silent between."""
-    quell, rough, step = Told(place, ""), noise(3), 60
+    quell, rough, step = Told(place), noise(3), 60
     stop = MONDAY + 3 * HOUR
     end = stop + HOUR
     quell.live(MONDAY, end, step, [
         ("requests_in_flight", {"service": "cart"}, lambda at: 20 + rough(at) if at < stop else None),
         ("requests_in_flight", {"service": "shop"}, lambda at: 50 + 2 * rough(at + 7))], chunk=step)
-    quell.judged_until('requests_in_flight{service="shop"}', end, step)
+    quell.settled()
     signals = wait_until("the silence is told", lambda: [s for s in quell.signals() if s["kind"] == "absence"], 20)
     check(len(signals) == 1 and 'cart' in json.dumps(signals[0]["labels"]), f"{signals}")
     check(signals[0]["closed"] is None or signals[0]["closed"] is False, f"closed: {signals[0]}")
@@ -118,7 +110,7 @@ def stopped_service(place):
 def no_op_day(place):
     """Forty series of five kinds of normal life: a day without events stays in the budget of ten
     false signals, and no incident comes of it."""
-    quell, step = Told(place, ""), 300
+    quell, step = Told(place), 300
     kinds = [
         lambda at, z: 100 + 5 * z,
         lambda at, z: 50 * math.exp(0.3 * z),
@@ -132,7 +124,7 @@ def no_op_day(place):
         return (f"metric_{i}", {"service": f"s{i % 8}"}, lambda at: kinds[i % 5](at, rough(at)))
     end = MONDAY + 3 * DAY
     quell.live(MONDAY, end, step, [one(i) for i in range(40)])
-    quell.judged_until("metric_0", end, step)
+    quell.settled()
     last = [s for s in quell.signals() if onset(s) >= end - DAY]
     incidents = quell.get("/api/v1/incidents")["incidents"]
     check(not incidents, f"{incidents}")
@@ -142,7 +134,7 @@ def no_op_day(place):
 
 def shift_after_deploy(place):
     """A level shift after a deploy is one signal that names it."""
-    quell, rough, step = Told(place, ""), noise(4), 60
+    quell, rough, step = Told(place), noise(4), 60
     noon = MONDAY + 12 * HOUR
     deploy = noon + 30
 
@@ -154,7 +146,7 @@ def shift_after_deploy(place):
     latency = ("latency_ms", {"service": "cart"}, lambda at: (120 if at >= deploy + 150 else 40) + 2 * rough(at))
     quell.live(MONDAY, noon, step, [latency])
     quell.live(noon, noon + 6 * HOUR, step, [latency], chunk=step, after=tell)
-    quell.judged_until("latency_ms", noon + 6 * HOUR, step)
+    quell.settled()
     signals = quell.signals()
     check(len(signals) == 1, f"{signals}")
     check("after deploy v42" in signals[0]["why"], signals[0]["why"])
