@@ -31,7 +31,7 @@ build: setup-build page $(BUILD)/build.ninja ## build build/quell with the page 
 demo: build ## the whole story in under two minutes: a shop, a leak, an incident, a guarded fix
 	@$(BUILD)/quell demo
 
-serve: build ## run the daemon with its page on http://$(ADDRESS)
+serve: build ## run the daemon with its page (ADDRESS=127.0.0.1:9428 DATA=./quell-data)
 	@$(BUILD)/quell serve --listen $(ADDRESS) --data $(DATA)
 
 test: setup-test build ## everything that must hold: units, fuzz corpora, sanitizers, real clients and servers

@@ -251,7 +251,7 @@ static void switched_on_again(void **state)
 static void *release_later(void *context)
 {
     struct rig *rig = context;
-    pause_s(0.05);
+    pause_s(0.3); /* by then the reload has asked it to stop, also on a busy machine */
     atomic_store(&rig->hold, false);
     return NULL;
 }

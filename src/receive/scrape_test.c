@@ -351,7 +351,7 @@ static void test_node_exporter(void **state)
     const pid_t pid = exporter_start(address);
     assert_true(pid > 0);
     struct ql_scrape scrape = scrape_of(address, "/metrics");
-    scrape.interval_s = scrape.timeout_s = 0.5;
+    scrape.interval_s = scrape.timeout_s = 2.0;
     struct ql_scraper *scraper = scraper_start(f, &scrape);
     await_line(f, "node_load1{");
     await_line(f, "node_cpu_seconds_total{cpu=\"0\"");
