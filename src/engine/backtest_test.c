@@ -233,7 +233,7 @@ static const struct ql_backtest_row *recorded_of(const struct ql_backtest_result
 
 #define ABSENCE "mail: latency_ms absence"
 #define SPIKE "checkout: latency_ms spike"
-#define ERRORS "orders: service_errors_per_second seasonal miss"
+#define ERRORS "orders: service_errors_per_second drift"
 #define POLICY(match, fields) RUNNING "policies: [{name: p, match: '" match "', " fields "}]\n"
 
 static const struct row { const char *story, *yaml; bool absence, spike, errors; } rows[] = {
