@@ -142,6 +142,11 @@ void ql_audit_close(struct ql_audit_log *log)
     free(log);
 }
 
+void ql_audit_busy(struct ql_audit_log *log, int ms)
+{
+    (void)sqlite3_busy_timeout(log->db, ms);
+}
+
 struct ql_audit_head ql_audit_head_of(const struct ql_audit_log *log)
 {
     return log->head;

@@ -26,6 +26,7 @@ struct ql_audit_head {
 struct ql_audit_log;
 QL_MUST_USE ql_err ql_audit_open(const char *data_dir, struct ql_audit_log **ret_log);
 void ql_audit_close(struct ql_audit_log *log); /* NULL is fine */
+void ql_audit_busy(struct ql_audit_log *log, int ms); /* how long append waits for other writers */
 /* Appends rows of one tick in one transaction. A (sequence, position) that is there
  * already is left as it is: a replay adds nothing. */
 QL_MUST_USE ql_err ql_audit_append(struct ql_audit_log *log, uint64_t sequence,
