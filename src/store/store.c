@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-enum { ENTITIES_MAX = 1 << 20, WRITE_BUSY_MS = 20 };
+enum { ENTITIES_MAX = 1 << 20, WRITE_BUSY_MS = 5 };
 #define SEEN_REFRESH QL_MIN(10)
 
 /* The lists that have rows here; the rest of the bus is of no interest. Not in it:
