@@ -3,10 +3,10 @@
 #include "engine/sequencer.h"
 #include "wire/wire.h"
 
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -62,13 +62,18 @@ static void desk_init(struct desk *d, uint64_t checkpoint_bytes, ql_duration che
 
 static void desk_fini(struct desk *d)
 {
-    char command[128];
+    struct dirent *entry;
     ql_sequencer_stop(d->sequencer);
     ql_sequencer_free(d->sequencer);
     ql_journal_close(d->journal);
     ql_stats_free(d->stats);
-    (void)snprintf(command, sizeof(command), "rm -r %s", d->dir);
-    assert_int_equal(system(command), 0);
+    DIR *dir = opendir(d->dir);
+    assert_non_null(dir);
+    while ((entry = readdir(dir)) != NULL) {
+        (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    (void)closedir(dir);
+    assert_int_equal(rmdir(d->dir), 0);
 }
 
 static void pause_ms(int64_t ms)
