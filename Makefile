@@ -17,7 +17,11 @@ setup-test:
 	@tools/setup test
 setup-bench:
 	@tools/setup bench
-.PHONY: setup-build setup-test setup-bench
+setup-coverage:
+	@tools/setup coverage
+setup-lint:
+	@tools/setup lint
+.PHONY: setup-build setup-test setup-bench setup-coverage setup-lint
 
 page: setup-build ## build the web page (ui/dist), if its sources changed
 	@tools/page
@@ -43,10 +47,10 @@ unit: setup-test build ## unit tests and fuzz corpora only
 e2e: setup-test build ## real clients and servers against build/quell
 	@tests/e2e/run $(BUILD)/quell
 
-lint: setup-test build ## layers between folders, and clang's warnings on every C file
+lint: setup-lint build ## layers between folders, and clang's warnings on every C file
 	@python3 tests/layers/layers.py . && tools/lint
 
-format: ## clang-format the C files that differ from the last commit
+format: setup-lint ## clang-format the C files that differ from the last commit
 	@git diff --name-only --diff-filter=d HEAD -- '*.c' '*.h' | xargs -r clang-format -i
 
 bench: setup-bench build ## CPU a sample and bytes a series, side by side with peers
@@ -55,7 +59,7 @@ bench: setup-bench build ## CPU a sample and bytes a series, side by side with p
 fuzz: setup-test ## every fuzzer under libFuzzer with sanitizers (SECONDS_EACH=60)
 	@tools/fuzz
 
-coverage: setup-test ## line coverage of the unit tests (build-coverage/)
+coverage: setup-coverage ## line coverage of the unit tests (build-coverage/)
 	@tools/coverage
 
 clean: ## remove what was built

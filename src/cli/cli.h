@@ -28,6 +28,15 @@ int ql_cli_usage(const char *verb, bool asked);
 int ql_cli_fail(const char *verb, const char *format, ...) QL_PRINTF(2, 3);
 
 struct ql_buf;
+/* "-o table" or "-o json"; false: it was said what is allowed. */
+bool ql_cli_table_or_json(const char *verb, const char *text, bool *ret_json);
+/* The options of a verb that has only that one. 0, or the exit status; optind is then the first
+ * word of words_min..words_max. */
+int ql_cli_only_output(int argc, char **argv, int words_min, int words_max, bool *ret_json);
+/* A line on a terminal's standard error that says how far the work is, from its second second on:
+ * "what: 40 %". With `all` 0 it tells no share, and waits for no second. */
+void ql_cli_progress(const char *what, uint64_t done, uint64_t all);
+void ql_cli_progress_end(void); /* takes the line away, if there is one */
 /* "-o csv" or "-o json"; false: it was said what is allowed. */
 bool ql_cli_csv_or_json(const char *verb, const char *text, bool *ret_json);
 /* What a verb that works on files ends with: `out` on standard output or, on standard error, `why`

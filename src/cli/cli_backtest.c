@@ -278,8 +278,8 @@ int ql_cli_backtest(int argc, char **argv)
                 return ql_cli_fail("backtest", "--since takes a duration up to 3650d, such as 30d,"
                                    " not '%s'", optarg);
             }
-        } else if (option == 'o' && (strcmp(optarg, "json") == 0 || strcmp(optarg, "table") == 0)) {
-            chosen.json = optarg[0] == 'j';
+        } else if (option == 'o' && ql_cli_table_or_json("backtest", optarg, &chosen.json)) {
+            continue;
         } else {
             return ql_cli_usage("backtest", false);
         }

@@ -17,6 +17,7 @@ static int detect_text(struct ql_offline_detect *request, ql_str text)
     ql_buf_init(&out, DETECT_BYTES_MAX);
     ql_buf_init(&why, 4096);
     request->text = text;
+    request->progress = ql_cli_progress;
     const ql_err err = ql_offline_detect(request, &out, &why);
     return ql_cli_answer("detect", request->shown_name, err, &out, &why);
 }

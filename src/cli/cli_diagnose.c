@@ -25,7 +25,7 @@ int ql_cli_diagnose(int argc, char **argv)
         { "output", required_argument, NULL, 'o' },
         { NULL, 0, NULL, 0 },
     };
-    struct ql_offline_diagnose request = { .at = QL_TIME_NONE };
+    struct ql_offline_diagnose request = { .at = QL_TIME_NONE, .progress = ql_cli_progress };
     int option;
     optind = 1;
     while ((option = getopt_long(argc, argv, "o:", options, NULL)) != -1) {

@@ -5,29 +5,11 @@
 
 #include <getopt.h>
 #include <stdio.h>
-#include <time.h>
-#include <unistd.h>
 
 #define FORECAST_BYTES_MAX ((size_t)8 << 30)
 #define FORECAST_STEPS_MAX 10000
 
 int ql_cli_forecast(int argc, char **argv);
-
-/* A line that changes on a terminal, from the second on. */
-static void forecast_progress(uint32_t done, uint32_t all)
-{
-    static struct timespec began, shown; /* a callback without an argument: the verb runs once */
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    began = began.tv_sec == 0 ? now : began;
-    if (now.tv_sec - began.tv_sec >= 1 && now.tv_sec != shown.tv_sec) {
-        shown = now;
-        (void)fprintf(stderr, "\r%u of %u series\033[K", done, all);
-    }
-    if (done == all && shown.tv_sec != 0) {
-        (void)fprintf(stderr, "\r\033[K");
-    }
-}
 
 static int forecast_text(struct ql_offline_forecast *request, ql_str text)
 {
@@ -35,7 +17,7 @@ static int forecast_text(struct ql_offline_forecast *request, ql_str text)
     ql_buf_init(&out, FORECAST_BYTES_MAX);
     ql_buf_init(&why, 4096);
     request->text = text;
-    request->progress = isatty(STDERR_FILENO) ? forecast_progress : NULL;
+    request->progress = ql_cli_progress;
     const ql_err err = ql_offline_forecast(request, &out, &why);
     return ql_cli_answer("forecast", request->shown_name, err, &out, &why);
 }

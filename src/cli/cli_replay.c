@@ -131,8 +131,8 @@ int ql_cli_replay(int argc, char **argv)
             }
         } else if (option == 'p') {
             env.from_checkpoint = UINT64_MAX;
-        } else if (option == 'o' && (strcmp(optarg, "json") == 0 || strcmp(optarg, "table") == 0)) {
-            counts.json = optarg[0] == 'j';
+        } else if (option == 'o' && ql_cli_table_or_json("replay", optarg, &counts.json)) {
+            continue;
         } else {
             ql_config_free(env.config);
             return ql_cli_usage("replay", false);

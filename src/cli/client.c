@@ -65,12 +65,7 @@ static bool client_option(struct ql_client *client, int option, const char *valu
     case OPTION_NOTE: o->note = value; break;
     case OPTION_ALL: o->all = true; break;
     case 'o':
-        if (strcmp(value, "json") != 0 && strcmp(value, "table") != 0) {
-            (void)ql_cli_fail(client->verb, "-o is 'json' or 'table', not '%s'", value);
-            return false;
-        }
-        o->json = value[0] == 'j';
-        break;
+        return ql_cli_table_or_json(client->verb, value, &o->json);
     default: (void)ql_cli_usage(client->verb, false); return false;
     }
     return true;

@@ -235,7 +235,7 @@ static bool story_check_audit(const struct demo_run *with)
     char data[DEMO_PATH_BYTES + 32];
     struct ql_audit_report report = { 0 };
     (void)snprintf(data, sizeof(data), "%s/data", with->folder);
-    const ql_err err = ql_audit_verify(data, &report);
+    const ql_err err = ql_audit_verify(data, NULL, &report);
     return story_claim(err == QL_OK && report.row_count > 0,
                        "every step is in the audit log, and its chain holds (%" PRIu64 " rows%s%s)",
                        report.row_count, err == QL_OK ? "" : ": ",

@@ -1,9 +1,13 @@
 #include "base/buf.h"
+#include "base/clock.h"
 #include "cli/cli.h"
 
+#include <getopt.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define QL_VERB(name, function, usage, summary, help) int function(int argc, char **argv);
 #include "cli/verbs.def"
@@ -16,10 +20,12 @@ const uint32_t ql_verb_count = QL_COUNT_OF(ql_verbs);
 
 int ql_cli_version(int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
-    (void)printf("quell %s\n", QL_VERSION);
-    return 0;
+    bool json = false;
+    const int status = ql_cli_only_output(argc, argv, 0, 0, &json);
+    if (status == 0) {
+        (void)printf(json ? "{\"version\":\"%s\"}\n" : "quell %s\n", QL_VERSION);
+    }
+    return status;
 }
 
 int ql_cli_usage(const char *verb, bool asked)
@@ -56,6 +62,64 @@ int ql_cli_fail(const char *verb, const char *format, ...)
     return 2;
 }
 
+int ql_cli_only_output(int argc, char **argv, int words_min, int words_max, bool *ret_json)
+{
+    static const struct option options[] = { { "output", required_argument, NULL, 'o' },
+                                             { NULL, 0, NULL, 0 } };
+    int option;
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "o:", options, NULL)) != -1) {
+        if (option != 'o') {
+            return ql_cli_usage(argv[0], false);
+        }
+        if (!ql_cli_table_or_json(argv[0], optarg, ret_json)) {
+            return 2;
+        }
+    }
+    const int words = argc - optind;
+    return words < words_min || words > words_max ? ql_cli_usage(argv[0], false) : 0;
+}
+
+static int64_t progress_shown_ns; /* 0: there is no line; a verb runs once */
+
+void ql_cli_progress(const char *what, uint64_t done, uint64_t all)
+{
+    static int64_t began_ns;
+    const int64_t now_ns = ql_clock_mono_ns();
+    began_ns = began_ns == 0 ? now_ns : began_ns;
+    if (all > 0 && now_ns - (progress_shown_ns > 0 ? progress_shown_ns : began_ns) < QL_NS_PER_S) {
+        return;
+    }
+    if (isatty(STDERR_FILENO) == 0) {
+        return;
+    }
+    progress_shown_ns = now_ns;
+    (void)fprintf(stderr, "\r%s", what);
+    if (all > 0) {
+        (void)fprintf(stderr, ": %.0f %%", 100.0 * (double)done / (double)all);
+    }
+    (void)fprintf(stderr, "\033[K");
+}
+
+void ql_cli_progress_end(void)
+{
+    if (progress_shown_ns > 0) {
+        (void)fprintf(stderr, "\r\033[K");
+        progress_shown_ns = 0;
+    }
+}
+
+bool ql_cli_table_or_json(const char *verb, const char *text, bool *ret_json)
+{
+    const bool json = strcmp(text, "json") == 0;
+    if (!json && strcmp(text, "table") != 0) {
+        (void)ql_cli_fail(verb, "-o takes json or table, not '%s'", text);
+        return false;
+    }
+    *ret_json = json;
+    return true;
+}
+
 bool ql_cli_csv_or_json(const char *verb, const char *text, bool *ret_json)
 {
     const bool json = strcmp(text, "json") == 0;
@@ -71,6 +135,7 @@ int ql_cli_answer(const char *verb, const char *name, ql_err err, struct ql_buf 
                   struct ql_buf *why)
 {
     int status = 2;
+    ql_cli_progress_end();
     if (err == QL_OK) {
         const ql_str text = ql_buf_view(out);
         const size_t written = fwrite(text.at, 1, text.bytes, stdout);

@@ -88,7 +88,7 @@ static void engine_stats(struct ql_engine *engine)
         ql_stats_cell(stats, QL_STAT_COUNTER, "ql_checkpoint_failures_total",
                       "Checkpoints that could not be written.", "");
     engine->store_failures = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_store_failures_total",
-                                           "Ticks whose results could not be stored.", "");
+                                           "Ticks at whose end results waited to be stored.", "");
 }
 
 static ql_err engine_open_parts(struct ql_engine *engine, const struct ql_engine_env *env,
@@ -172,6 +172,7 @@ ql_err ql_engine_open(const struct ql_engine_env *env, struct ql_engine **ret_en
     (void)ql_wait_cond_init(&engine->moved);
     (void)pthread_mutex_init(&engine->flight_lock, NULL);
     (void)ql_wait_cond_init(&engine->flight_eased);
+    ql_wait_init(&engine->store_wait);
     ql_batch_init(&engine->undispatched, (size_t)1 << 24);
     engine->accept = (struct ql_accept){ engine, engine_accept_take, engine_accept_give_back,
                                          engine_accept_submit };
@@ -315,6 +316,7 @@ ql_err ql_engine_reload(struct ql_engine *engine, ql_str yaml)
 static void engine_settle(struct ql_engine *engine)
 {
     const uint64_t newest = ql_sequencer_refuse(engine->sequencer);
+    ql_wait_stop(&engine->store_wait);
     if (!engine->core_running || ql_sequencer_now(engine->sequencer).ns == QL_TIME_NONE.ns) {
         return;
     }
@@ -356,6 +358,7 @@ void ql_engine_free(struct ql_engine *engine)
     for (uint32_t i = 0; i < QL_COUNT_OF(engine->retired); i++) {
         ql_config_free(engine->retired[i]);
     }
+    ql_wait_fini(&engine->store_wait);
     (void)pthread_cond_destroy(&engine->moved);
     (void)pthread_cond_destroy(&engine->flight_eased);
     (void)pthread_mutex_destroy(&engine->flight_lock);

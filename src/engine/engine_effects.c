@@ -11,13 +11,35 @@
 
 #include <inttypes.h>
 
-static void effects_store(struct ql_engine *engine, uint64_t sequence, ql_time now,
-                          const struct ql_batch *bus)
+#define EFFECTS_RETRY_S 1.0
+
+/* Too many results wait already. Nothing later can happen before this one has its place, so
+ * input is refused and time stands still, as with a journal that cannot be written. Ended by
+ * room, or by a stop: then the tick is left to a replay, and the store takes nothing more. */
+static ql_err effects_store_held(struct ql_engine *engine, uint64_t sequence, ql_time now,
+                                 const struct ql_batch *bus)
 {
-    const ql_err err = ql_store_apply(engine->store, sequence, now, bus);
+    ql_err err = QL_E_FULL;
+    QL_LOG(ERROR, "too many incidents wait to be stored: input is refused until they can be");
+    ql_sequencer_hold(engine->sequencer, true);
+    while (err == QL_E_FULL && ql_wait_for(&engine->store_wait, EFFECTS_RETRY_S)) {
+        err = ql_store_apply(engine->store, sequence, now, bus);
+    }
+    ql_sequencer_hold(engine->sequencer, false);
+    return err;
+}
+
+static void effects_store(struct ql_engine *engine, uint64_t sequence, ql_time now,
+                          const struct ql_batch *bus, bool live)
+{
+    ql_err err = ql_store_apply(engine->store, sequence, now, bus);
+    if (err == QL_E_FULL && live && !ql_wait_is_stopped(&engine->store_wait)) {
+        err = effects_store_held(engine, sequence, now, bus);
+    }
     if (err != QL_OK) {
         ql_stat_add(engine->store_failures, 1);
     }
+    engine->store_full = err == QL_E_FULL;
     if ((err != QL_OK) != engine->store_failed) {
         engine->store_failed = err != QL_OK;
         if (err != QL_OK) {
@@ -106,7 +128,7 @@ void engine_effects(struct ql_engine *engine, uint64_t sequence, ql_time now,
                     const struct ql_batch *bus, bool live)
 {
     const bool fresh = sequence > ql_store_applied(engine->store);
-    effects_store(engine, sequence, now, bus);
+    effects_store(engine, sequence, now, bus, live);
     if (fresh) {
         effects_dispatch(engine, bus, live);
     }

@@ -3,6 +3,7 @@
 #define QL_ENGINE_ENGINE_INT_H
 
 #include "base/ring.h"
+#include "base/wait.h"
 #include "config/config.h"
 #include "engine/engine.h"
 #include "engine/events.h"
@@ -67,7 +68,8 @@ struct ql_engine {
     struct engine_shard shards[QL_SHARDS_MAX];
     struct ql_ring core_ring;
     pthread_t core_thread;
-    bool core_running, clock_input, store_failed;
+    bool core_running, clock_input, store_failed, store_full;
+    struct ql_wait store_wait; /* of the core for room in the store; a stop ends it */
     pthread_mutex_t flight_lock;
     pthread_cond_t flight_eased;
     size_t flight_bytes;   /* decoded and not yet worked off */

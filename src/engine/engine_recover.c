@@ -99,6 +99,11 @@ ql_err engine_recover(struct ql_engine *engine, struct ql_buf *ret_why)
     if (err == QL_OK) {
         err = recover_journal(engine, &count, ret_why);
     }
+    if (err == QL_OK && engine->store_full) {
+        (void)ql_buf_printf(ret_why, "state.db cannot take what the journal brings back; make room "
+                            "on the disk and start again");
+        err = QL_E_IO;
+    }
     if (err == QL_OK && count > 0) {
         QL_LOG(INFO, "recovered from the journal", QL_LOG_N("records", count),
                QL_LOG_N("seconds", (double)(ql_clock_mono_ns() - began) / 1e9));

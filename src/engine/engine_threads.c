@@ -306,6 +306,7 @@ static void core_thread_checkpoint(struct ql_engine *engine, uint64_t sequence, 
         ql_stat_add(engine->checkpoint_failures, 1);
         QL_LOG(WARN, "checkpoint failed; the journal is kept longer",
                QL_LOG_T("error", ql_err_text(err)));
+        ql_sequencer_checkpoint_failed(engine->sequencer);
         return;
     }
     ql_stat_add(engine->checkpoints, 1);

@@ -332,6 +332,9 @@ static ql_err read_rows(struct row *row, struct ql_csv *csv, const struct file *
             row->field[i] = fields[columns[i]];
         }
         err = file->take(row);
+        if (row->o->progress != NULL) {
+            row->o->progress(file->name, (uint64_t)(csv->at - row->text.at), row->text.bytes);
+        }
     }
     return err;
 }
@@ -398,11 +401,11 @@ static void case_fill(struct ql_offline_case *o)
     o->c.change_count = o->change_count;
 }
 
-ql_err ql_offline_case_read(const char *folder, ql_time at, struct ql_buf *why,
-                            struct ql_offline_case *ret_case)
+ql_err ql_offline_case_read(const char *folder, ql_time at, ql_offline_progress *progress,
+                            struct ql_buf *why, struct ql_offline_case *ret_case)
 {
     struct ql_offline_case *o = ret_case;
-    *o = (struct ql_offline_case){ .folder = folder, .why = why };
+    *o = (struct ql_offline_case){ .folder = folder, .why = why, .progress = progress };
     o->c.at = at;
     o->c.symptom_entity = QL_CASE_NONE;
     ql_arena_init(&o->arena, ARENA_BYTES_MAX);

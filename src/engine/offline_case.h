@@ -13,6 +13,9 @@
 
 #define QL_OFFLINE_FILES 6u
 
+/* As in offline_diagnose.h; may be NULL. */
+typedef void ql_offline_progress(const char *what, uint64_t done, uint64_t all);
+
 struct ql_offline_series { uint32_t entity, count, first; ql_str metric; };
 struct ql_offline_value { uint32_t series; struct ql_sample sample; };
 
@@ -20,6 +23,7 @@ struct ql_offline_case {
     struct ql_case c;
     const char *folder;
     struct ql_buf *why;
+    ql_offline_progress *progress;
     struct ql_arena arena;               /* unquoted fields */
     struct ql_buf files[QL_OFFLINE_FILES];
     struct ql_map64 entity_of, series_of, operation_of; /* by hash of the text */
@@ -36,8 +40,8 @@ struct ql_offline_case {
         span_count, change_count, file_count;
 };
 
-QL_MUST_USE ql_err ql_offline_case_read(const char *folder, ql_time at, struct ql_buf *why,
-                                        struct ql_offline_case *ret_case);
+QL_MUST_USE ql_err ql_offline_case_read(const char *folder, ql_time at, ql_offline_progress *progress,
+                                        struct ql_buf *why, struct ql_offline_case *ret_case);
 void ql_offline_case_fini(struct ql_offline_case *o); /* also after a failed read */
 
 #endif

@@ -158,6 +158,13 @@ static void offline_judge(struct offline *o, bool learn, struct offline_verdict 
     }
 }
 
+static void offline_progress(const struct offline *o, const char *what)
+{
+    if (o->in->progress != NULL) {
+        o->in->progress(what, (uint64_t)(o->table.csv.at - o->in->text.at), o->in->text.bytes);
+    }
+}
+
 /* ---- rows known to be normal ---------------------------------------------------- */
 
 enum offline_pass { PASS_LEARN, PASS_SETTLE, PASS_COUNT };
@@ -189,6 +196,7 @@ static ql_err offline_train(struct offline *o)
                 return err;
             }
             offline_train_row(o, pass);
+            offline_progress(o, "learning");
         }
         if (pass == PASS_LEARN && o->fusion != NULL) {
             ql_fusion_fit(o->fusion);
@@ -264,6 +272,7 @@ static ql_err offline_rows(struct offline *o)
         struct offline_verdict v;
         offline_judge(o, row >= o->in->train_rows, &v);
         write_row(o, &v);
+        offline_progress(o, "judging");
         if (o->out->failed) {
             return ql_buf_check(o->out);
         }

@@ -22,6 +22,8 @@ struct ql_offline_detect {
     uint64_t train_rows;      /* the first rows that are known to be normal; may be 0 */
     bool json;
     double signals_per_day;
+    /* After each row, in bytes of the file; may be NULL. */
+    void (*progress)(const char *what, uint64_t done, uint64_t all);
 };
 QL_MUST_USE ql_err ql_offline_detect(const struct ql_offline_detect *in, struct ql_buf *out,
                                      struct ql_buf *why);

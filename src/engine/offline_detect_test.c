@@ -10,16 +10,29 @@
 
 #include <cmocka.h>
 
+static uint64_t progress_done, progress_all; /* as told last */
+
+static void progress_take(const char *what, uint64_t done, uint64_t all)
+{
+    assert_true(strcmp(what, "judging") == 0 || strcmp(what, "learning") == 0);
+    assert_true(done > 0 && done <= all);
+    progress_done = done;
+    progress_all = all;
+}
+
 static ql_err detect(ql_str text, uint64_t train, bool json, struct ql_buf *out,
                      struct ql_buf *why)
 {
     const struct ql_offline_detect in = {
         .text = text, .shown_name = "x.csv", .train_rows = train, .json = json,
-        .signals_per_day = 10.0,
+        .signals_per_day = 10.0, .progress = progress_take,
     };
+    progress_done = progress_all = 0;
     ql_buf_reset(out);
     ql_buf_reset(why);
-    return ql_offline_detect(&in, out, why);
+    const ql_err err = ql_offline_detect(&in, out, why);
+    assert_true(err != QL_OK || progress_done == progress_all);
+    return err;
 }
 
 struct bad { const char *text, *why; };

@@ -55,7 +55,10 @@ ql_err ql_offline_diagnose(const struct ql_offline_diagnose *in, struct ql_buf *
     struct ql_rank_cause *causes = NULL;
     uint32_t count = 0;
     ql_arena_init(&arena, RANK_BYTES_MAX);
-    ql_err err = ql_offline_case_read(in->folder, in->at, why, &o);
+    ql_err err = ql_offline_case_read(in->folder, in->at, in->progress, why, &o);
+    if (err == QL_OK && in->progress != NULL) {
+        in->progress("ranking", 0, 0);
+    }
     if (err == QL_OK) {
         err = ql_rank(&o.c, &arena, &causes, &count);
     }

@@ -19,6 +19,8 @@ struct ql_offline_diagnose {
     const char *folder;
     ql_time at;               /* when the incident was first noticed */
     bool json;
+    /* While a file is read (in bytes), and before the ranking (all is 0); may be NULL. */
+    void (*progress)(const char *what, uint64_t done, uint64_t all);
 };
 /* Appends the answer: rank,entity,metric,score,onset,evidence as CSV, or an array of
  * objects with confidence and role besides. */

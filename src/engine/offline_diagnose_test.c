@@ -44,10 +44,23 @@ static void folder_close(struct folder *f)
     ql_buf_fini(&f->why);
 }
 
+static char progress_last[64]; /* what was told last */
+
+static void progress_take(const char *what, uint64_t done, uint64_t all)
+{
+    assert_true(done <= all);
+    assert_int_equal(all == 0, strcmp(what, "ranking") == 0);
+    (void)snprintf(progress_last, sizeof(progress_last), "%s", what);
+}
+
 static ql_err ask(struct folder *f, bool json)
 {
-    const struct ql_offline_diagnose request = { f->path, { INT64_C(1600) * QL_NS_PER_S }, json };
-    return ql_offline_diagnose(&request, &f->out, &f->why);
+    const struct ql_offline_diagnose request = { f->path, { INT64_C(1600) * QL_NS_PER_S }, json,
+                                                 progress_take };
+    progress_last[0] = '\0';
+    const ql_err err = ql_offline_diagnose(&request, &f->out, &f->why);
+    assert_true(err != QL_OK || strcmp(progress_last, "ranking") == 0);
+    return err;
 }
 
 /* checkout's connections leak at 1600 s; the names need quoting. */

@@ -143,7 +143,7 @@ static ql_err ahead_all(struct ahead *a)
             return err;
         }
         if (a->in->progress != NULL) {
-            a->in->progress(i + 1, count);
+            a->in->progress("forecasting", i + 1, count);
         }
     }
     (void)ql_buf_text(a->out, !a->in->json ? "" : (a->any ? "\n]\n" : "[]\n"));

@@ -19,7 +19,8 @@ struct ql_offline_forecast {
     const char *shown_name;   /* for messages */
     uint32_t horizon;         /* steps past the last row */
     bool json;
-    void (*progress)(uint32_t done, uint32_t all); /* after each series; may be NULL */
+    /* After each series; may be NULL. */
+    void (*progress)(const char *what, uint64_t done, uint64_t all);
 };
 QL_MUST_USE ql_err ql_offline_forecast(const struct ql_offline_forecast *in, struct ql_buf *out,
                                        struct ql_buf *why);

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define SEQUENCER_KEPT_BYTES ((size_t)512 << 10)
+#define SEQUENCER_KEPT_BYTES   ((size_t)512 << 10)
+#define SEQUENCER_RETRY        QL_S(30) /* after a checkpoint that failed */
 
 struct sequencer_entry {
     struct ql_entry entry;
@@ -37,7 +38,9 @@ struct ql_sequencer {
     ql_time now, ticked;       /* engine time; time of the newest tick */
     int64_t tick_due_ns, synced_ns, checkpoint_due_ns; /* monotonic */
     uint64_t bytes_since_checkpoint, drop_before, journal_bytes;
-    bool started, refusing, stopping, closed, tick_wished, healthy, rotate;
+    uint64_t checkpoint_covers; /* of bytes_since_checkpoint, by the one that is being written */
+    bool checkpointing, checkpoint_failed;
+    bool started, refusing, stopping, closed, tick_wished, healthy, held, rotate;
     struct ql_stat_cell *syncs, *written, *failures;
 };
 
@@ -121,8 +124,9 @@ static ql_err sequencer_add(struct ql_sequencer *s, struct ql_journal_record *re
 
 static bool sequencer_checkpoint_due(const struct ql_sequencer *s)
 {
-    return s->bytes_since_checkpoint > s->env.checkpoint_bytes ||
-           (s->bytes_since_checkpoint > 0 && ql_clock_mono_ns() >= s->checkpoint_due_ns);
+    const bool early = s->bytes_since_checkpoint > s->env.checkpoint_bytes && !s->checkpoint_failed;
+    return !s->checkpointing && s->bytes_since_checkpoint > 0 &&
+           (early || ql_clock_mono_ns() >= s->checkpoint_due_ns);
 }
 
 static ql_err sequencer_tick(struct ql_sequencer *s, ql_time now, bool last)
@@ -135,11 +139,12 @@ static ql_err sequencer_tick(struct ql_sequencer *s, ql_time now, bool last)
     s->now = s->ticked = now;
     s->tick_wished = false;
     s->tick_due_ns = ql_clock_mono_ns() + s->env.tick.ns;
-    if (flags != 0) {
-        s->checkpoint_due_ns = ql_clock_mono_ns() + s->env.checkpoint.ns;
-        s->bytes_since_checkpoint = 0;
+    const ql_err err = sequencer_add(s, &record, (ql_str){ "", 0 }, (ql_str){ "", 0 }, &entry);
+    if (err == QL_OK && flags != 0) {
+        s->checkpointing = true;
+        s->checkpoint_covers = s->bytes_since_checkpoint;
     }
-    return sequencer_add(s, &record, (ql_str){ "", 0 }, (ql_str){ "", 0 }, &entry);
+    return err;
 }
 
 /* ---- submitting ------------------------------------------------------------------- */
@@ -177,7 +182,7 @@ ql_err ql_sequencer_submit(struct ql_sequencer *s, const struct ql_submission *s
     (void)pthread_mutex_lock(&s->lock);
     if (s->refusing || s->stopping) {
         err = QL_E_CLOSED;
-    } else if (!s->healthy) {
+    } else if (!s->healthy || s->held) {
         err = QL_E_IO;
     } else if (s->fill.bytes.bytes > 0 && s->fill.bytes.bytes + bytes > QL_SEQUENCER_BYTES_MAX) {
         err = QL_E_FULL;
@@ -243,16 +248,45 @@ ql_time ql_sequencer_now(struct ql_sequencer *s)
 bool ql_sequencer_healthy(struct ql_sequencer *s)
 {
     (void)pthread_mutex_lock(&s->lock);
-    const bool healthy = s->healthy && !s->refusing && !s->stopping;
+    const bool healthy = s->healthy && !s->held && !s->refusing && !s->stopping;
     (void)pthread_mutex_unlock(&s->lock);
     return healthy;
+}
+
+void ql_sequencer_hold(struct ql_sequencer *s, bool on)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    s->held = on;
+    (void)pthread_cond_signal(&s->work);
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+/* Under the lock. */
+static void sequencer_checkpoint_over(struct ql_sequencer *s, bool failed)
+{
+    const int64_t wait_ns =
+        failed && SEQUENCER_RETRY.ns < s->env.checkpoint.ns ? SEQUENCER_RETRY.ns
+                                                            : s->env.checkpoint.ns;
+    s->checkpointing = false;
+    s->checkpoint_failed = failed;
+    s->checkpoint_due_ns = ql_clock_mono_ns() + wait_ns;
 }
 
 void ql_sequencer_checkpointed(struct ql_sequencer *s, uint64_t drop_before)
 {
     (void)pthread_mutex_lock(&s->lock);
+    s->bytes_since_checkpoint -= s->checkpoint_covers;
+    s->checkpoint_covers = 0;
+    sequencer_checkpoint_over(s, false);
     s->rotate = true;
     s->drop_before = drop_before;
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+void ql_sequencer_checkpoint_failed(struct ql_sequencer *s)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    sequencer_checkpoint_over(s, true);
     (void)pthread_mutex_unlock(&s->lock);
 }
 
@@ -279,10 +313,11 @@ static void sequencer_gather(struct ql_sequencer *s)
 {
     while (!s->stopping) {
         const int64_t mono = ql_clock_mono_ns();
-        const bool by_wall = !s->env.clock_input && mono >= s->tick_due_ns;
+        const bool by_wall = !s->env.clock_input && !s->held && mono >= s->tick_due_ns;
         /* By the wall a tick comes each second and finds that the disk takes bytes again. */
         const bool by_hope = s->env.clock_input && !s->healthy && mono >= s->synced_ns + HOPE_NS;
-        const bool by_wish = (s->tick_wished || by_hope) && s->now.ns != QL_TIME_NONE.ns;
+        const bool by_wish =
+            (s->tick_wished || by_hope) && !s->held && s->now.ns != QL_TIME_NONE.ns;
         if (by_wall || by_wish) {
             const ql_time wall = ql_clock_now();
             const ql_time now = s->env.clock_input || wall.ns < s->now.ns ? s->now : wall;
@@ -296,7 +331,7 @@ static void sequencer_gather(struct ql_sequencer *s)
         } else if (s->env.clock_input && !s->healthy) {
             const int64_t hope_ns = s->synced_ns + HOPE_NS;
             sequencer_wait_until(s, hope_ns > mono ? hope_ns : mono + HOPE_NS);
-        } else if (s->env.clock_input) {
+        } else if (s->env.clock_input || s->held) {
             (void)pthread_cond_wait(&s->work, &s->lock);
         } else {
             sequencer_wait_until(s, s->tick_due_ns);
@@ -331,6 +366,9 @@ static void sequencer_deliver(struct ql_sequencer *s, struct sequencer_fill *fil
                 s->env.release(s->env.host, e->entry.batch);
             }
             ql_config_free(e->entry.config);
+            if ((e->entry.flags & QL_TICK_CHECKPOINT) != 0) {
+                ql_sequencer_checkpoint_failed(s);
+            }
         }
         if (e->done != NULL) {
             e->done(e->context, err);

@@ -69,9 +69,13 @@ QL_MUST_USE ql_err ql_sequencer_say(struct ql_sequencer *sequencer,
                                     const struct ql_sequencer_own *own);
 void ql_sequencer_wish_tick(struct ql_sequencer *sequencer); /* soon, not at the next due time */
 ql_time ql_sequencer_now(struct ql_sequencer *sequencer);
-bool ql_sequencer_healthy(struct ql_sequencer *sequencer);   /* the journal can be written */
-/* After a checkpoint of `sequence`: older segments than `drop_before` may go. */
+bool ql_sequencer_healthy(struct ql_sequencer *sequencer);   /* input is taken */
+/* On: as with a disk that refuses, input gets QL_E_IO and no tick comes until it is off again. */
+void ql_sequencer_hold(struct ql_sequencer *sequencer, bool on);
+/* Each tick with QL_TICK_CHECKPOINT is answered by one of these, and no other comes before.
+ * Done: older segments than `drop_before` may go. Failed: the next is due soon. */
 void ql_sequencer_checkpointed(struct ql_sequencer *sequencer, uint64_t drop_before);
+void ql_sequencer_checkpoint_failed(struct ql_sequencer *sequencer);
 uint64_t ql_sequencer_journal_bytes(struct ql_sequencer *sequencer);
 
 #endif

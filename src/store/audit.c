@@ -142,6 +142,11 @@ void ql_audit_close(struct ql_audit_log *log)
     free(log);
 }
 
+void ql_audit_busy(struct ql_audit_log *log, int ms)
+{
+    (void)sqlite3_busy_timeout(log->db, ms);
+}
+
 struct ql_audit_head ql_audit_head_of(const struct ql_audit_log *log)
 {
     return log->head;
@@ -257,6 +262,7 @@ struct audit_walk {
     struct ql_audit_head head; /* of the rows walked so far */
     struct ql_audit_head remembered;
     struct ql_audit_report *report;
+    ql_audit_progress *progress;
 };
 
 static ql_err audit_walk_row(struct audit_walk *walk)
@@ -297,10 +303,15 @@ static ql_err audit_walk_row(struct audit_walk *walk)
 
 static ql_err audit_walk_all(struct audit_walk *walk)
 {
-    ql_err err = QL_OK;
+    int64_t row_count = 0;
+    ql_err err = ql_db_number(sqlite3_db_handle(walk->statement),
+                              "SELECT max(number) FROM audit", 0, &row_count);
     struct ql_bind bind = ql_bind_to(walk->statement);
     while (err == QL_OK && ql_bind_row(&bind, &err)) {
         err = audit_walk_row(walk);
+        if (walk->progress != NULL) {
+            walk->progress("verifying", walk->head.row_count, (uint64_t)row_count);
+        }
     }
     walk->report->row_count = walk->head.row_count;
     if (err == QL_OK && walk->head.row_count < walk->remembered.row_count) {
@@ -310,12 +321,13 @@ static ql_err audit_walk_all(struct audit_walk *walk)
     return err;
 }
 
-ql_err ql_audit_verify(const char *data_dir, struct ql_audit_report *ret_report)
+ql_err ql_audit_verify(const char *data_dir, ql_audit_progress *progress,
+                       struct ql_audit_report *ret_report)
 {
     char path[QL_STORE_PATH_BYTES];
     sqlite3 *db;
     *ret_report = (struct ql_audit_report){ 0 };
-    struct audit_walk walk = { .report = ret_report };
+    struct audit_walk walk = { .report = ret_report, .progress = progress };
     /* First what must be there at least: the log may grow while we read. */
     ql_err err = audit_remembered(data_dir, &walk.remembered);
     err = err == QL_OK ? ql_store_path(data_dir, "audit.db", path) : err;

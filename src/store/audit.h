@@ -26,6 +26,7 @@ struct ql_audit_head {
 struct ql_audit_log;
 QL_MUST_USE ql_err ql_audit_open(const char *data_dir, struct ql_audit_log **ret_log);
 void ql_audit_close(struct ql_audit_log *log); /* NULL is fine */
+void ql_audit_busy(struct ql_audit_log *log, int ms); /* how long append waits for other writers */
 /* Appends rows of one tick in one transaction. A (sequence, position) that is there
  * already is left as it is: a replay adds nothing. */
 QL_MUST_USE ql_err ql_audit_append(struct ql_audit_log *log, uint64_t sequence,
@@ -37,8 +38,11 @@ struct ql_audit_report {
     uint64_t bad_row;  /* 1-based; 0 when the chain holds */
     char why[160];     /* what is wrong there; "" when the chain holds */
 };
+typedef void ql_audit_progress(const char *what, uint64_t done, uint64_t all);
 /* Walks the whole chain, and compares with what state.db remembers of it. QL_OK: it
- * holds; QL_E_CONFLICT: it does not, see the report; QL_E_NOT_FOUND: no such file. */
-QL_MUST_USE ql_err ql_audit_verify(const char *data_dir, struct ql_audit_report *ret_report);
+ * holds; QL_E_CONFLICT: it does not, see the report; QL_E_NOT_FOUND: no such file. `progress`
+ * (may be NULL) is called after each row. */
+QL_MUST_USE ql_err ql_audit_verify(const char *data_dir, ql_audit_progress *progress,
+                                   struct ql_audit_report *ret_report);
 
 #endif

@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-enum { ENTITIES_MAX = 1 << 20 };
+enum { ENTITIES_MAX = 1 << 20, WRITE_BUSY_MS = 5 };
 #define SEEN_REFRESH QL_MIN(10)
 
 /* The lists that have rows here; the rest of the bus is of no interest. Not in it:
@@ -25,7 +25,8 @@ struct ql_store {
     sqlite3_stmt *statements[QL_WRITE_COUNT];
     struct ql_audit_log *audit;
     uint64_t applied;
-    uint64_t taken; /* newest tick that was applied or waits */
+    uint64_t taken;  /* newest tick that was applied or waits */
+    uint64_t missed; /* the tick that found no place to wait; 0: none */
     struct ql_pending pending;
     int64_t expired_day;
     struct ql_map64 seen; /* entity -> when its row was last written, in SEEN_REFRESH */
@@ -69,7 +70,12 @@ static ql_err store_open_files(struct ql_store *store, const char *data_dir)
               ? ql_db_prepare_all(store->db, ql_store_write_sql, QL_WRITE_COUNT, store->statements)
               : err;
     err = err == QL_OK ? store_meta_read(store) : err;
-    return err == QL_OK ? ql_audit_open(data_dir, &store->audit) : err;
+    err = err == QL_OK ? ql_audit_open(data_dir, &store->audit) : err;
+    if (err == QL_OK) { /* from here on what is refused waits in memory */
+        (void)sqlite3_busy_timeout(store->db, WRITE_BUSY_MS);
+        ql_audit_busy(store->audit, WRITE_BUSY_MS);
+    }
+    return err;
 }
 
 ql_err ql_store_open(const char *data_dir, struct ql_stats *stats, struct ql_store **ret_store)
@@ -265,18 +271,31 @@ static ql_err store_write_tick(struct ql_store *store, uint64_t sequence, ql_tim
 
 static ql_err store_write_waiting(struct ql_store *store)
 {
-    ql_err err = store->pending.overflowed ? QL_E_IO : QL_OK;
-    const struct ql_pending_tick *tick = ql_pending_first(&store->pending);
-    while (tick != NULL) {
-        const ql_err written = store_write_tick(store, tick->sequence, tick->now, &tick->bus);
-        if (written != QL_OK) {
-            err = written;
-            break;
+    ql_err err = QL_OK;
+    const struct ql_pending_tick *tick;
+    while (err == QL_OK && (tick = ql_pending_first(&store->pending)) != NULL) {
+        err = store_write_tick(store, tick->sequence, tick->now, &tick->bus);
+        if (err == QL_OK) {
+            ql_pending_drop_first(&store->pending);
         }
-        ql_pending_drop_first(&store->pending);
-        tick = ql_pending_first(&store->pending);
     }
     ql_stat_set(store->waiting, store->pending.count);
+    return err;
+}
+
+/* Written, or put behind those that wait. */
+static ql_err store_take_tick(struct ql_store *store, uint64_t sequence, ql_time now,
+                              const struct ql_batch *bus, ql_err waiting)
+{
+    const ql_err err =
+        waiting == QL_OK ? store_write_tick(store, sequence, now, bus) : waiting;
+    if (err != QL_OK && ql_pending_add(&store->pending, sequence, now, bus) != QL_OK) {
+        store->missed = sequence;
+        return QL_E_FULL;
+    }
+    ql_stat_set(store->waiting, store->pending.count);
+    store->taken = sequence;
+    store->missed = 0;
     return err;
 }
 
@@ -284,32 +303,44 @@ ql_err ql_store_apply(struct ql_store *store, uint64_t sequence, ql_time now,
                       const struct ql_batch *bus)
 {
     QL_ASSERT(sequence > 0);
-    if (sequence <= store->applied || !store_has_rows(store, now, bus)) {
+    if (sequence <= store->applied) {
         return QL_OK;
     }
-    ql_err err = store_write_waiting(store);
-    if (sequence <= store->taken) {
-        return err; /* it was among them */
+    const ql_err err = store_write_waiting(store);
+    if (store->missed > 0 && sequence != store->missed) {
+        return QL_E_FULL; /* written, it would make the gap before it look written too */
     }
-    err = err == QL_OK ? store_write_tick(store, sequence, now, bus) : err;
-    store->taken = sequence;
-    if (err != QL_OK) {
-        const ql_err full = ql_pending_add(&store->pending, sequence, now, bus);
-        (void)full; /* the store then takes nothing more: see store_pending.h */
-        ql_stat_set(store->waiting, store->pending.count);
+    if (sequence <= store->taken || !store_has_rows(store, now, bus)) {
+        return err;
     }
-    return err;
+    return store_take_tick(store, sequence, now, bus, err);
+}
+
+/* The log, not the file: moving is SQLite's affair, and a reader of older rows holds it up for
+ * as long as it likes. */
+static ql_err store_sync_log(sqlite3 *db)
+{
+    sqlite3_file *log = NULL;
+    const int code = sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, (void *)&log);
+    if (code != SQLITE_OK || log == NULL) {
+        return QL_E_IO;
+    }
+    /* Before the first transaction there is no log. */
+    return log->pMethods == NULL ? QL_OK
+                                 : ql_db_error(log->pMethods->xSync(log, SQLITE_SYNC_FULL));
 }
 
 ql_err ql_store_sync(struct ql_store *store)
 {
-    /* A full checkpoint syncs the log and moves it into the file. A reader in the middle
-     * of a query does not stop the sync, only the moving. */
-    int frames, moved;
-    const ql_err err = store_write_waiting(store);
+    ql_err err = store_write_waiting(store);
+    if (err == QL_OK && store->missed > 0) {
+        err = QL_E_FULL;
+    }
+    err = err == QL_OK ? store_sync_log(store->db) : err;
     if (err != QL_OK) {
         return err;
     }
-    return ql_db_error(
-        sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_FULL, &frames, &moved));
+    const int code =
+        sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    return (code & 0xff) == SQLITE_BUSY ? QL_OK : ql_db_error(code); /* moved at another time */
 }

@@ -28,13 +28,17 @@ uint64_t ql_store_applied(const struct ql_store *store);
  * alerts, changes, entities, edges and audits of the bus as of `sequence`. Does nothing
  * when sequence <= ql_store_applied(). Idempotent by key. A tick without records is free.
  * A tick that cannot be written (QL_E_IO: disk full) is kept in memory and written with a
- * later call; store_pending.h says how many, and what happens beyond. */
+ * later call, be that of a tick without records; QL_E_IO as long as one is kept. QL_E_FULL:
+ * too many are kept already (store_pending.h) and this one is not. The caller comes again with
+ * the same tick; a later one is refused in the same way, or a replay would take the gap for
+ * written. */
 QL_MUST_USE ql_err ql_store_apply(struct ql_store *store, uint64_t sequence, ql_time now,
                                   const struct ql_batch *bus);
 /* Ticks are committed without waiting for the disk: a killed process loses nothing, a
  * power cut may lose the newest ones, and the journal brings them back. So whoever cuts
  * the journal or writes a checkpoint calls this first: it returns QL_OK when all is on disk,
- * and QL_E_IO while a tick still waits for room. */
+ * and QL_E_IO or QL_E_FULL while a tick still waits for room. Whoever reads a database at that
+ * time, for however long, holds nothing up. */
 QL_MUST_USE ql_err ql_store_sync(struct ql_store *store);
 
 /* How long things are kept that nobody deletes: once a day of engine time, apply drops

@@ -65,11 +65,10 @@ ql_err ql_pending_add(struct ql_pending *pending, uint64_t sequence, ql_time now
                       const struct ql_batch *bus)
 {
     struct ql_pending_tick *tick = NULL;
-    if (!pending->overflowed && pending->count < QL_PENDING_TICKS_MAX) {
+    if (pending->count < QL_PENDING_TICKS_MAX) {
         tick = calloc(1, sizeof(*tick));
     }
     if (tick == NULL) {
-        pending->overflowed = true;
         return QL_E_FULL;
     }
     tick->sequence = sequence;
@@ -78,7 +77,6 @@ ql_err ql_pending_add(struct ql_pending *pending, uint64_t sequence, ql_time now
     if (!pending_copy(&tick->bus, bus)) {
         ql_batch_fini(&tick->bus);
         free(tick);
-        pending->overflowed = true;
         return QL_E_FULL;
     }
     pending->ticks[(pending->first + pending->count++) % QL_PENDING_TICKS_MAX] = tick;

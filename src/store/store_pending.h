@@ -1,12 +1,10 @@
 /* store_pending.h - ticks that could not be written yet, in order. Private to src/store.
  *
  * While the disk is full the engine goes on; its conclusions wait here as deep copies and
- * are written as soon as there is room. When the queue is full too, nothing later may be
- * written either, or a replay would take the gap for written: `overflowed` stays set until
- * the store is opened again and the journal brings everything back.
+ * are written as soon as there is room.
  *
  * Ownership     init/fini; ticks are copied.
- * Errors        QL_E_FULL, QL_E_MEMORY: the tick did not fit, and `overflowed` is set.
+ * Errors        QL_E_FULL (no memory included): the tick did not fit, and nothing changed.
  * Bounds        QL_PENDING_TICKS_MAX ticks of at most QL_PENDING_TEXT_BYTES_MAX of texts each.
  */
 #ifndef QL_STORE_STORE_PENDING_H
@@ -26,7 +24,6 @@ struct ql_pending_tick {
 struct ql_pending {
     struct ql_pending_tick *ticks[QL_PENDING_TICKS_MAX];
     uint32_t first, count;
-    bool overflowed;
 };
 
 void ql_pending_init(struct ql_pending *pending);

@@ -1,6 +1,7 @@
 """The API answers as its OpenAPI document says, and the command line works against it."""
 import json
 import os
+import re
 import subprocess
 
 import openapi_check
@@ -54,6 +55,15 @@ def command_line(place):
         (["ack", str(number)], 1, "is resolved already"),
         (["approve", "7"], 1, "no action 7"),
         (["audit", quell.data], 0, "the chain holds"),
+        (["audit", "-o", "json", quell.data], 0, '"ok":true'),
+        (["audit", "-o", "csv", quell.data], 2, "-o takes json or table, not 'csv'"),
+        (["status", "-o", "csv"], 2, "-o takes json or table, not 'csv'"),
+        (["version", "-o", "json"], 0, '{"version":"'),
+        (["version", "-o", "table"], 0, "quell "),
+        (["version", "--verbose"], 2, "usage: quell version"),
+        (["check", "-o", "json"], 0, '{"ok":true,"listen":"127.0.0.1:9428"'),
+        (["check", "-o", "json", place.write("odd.yaml", "detct:\n  a: 1\n")], 2, '{"ok":false,"why":"'),
+        (["check", "--explain", "-o", "json"], 2, "--explain is a text"),
         (["incidents", "--url", "http://127.0.0.1:1"], 1, "start one with `quell serve`"),
     ]
     for words, status, part in rows:
@@ -64,7 +74,34 @@ def command_line(place):
     got, out, _ = cli(quell, "show", str(number), "-o", "json")
     shown = json.loads(out)
     check(shown["state"] == "resolved" and shown["feedback"][0]["by"] == "ana", out)
+    for verb in ("incidents", "show", "why", "signals", "capacity", "slos", "status", "replay", "backtest", "check",
+                 "audit", "version"):
+        check("[-o json|table]" in cli(quell, verb, "--help")[1], f"quell {verb} --help does not tell of -o")
     return f"{len(rows)} commands"
 
 
-CASES = [answers_fit_the_document, command_line]
+def long_work_says_how_far_it_is(place):
+    """On a terminal, and nowhere else; and the line is gone at the end."""
+    values = [f",{i * 37 % 101},{i * 53 % 97},{i * 71 % 89},{i * 31 % 83}" for i in range(1000)]
+    path = place.write("long.csv", "time,a,b,c,d\n" + "\n".join(
+        f"{1767571200 + i * 60}{values[i % 1000]}" for i in range(700000)) + "\n")
+    argv = [place.binary, "detect", path]
+    with open(os.devnull, "wb") as nowhere:
+        done = subprocess.run(argv, stdout=nowhere, stderr=subprocess.PIPE, timeout=120, check=False)
+        check(done.returncode == 0 and done.stderr == b"", f"into a pipe: {done.stderr[:200]!r}")
+        ours, theirs = os.openpty()
+        with subprocess.Popen(argv, stdout=nowhere, stderr=theirs) as child:
+            os.close(theirs)
+            said = b""
+            try:
+                while more := os.read(ours, 4096):
+                    said += more
+            except OSError: # how a terminal says that nobody writes any more
+                pass
+        os.close(ours)
+    check(child.returncode == 0 and re.search(rb"judging: \d+ %", said), f"on a terminal: {said[:200]!r}")
+    check(said.endswith(b"\r\033[K"), f"what is left on the screen: {said[-40:]!r}")
+    return said.decode().split("\r")[1].replace("\033[K", "")
+
+
+CASES = [answers_fit_the_document, command_line, long_work_says_how_far_it_is]

@@ -1,13 +1,15 @@
 """The daemon's own life: killed under load, reloaded, out of disk, flooded with series."""
+import contextlib
 import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
 
-from harness import SmallDisk, check, wait_until
+from harness import Quell, SmallDisk, check, wait_until
 
 SEED = 20260105
 
@@ -159,6 +161,62 @@ def checkpoint_leaves_room(place):
         check({"Before", "During"} <= names, f"after a kill only {names} are known")
 
 
+class Clocked(Quell):
+    """Its time is that of its input: a tick comes with each body."""
+
+    def start(self):
+        self.program = self.place.run("quell", [
+            self.place.binary, "serve", "--listen", f"127.0.0.1:{self.port}", "--data", self.data,
+            "--clock", "input", "--config", self.config_path])
+        wait_until("quell is ready", self.ready, 20)
+
+
+def store_behind(place):
+    """Somebody writes in state.db for hours: results wait in memory, then input is refused, and all
+    of it is there as soon as they are done, also when the daemon is killed meanwhile."""
+    quell = Clocked(place, "engine:\n  tick: 1s\n")
+    acknowledged, at = set(), 1767571200
+
+    def tell():
+        nonlocal at
+        at += 10
+        body = gauge("load", {"service": f"s{at}"}, [(at, 1)])
+        status = quell.post("/v1/metrics", body)[0]
+        if status == 200:
+            acknowledged.add(f"service/s{at}")
+        return status
+
+    def missing():
+        with contextlib.closing(sqlite3.connect(f"file:{quell.data}/state.db?mode=ro", uri=True)) as db:
+            return acknowledged - {name for (name,) in db.execute("SELECT name FROM entities")}
+
+    def write_for_hours():
+        shell = sqlite3.connect(f"{quell.data}/state.db", isolation_level=None)
+        shell.execute("BEGIN IMMEDIATE")
+        wait_until("input is refused", lambda: tell() == 503 and not quell.ready(), 120, every=0)
+        return shell
+
+    check(tell() == 200, "before")
+    shell = write_for_hours()
+    check(len(acknowledged) > 500, f"only {len(acknowledged)} ticks waited")
+    shell.close()
+    wait_until("it is ready again", quell.ready, 10)
+    wait_until("all is stored", lambda: not missing(), 20)
+    check(tell() == 200, "input is taken again")
+    shell = write_for_hours()
+    quell.program.send(signal.SIGKILL)
+    quell.program.child.wait()
+    shell.close()
+    quell.start()
+    check(not missing(), f"after a kill: {len(missing())} are missing")
+    shell = write_for_hours()
+    check(quell.program.stop() == 0, "SIGTERM did not end it with 0")
+    shell.close()
+    quell.start()
+    check(not missing(), f"after a stop: {len(missing())} are missing")
+    return f"{len(acknowledged)} ticks acknowledged"
+
+
 def too_many_series(place):
     """New series beyond the limit of a source are refused and counted; known ones go on. A minute
     may turn while they come: then there are two quotas."""
@@ -209,4 +267,4 @@ def without_libcurl(place):
 
 
 CASES = [killed_under_load, restart_keeps_everything, reload_all_or_nothing, disk_full,
-         checkpoint_leaves_room, too_many_series, clocks_apart, without_libcurl]
+         checkpoint_leaves_room, store_behind, too_many_series, clocks_apart, without_libcurl]
