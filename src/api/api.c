@@ -104,6 +104,21 @@ static char *api_route_path(const char *pattern)
     return path;
 }
 
+/* Who watches the daemon, and the page's files, must not wait behind questions; events
+ * have threads of their own. All else reads the store or asks the engine. */
+static bool api_is_slow(const char *pattern)
+{
+    static const char *const quick[] = { "/metrics", "/-/healthy", "/healthz", "/health", "/ping",
+                                         "/-/ready", "/ready", "/events", "/api/v1/events",
+                                         "/api/v1/openapi.json" };
+    for (size_t i = 0; i < QL_COUNT_OF(quick); i++) {
+        if (strcmp(pattern, quick[i]) == 0) {
+            return false;
+        }
+    }
+    return strncmp(pattern, "/api/", 5) == 0 || strncmp(pattern, "/prometheus/", 12) == 0;
+}
+
 static bool api_route_add(struct ql_api *api, const char *method, const char *pattern,
                           void (*handle)(void *host, struct ql_http_request *request),
                           size_t body_bytes_max)
@@ -128,6 +143,7 @@ static bool api_route_add(struct ql_api *api, const char *method, const char *pa
                                               .path = path,
                                               .handle = handle,
                                               .host = &api->mounts[at],
+                                              .slow = api_is_slow(pattern),
                                               .body_bytes_max = body_bytes_max };
     return true;
 }

@@ -122,6 +122,79 @@ static void test_more_than_room_for(void **state)
     assert_int_equal(ask(fixture, "GET /hello HTTP/1.1\r\n" HOST "\r\n").status, 200);
 }
 
+static void *stop_soon(void *http)
+{
+    ql_http_stop(http, 100);
+    return NULL;
+}
+
+/* Slow readers hold their own threads alone: whoever was connected before goes on at once, and
+ * beyond 64 that wait they are told to come again. */
+static void test_slow_readers_hold_up_nobody_else(void **state)
+{
+    enum { SLOW = 2 + 64, MORE = 3, DOORS = 8 };
+    int slow[SLOW + MORE], doors[DOORS];
+    uint32_t refused = 0;
+    for (size_t i = 0; i < QL_COUNT_OF(doors); i++) { /* on every thread of the server */
+        doors[i] = client_open(*state);
+        reply_have = 0;
+        assert_int_equal(client_ask(doors[i], "GET /hello HTTP/1.1\r\n" HOST "\r\n").status, 200);
+    }
+    for (size_t i = 0; i < QL_COUNT_OF(slow); i++) {
+        slow[i] = client_open(*state);
+        client_send(slow[i], "GET /slow HTTP/1.1\r\n" HOST "\r\n");
+        while (i < 2 && sluggish.running <= (int)i) {
+            (void)poll(NULL, 0, 5);
+        }
+    }
+    for (size_t i = 0; i < QL_COUNT_OF(doors); i++) {
+        reply_have = 0;
+        assert_int_equal(client_ask(doors[i], "POST /echo HTTP/1.1\r\n" HOST
+                                              "Content-Length: 2\r\n\r\nhi").status, 200);
+    }
+    assert_int_equal(sluggish.running, 2);
+    sluggish.freed = 1;
+    for (size_t i = 0; i < QL_COUNT_OF(slow); i++) {
+        reply_have = 0;
+        const struct reply reply = client_read(slow[i], false);
+        assert_true(reply.status == 200 || reply.status == 503);
+        assert_int_equal(strstr(reply.head, "Retry-After") != NULL, reply.status == 503);
+        refused += reply.status == 503 ? 1 : 0;
+        (void)close(slow[i]);
+    }
+    assert_int_equal(refused, MORE);
+    for (size_t i = 0; i < QL_COUNT_OF(doors); i++) {
+        (void)close(doors[i]);
+    }
+}
+
+/* Closed while slow ones run and others wait: each ends, none is lost or answered twice. */
+static void test_stop_with_slow_readers(void **state)
+{
+    struct fixture *fixture = *state;
+    int slow[6];
+    for (size_t i = 0; i < QL_COUNT_OF(slow); i++) {
+        slow[i] = client_open(fixture);
+        client_send(slow[i], "GET /slow HTTP/1.1\r\n" HOST "\r\n");
+    }
+    while (sluggish.running < 2) {
+        (void)poll(NULL, 0, 5);
+    }
+    pthread_t stopper;
+    assert_int_equal(pthread_create(&stopper, NULL, stop_soon, fixture->http), 0);
+    fixture->http = NULL;
+    for (size_t i = 2; i < QL_COUNT_OF(slow); i++) {
+        reply_have = 0;
+        assert_int_equal(client_read(slow[i], false).status, 503);
+    }
+    sluggish.freed = 1;
+    assert_int_equal(pthread_join(stopper, NULL), 0);
+    assert_int_equal(sluggish.running, 2);
+    for (size_t i = 0; i < QL_COUNT_OF(slow); i++) {
+        (void)close(slow[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +205,8 @@ int main(void)
         WITH(test_client_leaves_before_the_answer),
         WITH(test_idle_is_closed),
         WITH(test_more_than_room_for),
+        WITH(test_slow_readers_hold_up_nobody_else),
+        WITH(test_stop_with_slow_readers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

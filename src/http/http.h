@@ -6,7 +6,8 @@
  * with Allow. HEAD is served from GET.
  *
  * Ownership     the request lives until it is answered; its texts die then.
- * Threads       handlers run on the server's pool and may run at the same time;
+ * Threads       handlers run on the server's pool, slow ones on another of as many threads,
+ *               and may run at the same time;
  *               ql_http_answer() may be called from any thread, exactly once a request.
  * Errors        start: QL_E_IO (address in use, bad address), QL_E_CONFIG.
  * Bounds        body_bytes_max per route (413 beyond it, without reading on);
@@ -69,6 +70,7 @@ struct ql_http_route {
     void *host;
     size_t body_bytes_max;  /* 0: the request may carry no body */
     bool deferred;          /* the handler may return before it has answered */
+    bool slow;              /* may take long: runs on a pool of its own, 64 wait, then 503 */
     bool raw_body;          /* the body is never taken apart as form parameters */
     /* Told when the server itself refuses a request to this route (413, 503 ...), so that
      * whoever counts refusals misses none; may be NULL. */

@@ -54,6 +54,14 @@ struct http_linger *ql_http_linger_new(void); /* NULL: no memory */
 void ql_http_linger_free(struct http_linger *linger);
 void ql_http_linger_add(struct http_linger *linger, int fd); /* takes fd */
 
+/* ---- slow.c --------------------------------------------------------------------- */
+
+struct http_slow;
+struct http_slow *ql_http_slow_new(uint32_t threads); /* NULL: no memory or no thread */
+/* After what waits was handled; the requests that it handles outlive the daemon's threads. */
+void ql_http_slow_free(struct http_slow *slow);
+bool ql_http_slow_add(struct http_slow *slow, struct ql_http_request *request); /* false: full */
+
 /* ---- request.c ------------------------------------------------------------------ */
 
 enum http_state { HTTP_RUNNING, HTTP_SUSPENDED, HTTP_ANSWERED, HTTP_ABANDONED };
@@ -141,6 +149,7 @@ struct ql_http {
     uint32_t under_way_count;
     struct http_streams *streams;
     struct http_linger *linger;
+    struct http_slow *slow; /* NULL: no route is */
     struct ql_stats *stats;
     struct ql_stat_cell *in_flight, *bytes_in;
     /* [row][code - 100], filled on first use; the last row is for unknown paths */

@@ -296,6 +296,14 @@ static bool server_stage(struct ql_http_request *request)
     }
     request->on_stage = true;
     (void)atomic_fetch_add(&request->refs, 1); /* the handler's */
+    if (request->route->slow) {
+        if (!ql_http_slow_add(request->http->slow, request)) {
+            ql_http_request_unref(request);
+            server_refuse(request, 503, "too many slow requests wait");
+            return false;
+        }
+        return true;
+    }
     request->route->handle(request->route->host, request);
     return true;
 }
@@ -311,7 +319,7 @@ static enum MHD_Result server_end(struct ql_http_request *request)
         server_refuse(request, 503, "the server is shutting down");
         return server_queue_refusal(request, false);
     default:
-        QL_ASSERT(request->route->deferred);
+        QL_ASSERT(request->route->deferred || request->route->slow);
         return server_suspend(request);
     }
 }
@@ -400,6 +408,7 @@ static struct MHD_Daemon *server_daemon(struct ql_http *http, const struct ql_ht
 
 static void server_free(struct ql_http *http)
 {
+    ql_http_slow_free(http->slow);
     ql_http_streams_free(http->streams);
     ql_http_linger_free(http->linger);
     (void)pthread_cond_destroy(&http->fewer);
@@ -425,7 +434,14 @@ static ql_err server_new(const struct ql_http_settings *settings, struct ql_http
     http->stats = settings->stats;
     http->streams = ql_http_streams_new(settings->streams_max);
     http->linger = ql_http_linger_new();
-    if (http->streams == NULL || http->linger == NULL || ql_http_count_open(http) != QL_OK) {
+    bool good = true;
+    for (uint32_t i = 0; i < settings->route_count; i++) {
+        if (settings->routes[i].slow && http->slow == NULL && good) {
+            http->slow = ql_http_slow_new(settings->threads);
+            good = http->slow != NULL;
+        }
+    }
+    if (!good || http->streams == NULL || http->linger == NULL || ql_http_count_open(http) != QL_OK) {
         server_free(http);
         return QL_E_MEMORY;
     }
