@@ -98,6 +98,30 @@ static void test_idle_is_closed(void **state)
     }
 }
 
+/* A byte of a header now and then keeps no connection: not of the first request, not of the
+ * second. The tests end after five seconds of it. */
+static void test_slow_headers_are_closed(void **state)
+{
+    for (int earlier = 0; earlier <= 1; earlier++) {
+        const int fd = client_open(*state);
+        reply_have = 0;
+        if (earlier == 1) {
+            client_send(fd, "GET /hello HT");
+            (void)poll(NULL, 0, 300); /* slow, but soon enough */
+            assert_int_equal(client_ask(fd, "TP/1.1\r\n" HOST "\r\n").status, 200);
+        }
+        client_send(fd, "GET /hello HTTP/1.1\r\nX: ");
+        bool open = true;
+        for (int i = 0; i < 25 && open; i++) {
+            struct pollfd look = { .fd = fd, .events = POLLIN };
+            (void)poll(&look, 1, 200);
+            open = look.revents == 0 && send(fd, "x", 1, MSG_NOSIGNAL) == 1;
+        }
+        assert_false(open);
+        (void)close(fd);
+    }
+}
+
 /* More connections than the server takes: the others wait their turn, none is lost. */
 static void test_more_than_room_for(void **state)
 {
@@ -204,6 +228,7 @@ int main(void)
         WITH(test_half_a_request_and_gone),
         WITH(test_client_leaves_before_the_answer),
         WITH(test_idle_is_closed),
+        WITH(test_slow_headers_are_closed),
         WITH(test_more_than_room_for),
         WITH(test_slow_readers_hold_up_nobody_else),
         WITH(test_stop_with_slow_readers),

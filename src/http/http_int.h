@@ -54,6 +54,17 @@ struct http_linger *ql_http_linger_new(void); /* NULL: no memory */
 void ql_http_linger_free(struct http_linger *linger);
 void ql_http_linger_add(struct http_linger *linger, int fd); /* takes fd */
 
+/* ---- patience.c ----------------------------------------------------------------- */
+
+struct http_patience;
+struct http_patience *ql_http_patience_new(uint32_t head_s, uint32_t idle_s);
+void ql_http_patience_free(struct http_patience *patience); /* after the daemon has stopped */
+void ql_http_patience_notify(void *patience, struct MHD_Connection *connection, void **slot,
+                             enum MHD_ConnectionNotificationCode code);
+/* A request has begun (its headers are there), or is over. */
+void ql_http_patience_set(const struct http_patience *patience, struct MHD_Connection *connection,
+                          bool under_way);
+
 /* ---- slow.c --------------------------------------------------------------------- */
 
 struct http_slow;
@@ -149,6 +160,7 @@ struct ql_http {
     uint32_t under_way_count;
     struct http_streams *streams;
     struct http_linger *linger;
+    struct http_patience *patience;
     struct http_slow *slow; /* NULL: no route is */
     struct ql_stats *stats;
     struct ql_stat_cell *in_flight, *bytes_in;

@@ -193,7 +193,7 @@ struct fixture {
 static inline struct ql_http_settings settings_make(struct ql_stats *stats)
 {
     return (struct ql_http_settings){ .listen = "127.0.0.1:0", .threads = 2,
-                                      .connections_max = 256, .idle_s = 1, .streams_max = 2,
+                                      .connections_max = 256, .idle_s = 1, .head_s = 1, .streams_max = 2,
                                       .routes = routes, .route_count = QL_COUNT_OF(routes),
                                       .stats = stats };
 }
