@@ -291,7 +291,11 @@ static const struct { const char *name; bool safe; } name_rows[] = {
     { "service/checkout", true }, { "host/10.0.0.7:9100", true }, { "pod/a_b-c.d@e", true },
     { "service/a;rm -rf", false }, { "service/$(x)", false }, { "service/-rf", false },
     { "service/a b", false }, { "service/", false }, { "", false }, { "service/\xC3\xA9", false },
-    { "service/a\nb", false }, { "-x/a", false },
+    { "service/a\nb", false }, { "-x/a", false }, { "service/..", false }, { "service/.", false },
+    { "service/../../x", false }, { "service/a/..", false }, { "service/a/b", false },
+    { "service//a", false }, { "/a", false }, { "../a", false }, { "service/a/", false },
+    { "..", false }, { "-x", false }, { "service/--now", false },
+    { "a", true }, { "service/..a", true }, { "service/a..b", true }, { "service/.hidden", true },
 };
 
 static void names_from_outside_are_held_to_safe_letters(void **state)

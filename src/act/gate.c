@@ -22,22 +22,32 @@ enum ql_act_mode ql_ac_mode(const struct ql_config *config, const struct ql_runb
     return runbook->mode < config->act_mode ? runbook->mode : config->act_mode;
 }
 
-bool ql_ac_name_is_safe(ql_str name)
+/* One part of a name: safe letters, no option, no "." or ".." that a path would follow. */
+static bool gate_part_is_safe(ql_str part)
 {
-    bool part_starts = true; /* '-' first would read as an option */
-    for (size_t i = 0; i < name.bytes; i++) {
-        const char c = name.at[i];
+    for (size_t i = 0; i < part.bytes; i++) {
+        const char c = part.at[i];
         const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
         const bool digit = c >= '0' && c <= '9';
-        if (!letter && !digit && (c == '\0' || strchr("._:@/-", c) == NULL)) {
+        if (!letter && !digit && (c == '\0' || strchr("._:@-", c) == NULL)) {
             return false;
         }
-        if (part_starts && c == '-') {
-            return false;
-        }
-        part_starts = c == '/';
     }
-    return name.bytes > 0 && name.bytes <= AC_NAME_BYTES && !part_starts;
+    return part.bytes > 0 && part.at[0] != '-' && !ql_str_eq(part, QL_STR(".")) &&
+           !ql_str_eq(part, QL_STR(".."));
+}
+
+/* "kind/name" or a bare name: the name is what {name} becomes, so no '/' may stand in it. */
+bool ql_ac_name_is_safe(ql_str name)
+{
+    const char *slash = name.bytes > 0 ? memchr(name.at, '/', name.bytes) : NULL;
+    const size_t kind_bytes = slash != NULL ? (size_t)(slash - name.at) : 0;
+    const ql_str kind = { name.at, kind_bytes };
+    const ql_str rest = slash != NULL
+                            ? (ql_str){ slash + 1, name.bytes - kind_bytes - 1 }
+                            : name;
+    return name.bytes <= AC_NAME_BYTES && (slash == NULL || gate_part_is_safe(kind)) &&
+           gate_part_is_safe(rest);
 }
 
 /* ---- the gates: each says what it saw -------------------------------------------- */
@@ -120,7 +130,7 @@ static bool gate_name(const struct ac_proposal *p, struct ql_buf *why)
     if (ql_ac_name_is_safe(p->entity_name)) {
         return true;
     }
-    (void)ql_buf_text(why, "the entity's name holds characters that no command may get");
+    (void)ql_buf_text(why, "the entity's name holds what no command may get");
     return false;
 }
 

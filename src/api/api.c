@@ -104,6 +104,21 @@ static char *api_route_path(const char *pattern)
     return path;
 }
 
+/* Who watches the daemon, and the page's files, must not wait behind questions; events
+ * have threads of their own. All else reads the store or asks the engine. */
+static bool api_is_slow(const char *pattern)
+{
+    static const char *const quick[] = { "/metrics", "/-/healthy", "/healthz", "/health", "/ping",
+                                         "/-/ready", "/ready", "/events", "/api/v1/events",
+                                         "/api/v1/openapi.json" };
+    for (size_t i = 0; i < QL_COUNT_OF(quick); i++) {
+        if (strcmp(pattern, quick[i]) == 0) {
+            return false;
+        }
+    }
+    return strncmp(pattern, "/api/", 5) == 0 || strncmp(pattern, "/prometheus/", 12) == 0;
+}
+
 static bool api_route_add(struct ql_api *api, const char *method, const char *pattern,
                           void (*handle)(void *host, struct ql_http_request *request),
                           size_t body_bytes_max)
@@ -128,6 +143,7 @@ static bool api_route_add(struct ql_api *api, const char *method, const char *pa
                                               .path = path,
                                               .handle = handle,
                                               .host = &api->mounts[at],
+                                              .slow = api_is_slow(pattern),
                                               .body_bytes_max = body_bytes_max };
     return true;
 }
@@ -153,12 +169,6 @@ static ql_err api_routes_make(struct ql_api *api)
 
 /* ---- life ------------------------------------------------------------------------ */
 
-static bool api_is_loopback(const char *listen)
-{
-    return listen != NULL && (strncmp(listen, "127.", 4) == 0 || strncmp(listen, "[::1]", 5) == 0 ||
-                              strncmp(listen, "localhost:", 10) == 0);
-}
-
 /* Requests come all the time: a reload must not wait until none is there. */
 static void api_config_lock_init(struct ql_api *api)
 {
@@ -174,10 +184,13 @@ void ql_api_reload(struct ql_api *api, const struct ql_config *config)
 {
     (void)pthread_rwlock_wrlock(&api->config_lock);
     api->env.config = config;
+    api->token = api->token_next;
     (void)pthread_rwlock_unlock(&api->config_lock);
+    api_guard_tell(api);
 }
 
-ql_err ql_api_new(const struct ql_api_env *env, struct ql_api **ret_api)
+ql_err ql_api_new(const struct ql_api_env *env, struct ql_api **ret_api, char *ret_why,
+                  size_t why_bytes)
 {
     QL_ASSERT(env->data_dir != NULL && env->view != NULL);
     QL_ASSERT(env->stats != NULL && env->config != NULL);
@@ -187,15 +200,20 @@ ql_err ql_api_new(const struct ql_api_env *env, struct ql_api **ret_api)
     }
     api->env = *env;
     api->started = ql_clock_now();
-    api->loopback_only = api_is_loopback(env->config->listen);
+    api->loopback_only = api_host_is_loopback(ql_str_of(env->config->listen));
     (void)pthread_mutex_init(&api->lock, NULL);
     (void)ql_wait_cond_init(&api->returned);
     api_config_lock_init(api);
-    const ql_err err = api_routes_make(api);
+    ql_err err = api_routes_make(api);
+    if (err == QL_OK) {
+        err = ql_api_token_read(api, env->config, ret_why, why_bytes);
+    }
     if (err != QL_OK) {
         ql_api_free(api);
         return err;
     }
+    api->token = api->token_next;
+    api_guard_tell(api);
     *ret_api = api;
     return QL_OK;
 }

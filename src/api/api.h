@@ -7,7 +7,7 @@
  * Ownership     new borrows everything in env until free, the settings until the next reload
  *               has returned; routes live until free. Stop the server before free.
  * Threads       handlers run on any thread of the server at the same time.
- * Errors        new: QL_E_MEMORY.
+ * Errors        new: QL_E_MEMORY; QL_E_CONFIG with a text: no token where one is to be.
  * Bounds        at most QL_API_READERS_MAX connections to the store; an answer is at most
  *               QL_API_ANSWER_BYTES_MAX; every list has a limit.
  *
@@ -34,8 +34,13 @@ struct ql_api_env {
 };
 
 struct ql_api;
-QL_MUST_USE ql_err ql_api_new(const struct ql_api_env *env, struct ql_api **ret_api);
+QL_MUST_USE ql_err ql_api_new(const struct ql_api_env *env, struct ql_api **ret_api, char *ret_why,
+                              size_t why_bytes);
 void ql_api_free(struct ql_api *api); /* NULL is fine */
+/* Before a reload, as this may fail: reads the token that `config` names, for ql_api_reload().
+ * QL_E_CONFIG with a text; the token in force stays. */
+QL_MUST_USE ql_err ql_api_token_read(struct ql_api *api, const struct ql_config *config,
+                                     char *ret_why, size_t why_bytes);
 /* Answers that are worked out from settings use these from now on; waits for those under way.
  * What `listen` says stays as it was at the start. */
 void ql_api_reload(struct ql_api *api, const struct ql_config *config);

@@ -1,51 +1,10 @@
 /* api_commands.c - what people tell the engine: ack, resolve, feedback, approve, reject.
- *
- * A command may start a repair, so a page from elsewhere must not be able to send one in
- * the name of whoever has it open. Three things stand in its way: the content type, which
- * a foreign page cannot set without being asked; Sec-Fetch-Site, which browsers add; and
- * on a loopback listener the Host, which a rebound name gives away.
+ * Who may do so: api_guard.c.
  */
 #include "api/api_int.h"
 #include "model/entity.h"
 
 enum { BY_BYTES_MAX = 200, NOTE_BYTES_MAX = 4096, ENTITY_BYTES_MAX = 1000 };
-
-/* ---- may this request command at all ---------------------------------------------- */
-
-static bool command_host_is_local(ql_str host)
-{
-    static const char *const names[] = { "127.", "[::1]", "localhost" };
-    for (size_t i = 0; i < QL_COUNT_OF(names); i++) {
-        const ql_str name = ql_str_of(names[i]);
-        if (ql_str_starts(host, name) &&
-            (i == 0 || host.bytes == name.bytes || host.at[name.bytes] == ':')) {
-            return true;
-        }
-    }
-    return host.bytes == 0; /* HTTP/1.0 has none, and no browser speaks it */
-}
-
-static bool command_allowed(struct ql_api *api, struct ql_http_request *request)
-{
-    const ql_str site = ql_http_header(request, "Sec-Fetch-Site");
-    const ql_str host = ql_http_header(request, "Host");
-    if (!ql_str_starts(ql_http_header(request, "Content-Type"), QL_STR("application/json"))) {
-        ql_http_fail(request, 415, "Content-Type: application/json is required");
-        return false;
-    }
-    if (ql_str_eq(site, QL_STR("cross-site")) || ql_str_eq(site, QL_STR("same-site"))) {
-        ql_http_fail(request, 403, "commands are not taken from pages of other sites");
-        return false;
-    }
-    if (api->loopback_only && !command_host_is_local(host)) {
-        ql_http_fail(request, 403,
-                     "Host '%.*s' is not this machine, and the daemon listens on"
-                     " loopback only (a proxy in front should send Host: localhost)",
-                     QL_STR_ARG(host));
-        return false;
-    }
-    return true;
-}
 
 /* ---- the body ---------------------------------------------------------------------- */
 
@@ -164,7 +123,7 @@ static void command_incident(struct ql_api *api, struct ql_http_request *request
     struct ql_command command = { .kind = kind };
     struct command_target target = { 0 };
     struct ql_json body;
-    if (!command_allowed(api, request) || !api_id(request, text, "incident", &command.incident) ||
+    if (!api_command_allowed(api, request) || !api_id(request, text, "incident", &command.incident) ||
         !command_find_incident(api, request, command.incident, &target) ||
         !command_body(request, &body, &command)) {
         return;
@@ -234,7 +193,7 @@ void api_incident_feedback(struct ql_api *api, struct ql_http_request *request, 
     struct command_target target = { 0 };
     struct ql_json body;
     struct ql_buf name;
-    if (!command_allowed(api, request) || !api_id(request, id, "incident", &command.incident) ||
+    if (!api_command_allowed(api, request) || !api_id(request, id, "incident", &command.incident) ||
         !command_find_incident(api, request, command.incident, &target) ||
         !command_body(request, &body, &command) || !command_verdict(request, body, &command)) {
         return;
@@ -297,7 +256,7 @@ static void command_action(struct ql_api *api, struct ql_http_request *request, 
     struct ql_command command = { .kind = kind };
     struct command_target target = { 0 };
     struct ql_json body;
-    if (!command_allowed(api, request) || !api_id(request, text, "action", &command.action) ||
+    if (!api_command_allowed(api, request) || !api_id(request, text, "action", &command.action) ||
         !command_find_action(api, request, command.action, &target) ||
         !command_body(request, &body, &command)) {
         return;

@@ -19,9 +19,12 @@ struct ql_api_mount { /* what one route of the server stands for: rows of one me
     const char *method;
 };
 
+#define API_TOKEN_BYTES_MAX 512u
+struct api_token { char text[API_TOKEN_BYTES_MAX]; size_t bytes; }; /* no bytes: none is asked */
+
 struct ql_api {
     struct ql_api_env env;
-    pthread_rwlock_t config_lock;  /* of env.config: held for reading while it is used */
+    pthread_rwlock_t config_lock;  /* of env.config and token: held for reading while used */
     pthread_mutex_t lock;
     struct ql_store_reader *idle[QL_API_READERS_MAX];
     uint32_t idle_count, open_count;
@@ -32,6 +35,7 @@ struct ql_api {
     char **paths;                  /* owned texts of the prefix routes */
     ql_time started;
     bool loopback_only;            /* listens on a loopback address */
+    struct api_token token, token_next; /* in force; read, in force from the next reload on */
 };
 
 typedef void ql_api_handler(struct ql_api *api, struct ql_http_request *request, ql_str id);
@@ -49,6 +53,14 @@ extern const struct ql_api_row ql_api_rows[];
 extern const uint32_t ql_api_row_count;
 /* Whether `path` is what `pattern` says; *ret_id is what stood at {id}. */
 bool ql_api_path_matches(const char *pattern, ql_str path, ql_str *ret_id);
+
+/* ---- who may command (api_guard.c) -------------------------------------------------- */
+
+/* Answers 401, 403 or 415 itself when not. */
+QL_MUST_USE bool api_command_allowed(struct ql_api *api, struct ql_http_request *request);
+/* "127.0.0.1:9428", "localhost", "[::1]:1": nothing that only begins so. */
+bool api_host_is_loopback(ql_str host);
+void api_guard_tell(const struct ql_api *api); /* one line of log when others reach the port */
 
 /* ---- answers --------------------------------------------------------------------- */
 

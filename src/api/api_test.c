@@ -232,7 +232,7 @@ static int world_setup(void **state)
                                .ready = world_ready };
     const struct ql_api_env env = { .data_dir = w.dir, .view = &w.view, .stats = w.stats,
                                     .config = w.config };
-    assert_int_equal(ql_api_new(&env, &w.api), QL_OK);
+    assert_int_equal(ql_api_new(&env, &w.api, why, sizeof(why)), QL_OK);
     struct ql_http_settings settings = { .listen = "127.0.0.1:0", .threads = 2,
                                          .connections_max = 32, .idle_s = 5, .stats = w.stats };
     settings.routes = ql_api_routes(w.api, &settings.route_count);
@@ -615,9 +615,121 @@ static void a_foreign_name_does_not_command(void **state)
     static const struct { const char *host; int status; } rows[] = {
         { "localhost:9428", 404 }, { "127.0.0.1", 404 }, { "[::1]:9428", 404 },
         { "evil.example", 403 }, { "localhost.evil.example", 403 }, { "[::1].evil", 403 },
+        { "127.evil.example:9428", 403 }, { "127.0.0.1.evil.example", 403 }, { "127.", 403 },
+        { "127.0.0", 403 }, { "127.0.0.256", 403 }, { "127.0.0.1:9428.evil", 403 },
+        { "[::1", 403 }, { "127.0.0.1:", 404 }, { "127.8.9.10:1", 404 }, { "LOCALHOST", 404 },
+        { "quell.example:80", 403 },
     };
     for (size_t i = 0; i < QL_COUNT_OF(rows); i++) {
         char text[512];
+        (void)snprintf(text, sizeof(text),
+                       "POST /api/v1/incidents/1/ack HTTP/1.1\r\nHost: %s\r\n" JSON
+                       "Connection: close\r\nContent-Length: 2\r\n\r\n{}", rows[i].host);
+        assert_int_equal(ask_raw(text), rows[i].status);
+    }
+}
+
+#define TOKEN "0123456789abcdef-A"
+
+/* What `commands` of api: asks for, and what a command brings. 404: it was let through. */
+static const struct {
+    bool loopback;
+    const char *token, *given;
+    bool open;
+    int status;
+} token_rows[] = {
+    { true, NULL, NULL, false, 404 }, { true, TOKEN, NULL, false, 401 },
+    { true, TOKEN, "Bearer " TOKEN, false, 404 }, { false, NULL, NULL, false, 403 },
+    { false, NULL, "Bearer " TOKEN, false, 403 }, { false, NULL, "Bearer ", false, 403 },
+    { false, NULL, NULL, true, 404 }, { false, TOKEN, NULL, true, 401 },
+    { false, TOKEN, "Bearer " TOKEN, false, 404 }, { false, TOKEN, "bearer " TOKEN, false, 404 },
+    { false, TOKEN, "Bearer " TOKEN "x", false, 401 }, { false, TOKEN, "Bearer 0", false, 401 },
+    { false, TOKEN, "Bearer " TOKEN TOKEN, false, 401 }, { false, TOKEN, "Bearer ", false, 401 },
+    { false, TOKEN, "Bearer 0123456789abcdef-a", false, 401 },
+    { false, TOKEN, "Basic " TOKEN, false, 401 }, { false, TOKEN, TOKEN, false, 401 },
+};
+
+static void commands_need_the_token(void **state)
+{
+    static const char *const paths[] = {
+        "/api/v1/incidents/1/ack", "/api/v1/incidents/1/resolve", "/api/v1/incidents/1/feedback",
+        "/api/v1/actions/5/approve", "/api/v1/actions/5/reject",
+    };
+    (void)state;
+    for (size_t i = 0; i < QL_COUNT_OF(token_rows) * QL_COUNT_OF(paths); i++) {
+        const size_t r = i / QL_COUNT_OF(paths);
+        const char *token = token_rows[r].token, *given = token_rows[r].given;
+        char headers[256];
+        w.api->loopback_only = token_rows[r].loopback;
+        w.config->api_open_commands = token_rows[r].open;
+        w.api->token.bytes = token == NULL ? 0 : strlen(token);
+        memcpy(w.api->token.text, token == NULL ? "" : token, w.api->token.bytes);
+        (void)snprintf(headers, sizeof(headers), JSON "%s%s%s", given ? "Authorization: " : "",
+                       given ? given : "", given ? "\r\n" : "");
+        const int status = ask("POST", paths[i % QL_COUNT_OF(paths)], headers, "{}");
+        if (status != token_rows[r].status) {
+            fail_msg("row %zu: %d where %d is expected", r, status, token_rows[r].status);
+        }
+        assert_int_equal(strstr(w.reply, "WWW-Authenticate: Bearer") != NULL, status == 401);
+        assert_null(strstr(w.reply, "0123456789abcdef"));
+    }
+    assert_int_equal(get("/api/v1/incidents"), 200); /* reads stay open */
+}
+
+static void the_token_is_read_from_where_it_is_said(void **state)
+{
+    static const struct { const char *text; bool good; } rows[] = {
+        { TOKEN "\n", true }, { TOKEN, true }, { TOKEN "\r\n", true }, { "", false },
+        { "0123456789abcde\n", false }, { "0123456789 abcdef", false },
+        { TOKEN "\n" TOKEN "\n", false }, { "0123456789abcdef\xc3\xa9", false },
+    };
+    (void)state;
+    char path[128], why[512];
+    (void)snprintf(path, sizeof(path), "%s/token", w.dir);
+    w.config->api_token_file = path;
+    for (size_t i = 0; i < QL_COUNT_OF(rows); i++) {
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        (void)fputs(rows[i].text, file);
+        (void)fclose(file);
+        why[0] = '\0';
+        assert_int_equal(ql_api_token_read(w.api, w.config, why, sizeof(why)),
+                         rows[i].good ? QL_OK : QL_E_CONFIG);
+        assert_int_equal(strstr(why, "api.token_file: ") != NULL, !rows[i].good);
+        assert_null(strstr(why, "0123456789")); /* an error must not tell it */
+        if (rows[i].good) {
+            ql_api_reload(w.api, w.config);
+        }
+        assert_int_equal(w.api->token.bytes, strlen(TOKEN)); /* a bad file leaves the old one */
+    }
+    (void)unlink(path);
+    assert_int_equal(ql_api_token_read(w.api, w.config, why, sizeof(why)), QL_E_CONFIG);
+    w.config->api_token_file = "env:QUELL_TEST_TOKEN";
+    assert_int_equal(ql_api_token_read(w.api, w.config, why, sizeof(why)), QL_E_CONFIG);
+    assert_int_equal(setenv("QUELL_TEST_TOKEN", TOKEN, 1), 0);
+    assert_int_equal(ql_api_token_read(w.api, w.config, why, sizeof(why)), QL_OK);
+    w.config->api_token_file = "none";
+    assert_int_equal(ql_api_token_read(w.api, w.config, why, sizeof(why)), QL_OK);
+    ql_api_reload(w.api, w.config);
+    assert_int_equal(w.api->token.bytes, 0);
+}
+
+static void listed_names_may_command(void **state)
+{
+    static const char *hosts[] = { "quell.lan" };
+    static const struct { bool loopback, listed; const char *host; int status; } rows[] = {
+        { true, true, "quell.lan:80", 404 }, { true, true, "QUELL.LAN", 404 },
+        { true, true, "quell.lan.evil", 403 }, { true, false, "quell.lan", 403 },
+        { true, true, "localhost", 404 }, { false, true, "quell.lan", 404 },
+        { false, true, "evil.example", 403 }, { false, false, "evil.example", 404 },
+    };
+    (void)state;
+    w.config->api_hosts = hosts;
+    w.config->api_open_commands = true;
+    for (size_t i = 0; i < QL_COUNT_OF(rows); i++) {
+        char text[512];
+        w.config->api_host_count = rows[i].listed ? 1 : 0;
+        w.api->loopback_only = rows[i].loopback;
         (void)snprintf(text, sizeof(text),
                        "POST /api/v1/incidents/1/ack HTTP/1.1\r\nHost: %s\r\n" JSON
                        "Connection: close\r\nContent-Length: 2\r\n\r\n{}", rows[i].host);
@@ -770,6 +882,9 @@ int main(void)
         WORLD_TEST(states_that_do_not_allow_it_conflict),
         WORLD_TEST(engine_errors_have_codes),
         WORLD_TEST(a_foreign_name_does_not_command),
+        WORLD_TEST(commands_need_the_token),
+        WORLD_TEST(the_token_is_read_from_where_it_is_said),
+        WORLD_TEST(listed_names_may_command),
         WORLD_TEST(metrics_come_in_two_dialects),
         WORLD_TEST(events_stream_until_closed),
         WORLD_TEST(readiness_follows_the_engine),

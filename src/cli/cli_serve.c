@@ -179,15 +179,16 @@ static ql_err serve_edges(struct serve *s)
         .stats = s->stats, .variables = s->config->act_env,
         .variable_count = s->config->act_env_count,
     };
+    char why[512] = "";
     ql_err err = ql_receive_new(&receive_env, &s->receive);
     if (err == QL_OK) {
-        err = ql_api_new(&api_env, &s->api);
+        err = ql_api_new(&api_env, &s->api, why, sizeof(why));
     }
     if (err == QL_OK) {
         err = ql_actuator_spawn(&actuator_env, &s->actuator);
     }
     if (err != QL_OK) {
-        (void)fprintf(stderr, "quell serve: %s\n", ql_err_text(err));
+        (void)fprintf(stderr, "quell serve: %s\n", why[0] != '\0' ? why : ql_err_text(err));
     }
     return err;
 }
@@ -304,7 +305,10 @@ static ql_err serve_take(struct serve *s, const struct ql_config *config, char *
                          size_t why_bytes)
 {
     char again[256] = "";
-    ql_err err = ql_scrape_reload(s->scraper, config, why, why_bytes);
+    ql_err err = ql_api_token_read(s->api, config, why, why_bytes);
+    if (err == QL_OK) {
+        err = ql_scrape_reload(s->scraper, config, why, why_bytes);
+    }
     if (err != QL_OK) {
         return err;
     }

@@ -2,6 +2,7 @@
 #include "cli/client.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "cli/cli.h"
 
 #include <curl/curl.h>
@@ -10,7 +11,8 @@
 #include <stdlib.h>
 
 #define CLIENT_URL "http://127.0.0.1:9428"
-enum { REPLY_BYTES_MAX = 256 << 20, URL_BYTES_MAX = 65536, CONNECT_MS = 3000, TOTAL_MS = 30000 };
+enum { REPLY_BYTES_MAX = 256 << 20, URL_BYTES_MAX = 65536, TOKEN_BYTES_MAX = 4096 };
+enum { CONNECT_MS = 3000, TOTAL_MS = 30000 };
 
 /* ---- options -------------------------------------------------------------------------- */
 
@@ -22,7 +24,8 @@ enum {
     OPTION_LIMIT,
     OPTION_BY,
     OPTION_NOTE,
-    OPTION_ALL
+    OPTION_ALL,
+    OPTION_TOKEN_FILE
 };
 
 static const struct option client_all_options[] = {
@@ -35,6 +38,7 @@ static const struct option client_all_options[] = {
     { "by", required_argument, NULL, OPTION_BY },
     { "note", required_argument, NULL, OPTION_NOTE },
     { "all", no_argument, NULL, OPTION_ALL },
+    { "token-file", required_argument, NULL, OPTION_TOKEN_FILE },
     { NULL, 0, NULL, 0 },
 };
 
@@ -46,6 +50,7 @@ static bool client_takes(unsigned takes, int option)
     case OPTION_SINCE:
     case OPTION_LIMIT: return (takes & QL_CLIENT_LIST) != 0;
     case OPTION_BY:
+    case OPTION_TOKEN_FILE:
     case OPTION_NOTE: return (takes & QL_CLIENT_BY) != 0;
     case OPTION_ALL: return (takes & QL_CLIENT_ALL) != 0;
     default: return true;
@@ -64,6 +69,7 @@ static bool client_option(struct ql_client *client, int option, const char *valu
     case OPTION_BY: o->by = value; break;
     case OPTION_NOTE: o->note = value; break;
     case OPTION_ALL: o->all = true; break;
+    case OPTION_TOKEN_FILE: o->token_file = value; break;
     case 'o':
         return ql_cli_table_or_json(client->verb, value, &o->json);
     default: (void)ql_cli_usage(client->verb, false); return false;
@@ -103,6 +109,33 @@ static const char *client_first_of(const char *a, const char *b, const char *c)
     return b != NULL && b[0] != '\0' ? b : c;
 }
 
+/* "Authorization: Bearer TOKEN" of --token-file or $QUELL_TOKEN; empty without either. */
+static int client_token(struct ql_client *client)
+{
+    const char *path = client->options.token_file;
+    const char *token = getenv("QUELL_TOKEN");
+    struct ql_buf text;
+    int status = 0;
+    ql_buf_init(&text, TOKEN_BYTES_MAX);
+    const ql_err err = path != NULL ? ql_file_read(path, &text)
+                                    : ql_buf_text(&text, token != NULL ? token : "");
+    while (text.bytes > 0 && strchr("\r\n", text.at[text.bytes - 1]) != NULL) {
+        text.at[--text.bytes] = '\0';
+    }
+    if (err != QL_OK) {
+        status = ql_cli_fail(client->verb, "the token in %s cannot be read: %s",
+                             path != NULL ? path : "QUELL_TOKEN", ql_err_text(err));
+    } else if (text.bytes > 0 && strpbrk(text.at, "\r\n") != NULL) {
+        status = ql_cli_fail(client->verb, "the token in %s has more than one line",
+                             path != NULL ? path : "QUELL_TOKEN");
+    } else if (text.bytes > 0) {
+        ql_buf_printf(&client->authorization, "Authorization: Bearer %.*s", (int)text.bytes,
+                      text.at);
+    }
+    ql_buf_fini(&text);
+    return status;
+}
+
 int ql_client_open(struct ql_client *client, int argc, char **argv, unsigned takes,
                    uint32_t words_min, uint32_t words_max)
 {
@@ -124,7 +157,12 @@ int ql_client_open(struct ql_client *client, int argc, char **argv, unsigned tak
     client->term = ql_term_of(stdout);
     ql_buf_init(&client->reply, REPLY_BYTES_MAX);
     ql_buf_init(&client->screen, REPLY_BYTES_MAX);
-    return 0;
+    ql_buf_init(&client->authorization, TOKEN_BYTES_MAX + 64);
+    const int status = (takes & QL_CLIENT_BY) != 0 ? client_token(client) : 0;
+    if (status != 0) {
+        ql_client_close(client);
+    }
+    return status;
 }
 
 void ql_client_close(struct ql_client *client)
@@ -132,6 +170,7 @@ void ql_client_close(struct ql_client *client)
     curl_easy_cleanup(client->curl);
     ql_buf_fini(&client->reply);
     ql_buf_fini(&client->screen);
+    ql_buf_fini(&client->authorization);
     ql_json_done();
 }
 
@@ -233,6 +272,9 @@ int ql_client_post(struct ql_client *client, const char *path, ql_str body,
                    struct ql_json *ret_root)
 {
     struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
+    if (client->authorization.bytes > 0) {
+        headers = curl_slist_append(headers, client->authorization.at);
+    }
     (void)curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
     (void)curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE, (long)body.bytes);
     (void)curl_easy_setopt(client->curl, CURLOPT_COPYPOSTFIELDS, body.at);

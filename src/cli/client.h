@@ -20,7 +20,7 @@ struct ql_client_options {
     const char *url;
     bool json;
     const char *state, *entity, *since, *limit; /* of lists; NULL: not given */
-    const char *by, *note;                      /* of commands */
+    const char *by, *note, *token_file;         /* of commands */
     bool all;
     const char *words[QL_CLIENT_WORDS_MAX];     /* what is no option */
     uint32_t word_count;
@@ -32,6 +32,7 @@ struct ql_client {
     struct ql_term term;
     struct ql_buf reply;  /* the newest one, as it came */
     struct ql_buf screen; /* what flush() writes to standard output */
+    struct ql_buf authorization; /* the header that commands carry; empty: none */
     void *curl;
 };
 

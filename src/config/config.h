@@ -148,6 +148,11 @@ struct ql_config {
     const char *data_dir;
     uint32_t http_threads, connections_max;
     const char *log_level, *log_format;
+    /* api */
+    const char *api_token_file;       /* a path, "env:NAME" or "none" */
+    bool api_open_commands;
+    const char **api_hosts;
+    uint32_t api_host_count;
     /* limits */
     double body_bytes_max;
     uint32_t series_max;              /* all told; memory is reserved for this many */

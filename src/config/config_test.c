@@ -36,7 +36,7 @@ static const struct { const char *yaml, *why; } bad_rows[] = {
       "    signals_per_day: 3\n"
       "    ^\n" },
     { "colour: red\n",
-      "quell.yaml:1:1: unknown key 'colour'; allowed: server, limits, engine, detect, calendar, "
+      "quell.yaml:1:1: unknown key 'colour'; allowed: server, api, limits, engine, detect, calendar, "
       "forecast, correlate, diagnose, act, store, scrapes, runbooks, edges, policies, slos, "
       "resources, remote_write, tenants\n"
       "    colour: red\n"

@@ -98,6 +98,30 @@ static void test_idle_is_closed(void **state)
     }
 }
 
+/* A byte of a header now and then keeps no connection: not of the first request, not of the
+ * second. The tests end after five seconds of it. */
+static void test_slow_headers_are_closed(void **state)
+{
+    for (int earlier = 0; earlier <= 1; earlier++) {
+        const int fd = client_open(*state);
+        reply_have = 0;
+        if (earlier == 1) {
+            client_send(fd, "GET /hello HT");
+            (void)poll(NULL, 0, 300); /* slow, but soon enough */
+            assert_int_equal(client_ask(fd, "TP/1.1\r\n" HOST "\r\n").status, 200);
+        }
+        client_send(fd, "GET /hello HTTP/1.1\r\nX: ");
+        bool open = true;
+        for (int i = 0; i < 25 && open; i++) {
+            struct pollfd look = { .fd = fd, .events = POLLIN };
+            (void)poll(&look, 1, 200);
+            open = look.revents == 0 && send(fd, "x", 1, MSG_NOSIGNAL) == 1;
+        }
+        assert_false(open);
+        (void)close(fd);
+    }
+}
+
 /* More connections than the server takes: the others wait their turn, none is lost. */
 static void test_more_than_room_for(void **state)
 {
@@ -122,6 +146,79 @@ static void test_more_than_room_for(void **state)
     assert_int_equal(ask(fixture, "GET /hello HTTP/1.1\r\n" HOST "\r\n").status, 200);
 }
 
+static void *stop_soon(void *http)
+{
+    ql_http_stop(http, 100);
+    return NULL;
+}
+
+/* Slow readers hold their own threads alone: whoever was connected before goes on at once, and
+ * beyond 64 that wait they are told to come again. */
+static void test_slow_readers_hold_up_nobody_else(void **state)
+{
+    enum { SLOW = 2 + 64, MORE = 3, DOORS = 8 };
+    int slow[SLOW + MORE], doors[DOORS];
+    uint32_t refused = 0;
+    for (size_t i = 0; i < QL_COUNT_OF(doors); i++) { /* on every thread of the server */
+        doors[i] = client_open(*state);
+        reply_have = 0;
+        assert_int_equal(client_ask(doors[i], "GET /hello HTTP/1.1\r\n" HOST "\r\n").status, 200);
+    }
+    for (size_t i = 0; i < QL_COUNT_OF(slow); i++) {
+        slow[i] = client_open(*state);
+        client_send(slow[i], "GET /slow HTTP/1.1\r\n" HOST "\r\n");
+        while (i < 2 && sluggish.running <= (int)i) {
+            (void)poll(NULL, 0, 5);
+        }
+    }
+    for (size_t i = 0; i < QL_COUNT_OF(doors); i++) {
+        reply_have = 0;
+        assert_int_equal(client_ask(doors[i], "POST /echo HTTP/1.1\r\n" HOST
+                                              "Content-Length: 2\r\n\r\nhi").status, 200);
+    }
+    assert_int_equal(sluggish.running, 2);
+    sluggish.freed = 1;
+    for (size_t i = 0; i < QL_COUNT_OF(slow); i++) {
+        reply_have = 0;
+        const struct reply reply = client_read(slow[i], false);
+        assert_true(reply.status == 200 || reply.status == 503);
+        assert_int_equal(strstr(reply.head, "Retry-After") != NULL, reply.status == 503);
+        refused += reply.status == 503 ? 1 : 0;
+        (void)close(slow[i]);
+    }
+    assert_int_equal(refused, MORE);
+    for (size_t i = 0; i < QL_COUNT_OF(doors); i++) {
+        (void)close(doors[i]);
+    }
+}
+
+/* Closed while slow ones run and others wait: each ends, none is lost or answered twice. */
+static void test_stop_with_slow_readers(void **state)
+{
+    struct fixture *fixture = *state;
+    int slow[6];
+    for (size_t i = 0; i < QL_COUNT_OF(slow); i++) {
+        slow[i] = client_open(fixture);
+        client_send(slow[i], "GET /slow HTTP/1.1\r\n" HOST "\r\n");
+    }
+    while (sluggish.running < 2) {
+        (void)poll(NULL, 0, 5);
+    }
+    pthread_t stopper;
+    assert_int_equal(pthread_create(&stopper, NULL, stop_soon, fixture->http), 0);
+    fixture->http = NULL;
+    for (size_t i = 2; i < QL_COUNT_OF(slow); i++) {
+        reply_have = 0;
+        assert_int_equal(client_read(slow[i], false).status, 503);
+    }
+    sluggish.freed = 1;
+    assert_int_equal(pthread_join(stopper, NULL), 0);
+    assert_int_equal(sluggish.running, 2);
+    for (size_t i = 0; i < QL_COUNT_OF(slow); i++) {
+        (void)close(slow[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -131,7 +228,10 @@ int main(void)
         WITH(test_half_a_request_and_gone),
         WITH(test_client_leaves_before_the_answer),
         WITH(test_idle_is_closed),
+        WITH(test_slow_headers_are_closed),
         WITH(test_more_than_room_for),
+        WITH(test_slow_readers_hold_up_nobody_else),
+        WITH(test_stop_with_slow_readers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

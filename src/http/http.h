@@ -6,11 +6,13 @@
  * with Allow. HEAD is served from GET.
  *
  * Ownership     the request lives until it is answered; its texts die then.
- * Threads       handlers run on the server's pool and may run at the same time;
+ * Threads       handlers run on the server's pool, slow ones on another of as many threads,
+ *               and may run at the same time;
  *               ql_http_answer() may be called from any thread, exactly once a request.
  * Errors        start: QL_E_IO (address in use, bad address), QL_E_CONFIG.
  * Bounds        body_bytes_max per route (413 beyond it, without reading on);
- *               connections_max; idle connections are closed after idle_s; a body that
+ *               connections_max; idle connections are closed after idle_s, and so are
+ *               those whose headers take longer than head_s; a body that
  *               comes slower than 4 KiB/s for long is given up; bodies_bytes_max in all
  *               (503 beyond it); 256 headers and 256 parameters a request; streams_max.
  * Metrics       ql_http_requests_total{path,code} and its microseconds, request bytes,
@@ -69,6 +71,7 @@ struct ql_http_route {
     void *host;
     size_t body_bytes_max;  /* 0: the request may carry no body */
     bool deferred;          /* the handler may return before it has answered */
+    bool slow;              /* may take long: runs on a pool of its own, 64 wait, then 503 */
     bool raw_body;          /* the body is never taken apart as form parameters */
     /* Told when the server itself refuses a request to this route (413, 503 ...), so that
      * whoever counts refusals misses none; may be NULL. */
@@ -78,6 +81,7 @@ struct ql_http_route {
 struct ql_http_settings {
     const char *listen;     /* "127.0.0.1:9428", "[::1]:0", ":9428" */
     uint32_t threads, connections_max, idle_s;
+    uint32_t head_s;          /* for a request line and its headers to come; 0: 30 */
     uint32_t streams_max;     /* open event streams, one thread each; 0: 64 */
     size_t bodies_bytes_max;  /* of all requests under way together; 0: 1 GiB */
     const struct ql_http_route *routes;

@@ -54,6 +54,25 @@ struct http_linger *ql_http_linger_new(void); /* NULL: no memory */
 void ql_http_linger_free(struct http_linger *linger);
 void ql_http_linger_add(struct http_linger *linger, int fd); /* takes fd */
 
+/* ---- patience.c ----------------------------------------------------------------- */
+
+struct http_patience;
+struct http_patience *ql_http_patience_new(uint32_t head_s, uint32_t idle_s);
+void ql_http_patience_free(struct http_patience *patience); /* after the daemon has stopped */
+void ql_http_patience_notify(void *patience, struct MHD_Connection *connection, void **slot,
+                             enum MHD_ConnectionNotificationCode code);
+/* A request has begun (its headers are there), or is over. */
+void ql_http_patience_set(const struct http_patience *patience, struct MHD_Connection *connection,
+                          bool under_way);
+
+/* ---- slow.c --------------------------------------------------------------------- */
+
+struct http_slow;
+struct http_slow *ql_http_slow_new(uint32_t threads); /* NULL: no memory or no thread */
+/* After what waits was handled; the requests that it handles outlive the daemon's threads. */
+void ql_http_slow_free(struct http_slow *slow);
+bool ql_http_slow_add(struct http_slow *slow, struct ql_http_request *request); /* false: full */
+
 /* ---- request.c ------------------------------------------------------------------ */
 
 enum http_state { HTTP_RUNNING, HTTP_SUSPENDED, HTTP_ANSWERED, HTTP_ABANDONED };
@@ -141,6 +160,8 @@ struct ql_http {
     uint32_t under_way_count;
     struct http_streams *streams;
     struct http_linger *linger;
+    struct http_patience *patience;
+    struct http_slow *slow; /* NULL: no route is */
     struct ql_stats *stats;
     struct ql_stat_cell *in_flight, *bytes_in;
     /* [row][code - 100], filled on first use; the last row is for unknown paths */

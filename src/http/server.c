@@ -15,6 +15,7 @@
 #define SERVER_BODIES_BYTES_MAX ((size_t)1 << 30)
 #define SERVER_DROP_BYTES 65536u /* a body no longer than this is read rather than cut off */
 #define SERVER_DROP_BYTES_MAX (4u << 20)
+#define SERVER_HEAD_S 30u
 #define SERVER_BODY_BYTES_PER_S_MIN 4096
 
 /* ---- requests under way --------------------------------------------------------- */
@@ -174,6 +175,7 @@ static void server_read(struct ql_http_request *request, const char *method)
 static enum MHD_Result server_begin(struct ql_http_request *request, const char *method)
 {
     request->begun = true;
+    ql_http_patience_set(request->http->patience, request->connection, true);
     request->row = request->http->route_count;
     server_enlist(request->http, request);
     server_read(request, method);
@@ -296,6 +298,14 @@ static bool server_stage(struct ql_http_request *request)
     }
     request->on_stage = true;
     (void)atomic_fetch_add(&request->refs, 1); /* the handler's */
+    if (request->route->slow) {
+        if (!ql_http_slow_add(request->http->slow, request)) {
+            ql_http_request_unref(request);
+            server_refuse(request, 503, "too many slow requests wait");
+            return false;
+        }
+        return true;
+    }
     request->route->handle(request->route->host, request);
     return true;
 }
@@ -311,7 +321,7 @@ static enum MHD_Result server_end(struct ql_http_request *request)
         server_refuse(request, 503, "the server is shutting down");
         return server_queue_refusal(request, false);
     default:
-        QL_ASSERT(request->route->deferred);
+        QL_ASSERT(request->route->deferred || request->route->slow);
         return server_suspend(request);
     }
 }
@@ -348,7 +358,8 @@ static void server_on_completed(void *context, struct MHD_Connection *connection
 {
     struct ql_http *http = context;
     struct ql_http_request *request = *slot;
-    (void)connection, (void)code;
+    (void)code;
+    ql_http_patience_set(http->patience, connection, false);
     if (request == NULL) {
         return;
     }
@@ -395,11 +406,14 @@ static struct MHD_Daemon *server_daemon(struct ql_http *http, const struct ql_ht
         MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)SERVER_CONNECTION_BYTES / 4,
         MHD_OPTION_URI_LOG_CALLBACK, server_on_uri, http,
         MHD_OPTION_NOTIFY_COMPLETED, server_on_completed, http,
+        MHD_OPTION_NOTIFY_CONNECTION, ql_http_patience_notify, http->patience,
         MHD_OPTION_END);
 }
 
 static void server_free(struct ql_http *http)
 {
+    ql_http_slow_free(http->slow);
+    ql_http_patience_free(http->patience);
     ql_http_streams_free(http->streams);
     ql_http_linger_free(http->linger);
     (void)pthread_cond_destroy(&http->fewer);
@@ -425,7 +439,16 @@ static ql_err server_new(const struct ql_http_settings *settings, struct ql_http
     http->stats = settings->stats;
     http->streams = ql_http_streams_new(settings->streams_max);
     http->linger = ql_http_linger_new();
-    if (http->streams == NULL || http->linger == NULL || ql_http_count_open(http) != QL_OK) {
+    http->patience = ql_http_patience_new(settings->head_s > 0 ? settings->head_s : SERVER_HEAD_S,
+                                          settings->idle_s);
+    bool good = http->patience != NULL;
+    for (uint32_t i = 0; i < settings->route_count; i++) {
+        if (settings->routes[i].slow && http->slow == NULL && good) {
+            http->slow = ql_http_slow_new(settings->threads);
+            good = http->slow != NULL;
+        }
+    }
+    if (!good || http->streams == NULL || http->linger == NULL || ql_http_count_open(http) != QL_OK) {
         server_free(http);
         return QL_E_MEMORY;
     }

@@ -76,6 +76,18 @@ static inline void handle_later(void *host, struct ql_http_request *request)
     (void)pthread_mutex_unlock(&later.lock);
 }
 
+static struct { _Atomic int running, freed; } sluggish; /* holds its thread until freed */
+
+static inline void handle_slow(void *host, struct ql_http_request *request)
+{
+    (void)host;
+    sluggish.running++;
+    while (sluggish.freed == 0) {
+        (void)poll(NULL, 0, 5);
+    }
+    answer_text(request, 200, QL_STR("at last\n"));
+}
+
 static inline void handle_hello(void *host, struct ql_http_request *request)
 {
     ql_http_answer(request, &(struct ql_http_answer){ .status = 200, .content_type = host,
@@ -163,6 +175,7 @@ static const struct ql_http_route routes[] = {
     { "GET", "/hello", handle_hello, hello_type, 0, false },
     { "POST", "/echo", handle_echo, NULL, ECHO_BYTES_MAX, false },
     { "POST", "/later", handle_later, NULL, 100000, true },
+    { .method = "GET", .path = "/slow", .handle = handle_slow, .slow = true },
     { "GET", "/show/*", handle_show, NULL, 0, false },
     { "POST", "/show/*", handle_show, NULL, 4096, false },
     { "GET", "/fail", handle_fail, NULL, 0, false },
@@ -180,7 +193,7 @@ struct fixture {
 static inline struct ql_http_settings settings_make(struct ql_stats *stats)
 {
     return (struct ql_http_settings){ .listen = "127.0.0.1:0", .threads = 2,
-                                      .connections_max = 256, .idle_s = 1, .streams_max = 2,
+                                      .connections_max = 256, .idle_s = 1, .head_s = 1, .streams_max = 2,
                                       .routes = routes, .route_count = QL_COUNT_OF(routes),
                                       .stats = stats };
 }
@@ -195,6 +208,7 @@ static inline int server_up_with(void **state, uint32_t threads)
     later.closing = later.held = false;
     later.count = later.done_count = 0;
     streams.open = streams.closed = 0;
+    sluggish.running = sluggish.freed = 0;
     assert_int_equal(pthread_create(&later.thread, NULL, later_run, NULL), 0);
     assert_int_equal(ql_http_start(&settings, &fixture.http, why, sizeof(why)), QL_OK);
     fixture.port = ql_http_port(fixture.http);

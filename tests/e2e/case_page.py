@@ -9,6 +9,7 @@ from case_otel import modules
 from harness import HERE, Failed, Skipped, check, fetch, need, wait_until
 
 DEMO_S_MAX = 400 # of a busy machine; the docs say what a calm one takes
+TOKEN = "page-0123456789abcdef"
 
 
 def browse(place, mode, url):
@@ -18,7 +19,8 @@ def browse(place, mode, url):
     if not os.path.isdir(os.path.join(HERE, "node_modules", "playwright-core")):
         raise Skipped("playwright-core is not installed")
     done = subprocess.run([node, os.path.join(HERE, "page.mjs"), mode, url, place.path("pictures")],
-                          capture_output=True, text=True, timeout=400)
+                          capture_output=True, text=True, timeout=400,
+                          env={**os.environ, "QUELL_TOKEN": TOKEN})
     check(done.returncode == 0, f"page.mjs {mode}: {done.stdout} {done.stderr}")
     return json.loads(done.stdout)
 
@@ -36,6 +38,14 @@ def page_lives(place):
     check(status == 200 and "default-src 'self'" in headers["Content-Security-Policy"],
           f"{status} {headers}")
     seen = browse(place, "live", quell.url)
+    return f"{len(seen['pictures'])} pictures looked right"
+
+
+def page_asks_for_the_token(place):
+    quell = place.quell(f"api: {{token_file: {place.write('token', TOKEN)}}}\n")
+    if not fetch(quell.url + "/")[2].startswith(b"<!doctype html>"):
+        raise Skipped("quell was built without its page")
+    seen = browse(place, "token", quell.url)
     return f"{len(seen['pictures'])} pictures looked right"
 
 
@@ -62,4 +72,4 @@ def demo_comes_out(place):
     return f"{seen['members']} members, {seen['plotted']} series"
 
 
-CASES = [page_lives, demo_comes_out]
+CASES = [page_lives, page_asks_for_the_token, demo_comes_out]

@@ -3,6 +3,7 @@
 //   node page.mjs look URL FOLDER   what is there: the list, the newest incident; pictures
 //   node page.mjs live URL FOLDER   a daemon without incidents: empty state, then alerts are
 //                                   sent and the page must show them by itself; acknowledge
+//   node page.mjs token URL FOLDER  a daemon that asks for the token in QUELL_TOKEN
 //
 // Prints one JSON line. Any message on the browser's console fails it, and so does a request
 // to anywhere but URL.
@@ -13,8 +14,8 @@ import path from 'node:path';
 import { chromium } from 'playwright-core';
 
 const [mode, url, folder] = process.argv.slice(2);
-if (!['look', 'live'].includes(mode) || !url || !folder) {
-  console.error('usage: node page.mjs look|live URL FOLDER');
+if (!['look', 'live', 'token'].includes(mode) || !url || !folder) {
+  console.error('usage: node page.mjs look|live|token URL FOLDER');
   process.exit(2);
 }
 mkdirSync(folder, { recursive: true });
@@ -164,6 +165,46 @@ async function sendTooDeep() {
   assert.equal(answer.status, 200);
 }
 
+/** A daemon that asks for the token in QUELL_TOKEN: given up, wrong, right, and not again. */
+async function token() {
+  for (const [scheme, size] of [
+    ['light', 'desktop'],
+    ['dark', 'phone'],
+  ]) {
+    const service = `checkout-${scheme}`;
+    await open(scheme, size, async (page, picture) => {
+      await send([alert(service, 'HighLatency')]);
+      await page.goto(`${url}/incidents`);
+      await rows(page).filter({ hasText: service }).getByRole('link').first().click();
+      const dialog = page.getByRole('dialog', { name: 'This needs the token' });
+      const acknowledge = page.getByRole('button', { name: 'Acknowledge' });
+      await acknowledge.click();
+      await dialog.getByText('api.token_file').waitFor();
+      await fits(page);
+      await named(page);
+      await picture('token');
+      await dialog.getByRole('button', { name: 'Not now' }).click();
+      await dialog.waitFor({ state: 'hidden' });
+      await acknowledge.click();
+      await dialog.getByLabel('Token').fill('not-this-one-0123456');
+      await dialog.getByRole('button', { name: 'Go on' }).click();
+      await dialog.getByText('is not the one').waitFor();
+      await dialog.getByLabel('Token').fill(process.env.QUELL_TOKEN);
+      await dialog.getByRole('button', { name: 'Go on' }).click();
+      await page.getByText('acknowledged', { exact: true }).first().waitFor();
+      await page.reload(); // the tab keeps it
+      await page.getByRole('button', { name: 'Resolve' }).click();
+      await page.getByText('resolved', { exact: true }).first().waitFor();
+      assert.equal(await page.evaluate(() => localStorage.getItem('quell.token')), null);
+    });
+  }
+  // The browser itself writes a line for each 401.
+  const others = complaints.filter((text) => !text.includes('401'));
+  complaints.length = 0;
+  complaints.push(...others);
+  return {};
+}
+
 async function live() {
   await open('light', 'desktop', async (page, picture) => {
     await page.goto(`${url}/incidents`);
@@ -209,7 +250,7 @@ async function live() {
 }
 
 try {
-  const seen = mode === 'look' ? await look() : await live();
+  const seen = await { look, live, token }[mode]();
   assert.deepEqual(complaints, []);
   console.log(JSON.stringify({ ...seen, pictures }));
 } catch (error) {

@@ -1,5 +1,7 @@
 // The shapes of docs/api.md, and the few calls this page makes.
 
+import { token } from './token.svelte';
+
 export type IncidentState = 'open' | 'acknowledged' | 'resolved';
 
 export interface Suspect {
@@ -157,12 +159,20 @@ async function call<T>(path: string, init?: RequestInit): Promise<T> {
   return body as T;
 }
 
-function post<T>(path: string, body: Record<string, string>): Promise<T> {
-  return call<T>(path, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify(body),
-  });
+/** Asks for the token, and again, until the daemon takes it or the person gives up. */
+async function post<T>(path: string, body: Record<string, string>): Promise<T> {
+  for (;;) {
+    try {
+      return await call<T>(path, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json', ...token.headers },
+        body: JSON.stringify(body),
+      });
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 401)) throw error;
+      if ((await token.ask(error.message)) === null) throw error;
+    }
+  }
 }
 
 export const api = {
