@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -329,7 +330,10 @@ static void serve_reload(struct serve *s)
 {
     struct ql_config *config = NULL;
     char why[256] = "";
-    ql_notify("RELOADING=1");
+    char reloading[64]; /* the time is asked for by units of Type=notify-reload */
+    (void)snprintf(reloading, sizeof(reloading), "RELOADING=1\nMONOTONIC_USEC=%" PRId64,
+                   ql_clock_mono_ns() / 1000);
+    ql_notify(reloading);
     ql_err err = serve_read_yaml(s);
     if (err == QL_OK) {
         err = serve_config(s, &config);
