@@ -30,7 +30,7 @@ int ql_cli_serve(int argc, char **argv);
 
 #define SERVE_STAT_CELLS_MAX 16384u
 #define SERVE_DRAIN_MS 5000
-#define SERVE_OUTCOME_TRIES 60 /* once it stops, 50 ms apart */
+#define SERVE_OUTCOME_TRIES 60u /* once it stops, in all, 50 ms apart */
 
 struct serve_options { const char *config_path, *data_dir, *listen; bool clock_input; };
 
@@ -51,6 +51,7 @@ struct serve {
     struct ql_http_route *routes;
     int lock_fd;
     _Atomic bool stopping;
+    uint32_t outcome_tries; /* the actuator's thread's */
 };
 
 /* ---- configuration ------------------------------------------------------------------- */
@@ -135,8 +136,9 @@ static void serve_outcome(void *context, const struct ql_outcome *outcome)
 {
     struct serve *s = context;
     ql_err err = ql_engine_outcome(s->engine, outcome);
-    for (int tries = 0; err != QL_OK && err != QL_E_CLOSED && tries < SERVE_OUTCOME_TRIES;) {
-        tries += atomic_load(&s->stopping);
+    while ((err == QL_E_FULL || err == QL_E_IO || err == QL_E_MEMORY) &&
+           s->outcome_tries < SERVE_OUTCOME_TRIES) {
+        s->outcome_tries += atomic_load(&s->stopping);
         (void)usleep(50000);
         err = ql_engine_outcome(s->engine, outcome);
     }

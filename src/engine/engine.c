@@ -204,7 +204,7 @@ ql_err ql_engine_start(struct ql_engine *engine)
         err = ql_sequencer_start(engine->sequencer);
         engine->running = err == QL_OK;
     }
-    for (uint32_t i = 0; i < engine->undispatched.actions.count && engine->dispatch != NULL; i++) {
+    for (uint32_t i = 0; i < engine->undispatched.actions.count && engine->running; i++) {
         engine_dispatch(engine, &engine->undispatched.actions.at[i]);
     }
     ql_batch_reset(&engine->undispatched);
@@ -265,7 +265,9 @@ ql_err ql_engine_outcome(struct ql_engine *engine, const struct ql_outcome *outc
 void engine_dispatch(struct ql_engine *engine, const struct ql_action *action)
 {
     char text[128];
-    const ql_err err = engine->dispatch(engine->dispatch_context, action);
+    const ql_err err = engine->dispatch == NULL
+                           ? QL_OK
+                           : engine->dispatch(engine->dispatch_context, action);
     if (err == QL_OK) {
         return;
     }

@@ -51,7 +51,7 @@ static void effects_dispatch(struct ql_engine *engine, const struct ql_batch *bu
         }
         if (!live) {
             effects_keep_action(&engine->undispatched, action);
-        } else if (engine->dispatch != NULL) {
+        } else {
             engine_dispatch(engine, action);
         }
     }
