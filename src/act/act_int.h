@@ -102,7 +102,9 @@ struct ac_run {
     ql_time deadline, started;
     ql_duration verify;
     struct ac_text runbook;
-    uint8_t used, dry_run, pad[6];
+    uint8_t used, dry_run;
+    uint8_t overdue;                /* the deadline of a running step has passed once */
+    uint8_t pad[5];
     struct ac_trigger triggers[AC_TRIGGERS_MAX];
     struct ac_step steps[QL_CONFIG_STEPS_MAX];
     char texts[AC_TEXT_BYTES];

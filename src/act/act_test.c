@@ -411,10 +411,27 @@ static void no_word_from_a_step_is_a_failure_that_is_not_retried(void **state)
     rig_trouble(&rig, 1, 100);
     const ql_id id = rig_step(&rig, 1, "proposed,running!");
     (void)rig_step(&rig, 39, "");
+    (void)rig_step(&rig, 1, "");
+    (void)rig_step(&rig, 4, "");
     (void)rig_step(&rig, 1, "failed");
     rig_outcome(&rig, id, 0); /* too late */
     rig_cause(&rig, 1, "service/checkout", "m", 0.9);
     (void)rig_step(&rig, 600, "");
+    rig_close(&rig);
+}
+
+/* While a disk is full there is no tick, and the outcome waits: the tick that finds room again
+ * comes first, maybe an hour later. */
+static void an_outcome_behind_a_leap_of_time_counts(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open_one(&rig, "auto", "auto", false);
+    rig_trouble(&rig, 1, 100);
+    const ql_id id = rig_step(&rig, 1, "proposed,running!");
+    (void)rig_step(&rig, 3600, "");
+    rig_outcome(&rig, id, 0);
+    (void)rig_step(&rig, 1, "verifying");
     rig_close(&rig);
 }
 
@@ -568,6 +585,7 @@ int main(void)
         cmocka_unit_test(a_failed_step_ends_the_run_and_two_stop_it),
         cmocka_unit_test(a_stop_can_be_lifted_after_its_incident),
         cmocka_unit_test(no_word_from_a_step_is_a_failure_that_is_not_retried),
+        cmocka_unit_test(an_outcome_behind_a_leap_of_time_counts),
         cmocka_unit_test(missing_data_is_not_recovery),
         cmocka_unit_test(data_that_comes_back_calm_is_recovery),
         cmocka_unit_test(a_success_that_does_not_last_counts_against_it),

@@ -76,6 +76,7 @@ static void save_run(const struct ac_run *r, struct ql_buf *out)
     (void)ql_buf_i64(out, r->started.ns);
     (void)ql_buf_i64(out, r->verify.ns);
     (void)ql_buf_u8(out, r->dry_run);
+    (void)ql_buf_u8(out, r->overdue);
     save_text(r->runbook, out);
     (void)ql_buf_lstr(out, (ql_str){ r->texts, r->text_bytes });
     (void)ql_buf_u32(out, r->trigger_count);
@@ -274,6 +275,7 @@ static bool load_run(struct ql_act *act, uint32_t row, struct ql_reader *in)
     r->started.ns = ql_reader_i64(in);
     r->verify.ns = ql_reader_i64(in);
     r->dry_run = ql_reader_u8(in);
+    r->overdue = ql_reader_u8(in);
     r->runbook.at = ql_reader_u32(in);
     r->runbook.bytes = ql_reader_u32(in);
     const ql_str texts = ql_reader_lstr(in);

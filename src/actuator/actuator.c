@@ -192,7 +192,7 @@ static void actuator_report(struct ql_actuator *a, const struct ql_outcome *outc
 }
 
 /* No actuator can be had: everything under way has failed. */
-static void actuator_give_up(struct ql_actuator *a)
+static void actuator_give_up(struct ql_actuator *a, const char *why)
 {
     for (;;) {
         (void)pthread_mutex_lock(&a->lock);
@@ -203,7 +203,7 @@ static void actuator_give_up(struct ql_actuator *a)
         }
         actuator_report(a, &(struct ql_outcome){
                                .action = { id }, .at = ql_clock_now(), .exit_code = 125,
-                               .output = QL_STR("the actuator died and cannot be started") });
+                               .output = ql_str_of(why) });
     }
 }
 
@@ -403,13 +403,14 @@ static void *keeper_run(void *context)
             keeper_bury(a);
         }
         if (keeper_is_stopping(a)) {
+            actuator_give_up(a, "the daemon stopped before the actuator said how it went");
             return NULL;
         }
         a->fleeting = ql_clock_mono_ns() - started_ns < ACTUATOR_FLEETING_NS ? a->fleeting + 1 : 0;
         QL_LOG(ERROR, "the actuator died; it is started again",
                QL_LOG_N("soon_in_a_row", a->fleeting));
         if (a->fleeting >= ACTUATOR_FLEETING_MAX) {
-            actuator_give_up(a);
+            actuator_give_up(a, "the actuator died and cannot be started");
         }
         pending_unsend_all(a);
         keeper_pause(a);
@@ -422,8 +423,11 @@ static void *keeper_run(void *context)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-static void actuator_free(struct ql_actuator *a)
+void ql_actuator_free(struct ql_actuator *a)
 {
+    if (a == NULL) {
+        return;
+    }
     for (uint32_t i = 0; i < QL_ACTUATOR_PENDING_MAX; i++) {
         free(a->pending[i].frame);
     }
@@ -478,7 +482,7 @@ ql_err ql_actuator_spawn(const struct ql_actuator_env *env, struct ql_actuator *
         err = QL_E_IO;
     }
     if (err != QL_OK) {
-        actuator_free(a);
+        ql_actuator_free(a);
         return err;
     }
     *ret_actuator = a;
@@ -496,5 +500,4 @@ void ql_actuator_stop(struct ql_actuator *a)
     (void)pthread_mutex_unlock(&a->lock);
     (void)!write(a->wake_fd, &one, sizeof(one));
     (void)pthread_join(a->keeper, NULL);
-    actuator_free(a);
 }

@@ -7,9 +7,12 @@
  * at its timeout. An action id is run at most once, ever: the ids are in a small journal
  * in data_dir, so neither a restart nor a replay runs anything twice.
  *
- * Ownership     spawn gives; stop takes, NULL is fine. send copies the action.
+ * Ownership     spawn gives; free takes, NULL is fine. send copies the action.
+ * Life          spawn -> send* -> stop -> free. Whoever may still send after stop is told so:
+ *               the engine's last ticks come after it, with actions of their own.
  * Threads       send from any thread, never blocks. `outcome` is called on one thread of
  *               the actuator's own and may block; it must not call stop.
+ *               Stop returns when the last outcome was told.
  * Errors        spawn: QL_E_IO (no process, no socket), QL_E_MEMORY. send: QL_E_FULL
  *               (QL_ACTUATOR_PENDING_MAX under way), QL_E_RANGE (not a command this takes),
  *               QL_E_CLOSED (stopping). After an error there will be no outcome.
@@ -44,8 +47,10 @@ struct ql_actuator_env {
 QL_MUST_USE ql_err ql_actuator_spawn(const struct ql_actuator_env *env,
                                      struct ql_actuator **ret_actuator);
 QL_MUST_USE ql_err ql_actuator_send(struct ql_actuator *actuator, const struct ql_action *action);
-/* Ends what runs (SIGTERM, two seconds later SIGKILL), reports it, ends the process. */
+/* Ends what runs (SIGTERM, two seconds later SIGKILL), reports it and what was not begun, ends
+ * the process. Once; NULL is fine. */
 void ql_actuator_stop(struct ql_actuator *actuator);
+void ql_actuator_free(struct ql_actuator *actuator); /* after stop */
 int ql_actuator_pid(struct ql_actuator *actuator); /* of the running process, 0: none */
 
 /* The second process itself: serves requests on `fd` until the other end closes. Returns

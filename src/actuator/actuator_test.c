@@ -68,10 +68,17 @@ static struct rig *rig_open(void)
     return rig;
 }
 
+static void rig_stop(struct rig *rig)
+{
+    ql_actuator_stop(rig->actuator); /* NULL is fine */
+    ql_actuator_free(rig->actuator);
+    rig->actuator = NULL;
+}
+
 static void rig_close(struct rig *rig)
 {
     char path[512];
-    ql_actuator_stop(rig->actuator);
+    rig_stop(rig);
     DIR *dir = opendir(rig->dir);
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
         (void)snprintf(path, sizeof(path), "%s/%s", rig->dir, entry->d_name);
@@ -204,7 +211,7 @@ static void an_id_runs_once_for_ever(void **state)
     assert_int_equal(rig_send(rig, 5, words, QL_S(10)), QL_OK);
     assert_int_equal(rig_wait(rig, 2)->exit_code, 3); /* as it was, not again */
     assert_string_equal(rig->seen[1].output, "ran before; not run again");
-    ql_actuator_stop(rig->actuator); /* and in another process, later */
+    rig_stop(rig); /* and in another process, later */
     rig_start(rig);
     assert_int_equal(rig_send(rig, 5, words, QL_S(10)), QL_OK);
     assert_int_equal(rig_wait(rig, 3)->exit_code, 3);
@@ -273,7 +280,7 @@ static void an_actuator_that_cannot_live_fails_what_waits(void **state)
     const struct seen *seen = rig_wait(rig, 1);
     assert_int_equal(seen->exit_code, 125);
     assert_string_equal(seen->output, "the actuator died and cannot be started");
-    ql_actuator_stop(rig->actuator);
+    rig_stop(rig);
     rig->actuator = fine;
     rig_close(rig);
 }
@@ -306,10 +313,35 @@ static void stop_ends_what_runs_and_tells(void **state)
     assert_int_equal(rig_send(rig, 2, "/bin/true", QL_S(10)), QL_OK);
     (void)rig_wait(rig, 1); /* the second is done, so the first was started */
     ql_actuator_stop(rig->actuator);
-    rig->actuator = NULL;
     assert_int_equal(rig->count, 2);
     assert_int_equal(rig->seen[1].id, 1);
     assert_int_equal(rig->seen[1].exit_code, 128 + SIGTERM);
+    /* The engine's last ticks come behind the stop. */
+    assert_int_equal(rig_send(rig, 3, "/bin/true", QL_S(10)), QL_E_CLOSED);
+    assert_int_equal(rig->count, 2);
+    ql_actuator_free(rig->actuator);
+    rig->actuator = NULL;
+    rig_close(rig);
+}
+
+/* Sent and at once stopped: whether the process had seen it or not, each is told once. */
+static void what_is_sent_just_before_the_stop_is_told(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_open();
+    for (uint64_t i = 1; i <= 40; i++) {
+        assert_int_equal(rig_send(rig, i, "/bin/sh~-c~exec sleep 600", QL_S(600)), QL_OK);
+    }
+    ql_actuator_stop(rig->actuator);
+    assert_int_equal(rig->count, 40);
+    uint64_t told = 0;
+    for (uint32_t i = 0; i < rig->count; i++) {
+        told |= UINT64_C(1) << rig->seen[i].id;
+        assert_int_not_equal(rig->seen[i].exit_code, 0);
+    }
+    assert_int_equal(told, ((UINT64_C(1) << 40) - 1) << 1);
+    ql_actuator_free(rig->actuator);
+    rig->actuator = NULL;
     rig_close(rig);
 }
 
@@ -328,6 +360,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_actuator_that_cannot_live_fails_what_waits),
         cmocka_unit_test(no_more_than_eight_run_at_once_and_all_are_told),
         cmocka_unit_test(stop_ends_what_runs_and_tells),
+        cmocka_unit_test(what_is_sent_just_before_the_stop_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

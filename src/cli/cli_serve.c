@@ -17,8 +17,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -28,7 +30,7 @@ int ql_cli_serve(int argc, char **argv);
 
 #define SERVE_STAT_CELLS_MAX 16384u
 #define SERVE_DRAIN_MS 5000
-#define SERVE_OUTCOME_TRIES 200
+#define SERVE_OUTCOME_TRIES 60u /* once it stops, in all, 50 ms apart */
 
 struct serve_options { const char *config_path, *data_dir, *listen; bool clock_input; };
 
@@ -48,6 +50,8 @@ struct serve {
     struct ql_http *http;
     struct ql_http_route *routes;
     int lock_fd;
+    _Atomic bool stopping;
+    uint32_t outcome_tries; /* the actuator's thread's */
 };
 
 /* ---- configuration ------------------------------------------------------------------- */
@@ -120,26 +124,28 @@ static void serve_log_setup(const struct ql_config *config)
 
 /* ---- the actuator ---------------------------------------------------------------------- */
 
-static void serve_dispatch(void *context, const struct ql_action *action)
+static ql_err serve_dispatch(void *context, const struct ql_action *action)
 {
-    struct serve *s = context;
-    if (s->actuator == NULL || ql_actuator_send(s->actuator, action) != QL_OK) {
-        QL_LOG(ERROR, "an action could not be handed to the actuator; it will time out");
-    }
+    const struct serve *s = context;
+    return ql_actuator_send(s->actuator, action);
 }
 
-/* An outcome is an input like any other; a full queue is waited for, as it is never repeated. */
+/* An outcome is told once: a full queue or disk is waited for, as long as the daemon runs, and a
+ * little while it stops. */
 static void serve_outcome(void *context, const struct ql_outcome *outcome)
 {
     struct serve *s = context;
-    for (int i = 0; i < SERVE_OUTCOME_TRIES; i++) {
-        const ql_err err = ql_engine_outcome(s->engine, outcome);
-        if (err != QL_E_FULL && err != QL_E_IO) {
-            return;
-        }
+    ql_err err = ql_engine_outcome(s->engine, outcome);
+    while ((err == QL_E_FULL || err == QL_E_IO || err == QL_E_MEMORY) &&
+           s->outcome_tries < SERVE_OUTCOME_TRIES) {
+        s->outcome_tries += atomic_load(&s->stopping);
         (void)usleep(50000);
+        err = ql_engine_outcome(s->engine, outcome);
     }
-    QL_LOG(ERROR, "the outcome of an action could not be journaled");
+    if (err != QL_OK) {
+        QL_LOG(ERROR, "the outcome of an action could not be journaled",
+               QL_LOG_T("error", ql_err_text(err)));
+    }
 }
 
 /* ---- start ------------------------------------------------------------------------------- */
@@ -330,7 +336,10 @@ static void serve_reload(struct serve *s)
 {
     struct ql_config *config = NULL;
     char why[256] = "";
-    ql_notify("RELOADING=1");
+    char reloading[64]; /* the time is asked for by units of Type=notify-reload */
+    (void)snprintf(reloading, sizeof(reloading), "RELOADING=1\nMONOTONIC_USEC=%" PRId64,
+                   ql_clock_mono_ns() / 1000);
+    ql_notify(reloading);
     ql_err err = serve_read_yaml(s);
     if (err == QL_OK) {
         err = serve_config(s, &config);
@@ -380,6 +389,7 @@ static void serve_run(struct serve *s, const sigset_t *signals)
 static void serve_stop(struct serve *s)
 {
     ql_notify("STOPPING=1");
+    atomic_store(&s->stopping, true);
     ql_lookahead_stop(s->lookahead);
     ql_export_stop(s->exporter);
     if (s->scraper != NULL) {
@@ -392,6 +402,7 @@ static void serve_stop(struct serve *s)
     if (s->engine != NULL) {
         ql_engine_stop(s->engine);
     }
+    ql_actuator_free(s->actuator); /* the last ticks of the engine still tried to send */
     ql_scrape_free(s->scraper);
     ql_receive_free(s->receive);
     ql_api_free(s->api);

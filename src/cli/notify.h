@@ -5,6 +5,6 @@
 #ifndef QL_CLI_NOTIFY_H
 #define QL_CLI_NOTIFY_H
 
-void ql_notify(const char *state); /* "READY=1", "RELOADING=1", "STOPPING=1" */
+void ql_notify(const char *state); /* "READY=1", "STOPPING=1", lines of both */
 
 #endif

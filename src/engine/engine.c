@@ -14,6 +14,7 @@
 
 #define ENGINE_COMMAND_BYTES_MAX 65536u
 #define ENGINE_SETTLE_S 10
+#define ENGINE_STATUS_NOT_RUN 125 /* as the actuator says it */
 #define ENGINE_FLIGHT_BYTES_MAX ((size_t)32 << 20)
 #define ENGINE_FLIGHT_WAIT_S 2
 
@@ -205,8 +206,8 @@ ql_err ql_engine_start(struct ql_engine *engine)
         err = ql_sequencer_start(engine->sequencer);
         engine->running = err == QL_OK;
     }
-    for (uint32_t i = 0; i < engine->undispatched.actions.count && engine->dispatch != NULL; i++) {
-        engine->dispatch(engine->dispatch_context, &engine->undispatched.actions.at[i]);
+    for (uint32_t i = 0; i < engine->undispatched.actions.count && engine->running; i++) {
+        engine_dispatch(engine, &engine->undispatched.actions.at[i]);
     }
     ql_batch_reset(&engine->undispatched);
     return err;
@@ -222,7 +223,9 @@ const struct ql_view *ql_engine_view(struct ql_engine *engine)
     return &engine->view;
 }
 
-ql_err ql_engine_outcome(struct ql_engine *engine, const struct ql_outcome *outcome)
+/* `word` (may be NULL) is told how it went with the journal, unless this fails. */
+static ql_err engine_outcome_submit(struct ql_engine *engine, const struct ql_outcome *outcome,
+                                    struct engine_word *word)
 {
     struct ql_buf bytes;
     struct ql_batch *batch = engine_pool_take(&engine->pool);
@@ -240,7 +243,9 @@ ql_err ql_engine_outcome(struct ql_engine *engine, const struct ql_outcome *outc
         const struct ql_submission submission = {
             .door = QL_DOOR_OUTCOME, .format = QL_FORMAT_OWN, .accepted = outcome->at,
             .bytes = ql_buf_view(&bytes), .batch = batch,
+            .done = word == NULL ? NULL : engine_word_said, .context = word,
         };
+        batch->source = QL_DOOR_OUTCOME;
         err = ql_sequencer_submit(engine->sequencer, &submission, NULL);
         ql_sequencer_wish_tick(engine->sequencer);
     }
@@ -248,46 +253,51 @@ ql_err ql_engine_outcome(struct ql_engine *engine, const struct ql_outcome *outc
     return err;
 }
 
-struct engine_reload {
-    pthread_mutex_t lock;
-    pthread_cond_t said;
-    bool done;
-    ql_err err;
-};
-
-static void engine_reload_done(void *context, ql_err err)
+ql_err ql_engine_outcome(struct ql_engine *engine, const struct ql_outcome *outcome)
 {
-    struct engine_reload *reload = context;
-    (void)pthread_mutex_lock(&reload->lock);
-    reload->done = true;
-    reload->err = err;
-    (void)pthread_cond_signal(&reload->said);
-    (void)pthread_mutex_unlock(&reload->lock);
+    struct engine_word *word = engine_word_new();
+    const ql_err err = word == NULL ? QL_E_MEMORY : engine_outcome_submit(engine, outcome, word);
+    if (err != QL_OK) {
+        engine_word_unsaid(word);
+        return err;
+    }
+    return engine_word_wait(word, -1);
+}
+
+void engine_dispatch(struct ql_engine *engine, const struct ql_action *action)
+{
+    char text[128];
+    const ql_err err = engine->dispatch == NULL
+                           ? QL_OK
+                           : engine->dispatch(engine->dispatch_context, action);
+    if (err == QL_OK) {
+        return;
+    }
+    (void)snprintf(text, sizeof(text), "not run: %s",
+                   err == QL_E_CLOSED ? "the daemon stopped" : ql_err_text(err));
+    const struct ql_outcome outcome = { .action = action->id, .at = ql_clock_now(),
+                                        .exit_code = ENGINE_STATUS_NOT_RUN,
+                                        .output = ql_str_of(text) };
+    if (engine_outcome_submit(engine, &outcome, NULL) != QL_OK) {
+        QL_LOG(ERROR, "an action could not be handed to the actuator; it will time out",
+               QL_LOG_T("error", ql_err_text(err)));
+    }
 }
 
 /* Takes config. Without a deadline: the sequencer tells of every record it took, and an answer
  * that is not waited for would leave half of the program with other settings than the rest. */
 static ql_err engine_reload_wait(struct ql_engine *engine, struct ql_sequencer_own *own)
 {
-    struct engine_reload reload = { .done = false };
-    (void)pthread_mutex_init(&reload.lock, NULL);
-    (void)ql_wait_cond_init(&reload.said);
-    own->done = engine_reload_done;
-    own->context = &reload;
-    ql_err err = ql_sequencer_say(engine->sequencer, own);
+    struct engine_word *word = engine_word_new();
+    own->done = engine_word_said;
+    own->context = word;
+    const ql_err err = word == NULL ? QL_E_MEMORY : ql_sequencer_say(engine->sequencer, own);
     if (err != QL_OK) {
+        engine_word_unsaid(word);
         ql_config_free(own->config);
-    } else {
-        (void)pthread_mutex_lock(&reload.lock);
-        while (!reload.done) {
-            (void)pthread_cond_wait(&reload.said, &reload.lock);
-        }
-        err = reload.err;
-        (void)pthread_mutex_unlock(&reload.lock);
+        return err;
     }
-    (void)pthread_cond_destroy(&reload.said);
-    (void)pthread_mutex_destroy(&reload.lock);
-    return err;
+    return engine_word_wait(word, -1);
 }
 
 ql_err ql_engine_reload(struct ql_engine *engine, ql_str yaml)

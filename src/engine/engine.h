@@ -26,8 +26,9 @@ struct ql_engine_env {
     ql_str config_yaml;        /* what it was read from; "" for the defaults */
     struct ql_stats *stats;
     bool clock_input;          /* the engine's time follows the newest input, not the wall */
-    /* Hands a step to the actuator; called on the core's thread, must not block. */
-    void (*dispatch)(void *context, const struct ql_action *action);
+    /* Hands a step to the actuator; called on the core's thread, must not block. After an
+     * error the step has failed: the engine says so in the place of an outcome. */
+    QL_MUST_USE ql_err (*dispatch)(void *context, const struct ql_action *action);
     void *context;
 };
 
@@ -37,7 +38,9 @@ QL_MUST_USE ql_err ql_engine_open(const struct ql_engine_env *env, struct ql_eng
 QL_MUST_USE ql_err ql_engine_start(struct ql_engine *engine);
 const struct ql_accept *ql_engine_accept(struct ql_engine *engine);
 const struct ql_view *ql_engine_view(struct ql_engine *engine);
-/* Journals the outcome of an action. */
+/* Journals the outcome of an action and returns when it is on disk: QL_E_IO when the disk
+ * refuses (it left no trace, say it again), QL_E_FULL (likewise), QL_E_CLOSED (stopped). Not on
+ * the threads of the engine. */
 QL_MUST_USE ql_err ql_engine_outcome(struct ql_engine *engine, const struct ql_outcome *outcome);
 /* A checked configuration from here on; journaled. Takes effect in every stage or none: once
  * the engine runs, it returns when the journal has it. QL_E_IO: the disk refuses, all is as it

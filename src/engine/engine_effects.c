@@ -73,8 +73,8 @@ static void effects_dispatch(struct ql_engine *engine, const struct ql_batch *bu
         }
         if (!live) {
             effects_keep_action(&engine->undispatched, action);
-        } else if (engine->dispatch != NULL) {
-            engine->dispatch(engine->dispatch_context, action);
+        } else {
+            engine_dispatch(engine, action);
         }
     }
 }

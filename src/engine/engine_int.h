@@ -85,7 +85,7 @@ struct ql_engine {
     uint64_t slo_version;  /* the core thread's */
     struct ql_config *retired[64]; /* replaced settings: stages of slower threads may read them */
     uint32_t retired_count;
-    void (*dispatch)(void *context, const struct ql_action *action);
+    ql_err (*dispatch)(void *context, const struct ql_action *action);
     void *dispatch_context;
     struct ql_batch undispatched; /* found in recovery; sent at start */
     struct ql_accept accept;
@@ -112,6 +112,16 @@ void engine_effects(struct ql_engine *engine, uint64_t sequence, ql_time now,
                     const struct ql_batch *bus, bool live);
 
 void engine_publish_slos(struct ql_engine *engine);
+
+/* Hands on a step, or journals that it could not be handed on. */
+void engine_dispatch(struct ql_engine *engine, const struct ql_action *action);
+
+/* engine_word.c: what the journal says about one record, for whoever waits for it. */
+struct engine_word *engine_word_new(void);
+void engine_word_said(void *word, ql_err err); /* a done() of sequencer.h; once */
+/* Lets go of the word. ms < 0: without a deadline. QL_E_TIMEOUT: not said yet. */
+QL_MUST_USE ql_err engine_word_wait(struct engine_word *word, int64_t ms);
+void engine_word_unsaid(struct engine_word *word); /* nobody will say it: frees it */
 
 /* engine_recover.c */
 QL_MUST_USE ql_err engine_recover(struct ql_engine *engine, struct ql_buf *ret_why);

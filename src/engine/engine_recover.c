@@ -17,23 +17,73 @@ static void recover_tick(void *context, uint64_t sequence, ql_time now, const st
     engine->core_opened = sequence;
 }
 
+static ql_err recover_save_part(const struct ql_engine *engine, uint32_t number,
+                                 struct ql_buf *out)
+{
+    return number == 0 ? ql_machine_save_core(&engine->machine, out)
+                       : ql_shard_save(engine->machine.shards[number - 1], out);
+}
+
+/* Ids of incidents are not given twice: what state.db tells under one would be of two, and the
+ * actuator, which knows the ids of actions by it, would not run what it ran for the other. So
+ * what is left of a journal is played upon an engine that has learnt nothing but the greatest
+ * id; as a checkpoint, so that every later replay does the same. */
+static ql_err recover_blank(struct ql_engine *engine, uint64_t sequence)
+{
+    const uint32_t count = 1 + engine->machine.shard_count;
+    uint64_t last = 0;
+    ql_err err = ql_store_incident_last(engine->store, &last);
+    if (err != QL_OK) {
+        return err;
+    }
+    ql_core_ids_above(engine->machine.core, last);
+    engine->machine.sequence = sequence;
+    for (uint32_t i = 0; i < count && err == QL_OK; i++) {
+        struct ql_checkpoint_part *part;
+        err = ql_checkpoint_part_open(engine->checkpoint_dir, sequence, i, &part);
+        if (err == QL_OK) {
+            err = recover_save_part(engine, i, ql_checkpoint_part_buf(part));
+            const ql_err closed = ql_checkpoint_part_close(part);
+            err = err == QL_OK ? closed : err;
+        }
+    }
+    if (err == QL_OK) {
+        err = ql_checkpoint_commit(engine->checkpoint_dir, sequence, count);
+    }
+    if (err != QL_OK) {
+        ql_checkpoint_drop(engine->checkpoint_dir, sequence, count);
+        return err;
+    }
+    QL_LOG(WARN, "started without what was learnt; incidents are counted on",
+           QL_LOG_N("incident", last));
+    return QL_OK;
+}
+
 /* No checkpoint can be read. Without one the journal alone will do, if it is whole; and so does
  * what is left of it, once somebody has taken the checkpoints away. */
-static ql_err recover_without(const struct ql_engine *engine, struct ql_buf *ret_why)
+static ql_err recover_without(struct ql_engine *engine, struct ql_buf *ret_why)
 {
     struct ql_journal_reader *reader;
-    if (ql_checkpoint_oldest(engine->checkpoint_dir) == 0) {
-        return QL_OK;
-    }
-    const ql_err err = ql_journal_reader_open(engine->journal_dir, 0, &reader);
+    const bool taken_away = ql_checkpoint_oldest(engine->checkpoint_dir) == 0;
+    ql_err err = ql_journal_reader_open(engine->journal_dir, 0, &reader);
     if (err != QL_OK) {
         return err;
     }
     const uint64_t first = ql_journal_reader_first(reader);
     ql_journal_reader_close(reader);
-    if (first == 1) {
-        QL_LOG(WARN, "no checkpoint can be read; all of the journal is played again");
+    if (first <= 1) {
+        if (!taken_away) {
+            QL_LOG(WARN, "no checkpoint can be read; all of the journal is played again");
+        }
         return QL_OK;
+    }
+    if (taken_away) {
+        err = recover_blank(engine, first - 1);
+        if (err != QL_OK) {
+            (void)ql_buf_printf(ret_why, "%s: cannot begin anew: %s", engine->checkpoint_dir,
+                                ql_err_text(err));
+        }
+        return err;
     }
     (void)ql_buf_printf(ret_why, "no checkpoint can be read (damaged, or of another version?) and "
                         "the journal has not all that came before; move %s away to start without "

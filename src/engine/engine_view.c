@@ -311,8 +311,9 @@ static ql_err view_series_tails(void *host, struct ql_tail *tails, uint32_t coun
 
 /* ---- commands -------------------------------------------------------------------------- */
 
+/* `word` is told how it went with the journal, unless this fails. */
 static ql_err view_command_submit(struct ql_engine *engine, const struct ql_command *command,
-                                  uint64_t *ret_sequence)
+                                  struct engine_word *word, uint64_t *ret_sequence)
 {
     struct ql_buf bytes;
     struct ql_batch *batch = engine_pool_take(&engine->pool);
@@ -329,7 +330,8 @@ static ql_err view_command_submit(struct ql_engine *engine, const struct ql_comm
     } else {
         const struct ql_submission submission = {
             .door = QL_DOOR_COMMAND, .format = QL_FORMAT_OWN, .accepted = command->at,
-            .bytes = ql_buf_view(&bytes), .batch = batch };
+            .bytes = ql_buf_view(&bytes), .batch = batch, .done = engine_word_said,
+            .context = word };
         batch->source = QL_DOOR_COMMAND;
         err = ql_sequencer_submit(engine->sequencer, &submission, ret_sequence);
     }
@@ -337,17 +339,11 @@ static ql_err view_command_submit(struct ql_engine *engine, const struct ql_comm
     return err;
 }
 
-/* Durable and applied: a tick behind the command has been finished by the core. */
-static ql_err view_command(void *host, const struct ql_command *command)
+/* A tick behind the command has been finished by the core. */
+static ql_err view_command_applied(struct ql_engine *engine, uint64_t sequence)
 {
-    struct ql_engine *engine = host;
-    uint64_t sequence = 0;
-    ql_err err = view_command_submit(engine, command, &sequence);
-    if (err != QL_OK) {
-        return err;
-    }
-    ql_sequencer_wish_tick(engine->sequencer);
     const struct timespec deadline = ql_wait_deadline_ms(VIEW_WAIT_MS);
+    ql_err err = QL_OK;
     (void)pthread_mutex_lock(&engine->lock);
     while (engine->core_tick < sequence && err == QL_OK) {
         if (pthread_cond_timedwait(&engine->moved, &engine->lock, &deadline) == ETIMEDOUT) {
@@ -356,6 +352,24 @@ static ql_err view_command(void *host, const struct ql_command *command)
     }
     (void)pthread_mutex_unlock(&engine->lock);
     return err;
+}
+
+/* Durable and applied. The journal is asked first: a sequence that the disk refused is no less
+ * than that of a later tick. */
+static ql_err view_command(void *host, const struct ql_command *command)
+{
+    struct ql_engine *engine = host;
+    uint64_t sequence = 0;
+    struct engine_word *word = engine_word_new();
+    ql_err err = word == NULL ? QL_E_MEMORY
+                              : view_command_submit(engine, command, word, &sequence);
+    if (err != QL_OK) {
+        engine_word_unsaid(word);
+        return err;
+    }
+    ql_sequencer_wish_tick(engine->sequencer);
+    err = engine_word_wait(word, VIEW_WAIT_MS);
+    return err == QL_OK ? view_command_applied(engine, sequence) : err;
 }
 
 static ql_err view_slos(void *host, struct ql_slo_state **ret_states, uint32_t *ret_count)

@@ -10,6 +10,7 @@
 #include "engine/journal.h"
 #include "engine/replay.h"
 #include "model/labels.h"
+#include "store/store.h"
 #include "wire/wire.h"
 
 #include <dirent.h>
@@ -546,6 +547,45 @@ static void without_a_checkpoint(void **state)
     ql_stats_free(stats);
 }
 
+static uint64_t day_incident_last(const struct place *place)
+{
+    struct ql_store *store;
+    uint64_t last = 0;
+    struct ql_stats *stats = ql_stats_new(4096);
+    assert_int_equal(ql_store_open(place->dir, stats, &store), QL_OK);
+    assert_int_equal(ql_store_incident_last(store, &last), QL_OK);
+    ql_store_close(store);
+    ql_stats_free(stats);
+    return last;
+}
+
+/* A life that has forgotten all: its incidents are others than those that state.db tells of, to
+ * whoever replays its journal too. */
+static void ids_are_not_given_twice(void **state)
+{
+    struct place *place = *state;
+    struct ql_stats *stats = ql_stats_new(4096);
+    struct seen seen;
+    struct ql_engine *engine = day_open(place, stats);
+    day_run(engine, place, 0, FAULT_AT + 20);
+    ql_engine_stop(engine);
+    ql_engine_free(engine);
+    const uint64_t before = day_incident_last(place);
+    assert_true(before > 0);
+    journal_begin_anew(place);
+    folder_each(place, "journal", "0000000000000001.qlj", unlink);
+    folder_each(place, "checkpoint", ".qlc", unlink);
+    engine = day_open(place, stats);
+    day_run(engine, place, FAULT_AT + 20, FAULT_AT + 40);
+    ql_engine_stop(engine);
+    ql_engine_free(engine);
+    const uint64_t after = day_incident_last(place);
+    assert_true(after > before);
+    (void)replay(place, 0, &seen); /* every digest agrees */
+    assert_int_equal(seen.opened, after - before);
+    ql_stats_free(stats);
+}
+
 static bool day_acknowledged(const struct place *place, unsigned count)
 {
     for (int i = 0; i < 20000 && atomic_load(&place->acknowledged) < count; i++) {
@@ -600,6 +640,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(shards_give_the_same_again, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_held_gives_the_same_again, setup, teardown),
         cmocka_unit_test_setup_teardown(without_a_checkpoint, setup, teardown),
+        cmocka_unit_test_setup_teardown(ids_are_not_given_twice, setup, teardown),
         cmocka_unit_test_setup_teardown(a_kill_loses_and_repeats_nothing, setup, teardown),
     };
     return cmocka_run_group_tests_name("engine/replay", tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/wait.h"
 #include "config/config.h"
+#include "wire/wire.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -180,7 +181,7 @@ ql_err ql_sequencer_submit(struct ql_sequencer *s, const struct ql_submission *s
     const size_t bytes = submission->bytes.bytes + submission->origin.bytes;
     ql_err err = QL_OK;
     (void)pthread_mutex_lock(&s->lock);
-    if (s->refusing || s->stopping) {
+    if (s->stopping || (s->refusing && submission->door != QL_DOOR_OUTCOME)) {
         err = QL_E_CLOSED;
     } else if (!s->healthy || s->held) {
         err = QL_E_IO;

@@ -44,7 +44,7 @@ struct ql_sequencer;
 QL_MUST_USE ql_err ql_sequencer_new(const struct ql_sequencer_env *env,
                                     struct ql_sequencer **ret_sequencer);
 QL_MUST_USE ql_err ql_sequencer_start(struct ql_sequencer *sequencer);
-/* Refuses new input from now on; returns the newest sequence given. */
+/* Refuses new input from now on, all but outcomes of what was begun; returns the newest sequence given. */
 uint64_t ql_sequencer_refuse(struct ql_sequencer *sequencer);
 /* Refuses new input, writes and delivers what is there, one last tick with a checkpoint. */
 void ql_sequencer_stop(struct ql_sequencer *sequencer);

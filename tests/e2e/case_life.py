@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import socket
 import sqlite3
 import subprocess
 import threading
@@ -243,6 +244,33 @@ def clocks_apart(place):
     wait_until("the right time is taken", lambda: quell.get("/api/v1/known-series", **{"match[]": "clock"})["series"])
 
 
+def service_manager(place):
+    """A unit of Type=notify or notify-reload is told when it is ready, reloads and stops."""
+    told = []
+    for name in (place.path("notify"), f"\0quell-notify-{os.getpid()}"): # a path, and an abstract one
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(name)
+            manager.settimeout(20)
+            os.environ["NOTIFY_SOCKET"] = name.replace("\0", "@")
+            try:
+                quell = place.quell("detect:\n  signals_per_day: 3\n")
+            finally:
+                del os.environ["NOTIFY_SOCKET"]
+            check(manager.recv(256) == b"READY=1", "ready comes first")
+            before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+            quell.program.send(signal.SIGHUP)
+            reloading = manager.recv(256).decode().splitlines()
+            check(reloading[0] == "RELOADING=1" and len(reloading) == 2, f"{reloading}")
+            key, _, at = reloading[1].partition("=")
+            after = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+            check(key == "MONOTONIC_USEC" and before <= int(at) <= after, f"{reloading} of {before} to {after}")
+            check(manager.recv(256) == b"READY=1", "ready after the reload")
+            check(quell.program.stop() == 0, "stopped")
+            check(manager.recv(256) == b"STOPPING=1", "stopping comes last")
+            told.append(name)
+    return f"{len(told)} sockets"
+
+
 def without_libcurl(place):
     """Where libcurl is not installed, whoever needs it says so; nobody speaks of memory."""
     hollow = place.path("hollow")
@@ -267,4 +295,4 @@ def without_libcurl(place):
 
 
 CASES = [killed_under_load, restart_keeps_everything, reload_all_or_nothing, disk_full,
-         checkpoint_leaves_room, store_behind, too_many_series, clocks_apart, without_libcurl]
+         checkpoint_leaves_room, store_behind, too_many_series, clocks_apart, service_manager, without_libcurl]

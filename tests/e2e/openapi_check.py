@@ -177,6 +177,25 @@ def ask_all(live):
         live.schemas.problems.append(f"a form was taken as a command: {status}")
 
 
+def commands(base, incident, approve, reject):
+    """What changes something, on an open incident and two actions that await approval: each is
+    answered with 200 and with what it became. (questions asked, problems found)"""
+    live = Live(base)
+    rows = [
+        ("/api/v1/actions/{id}/approve", approve, {}),
+        ("/api/v1/actions/{id}/reject", reject, {"note": "not today"}),
+        ("/api/v1/incidents/{id}/ack", incident, {}),
+        ("/api/v1/incidents/{id}/feedback", incident, {"verdict": "true", "note": "seen"}),
+        ("/api/v1/incidents/{id}/resolve", incident, {}),
+    ]
+    for pattern, number, more in rows:
+        body = json.dumps({"by": "ana", **more}).encode()
+        live.ask("POST", pattern, pattern.replace("{id}", str(number)), body, 200)
+    for pattern, number, more in rows[:3] + rows[4:]: # said again it is a conflict
+        live.ask("POST", pattern, pattern.replace("{id}", str(number)), json.dumps(more).encode(), 409)
+    return live.asked, live.schemas.problems
+
+
 def check(base):
     """(questions asked, problems found)"""
     live = Live(base)
