@@ -368,8 +368,7 @@ static void sequencer_housekeep(struct ql_sequencer *s)
     s->journal_bytes = ql_journal_bytes(s->env.journal);
     (void)pthread_mutex_unlock(&s->lock);
     if (rotate) {
-        ql_journal_rotate(s->env.journal);
-        if (drop_before > 0) {
+        if (ql_journal_rotate(s->env.journal) == QL_OK && drop_before > 0) {
             (void)!ql_journal_drop_before(s->env.journal, drop_before);
         }
     }
