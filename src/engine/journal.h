@@ -29,7 +29,9 @@
 enum ql_journal_kind {
     QL_JOURNAL_TICK = 100,   /* `now` is the tick's time; flags say QL_TICK_* */
     QL_JOURNAL_DIGEST = 101, /* what the tick with sequence `accepted` appended, per stage */
-    QL_JOURNAL_CONFIG = 102  /* the settings in force from here on, as YAML */
+    QL_JOURNAL_CONFIG = 102, /* the settings in force from here on, as YAML */
+    QL_JOURNAL_BEHIND = 103  /* records before this one were lost; the state here is that behind
+                              * the record with sequence `accepted` */
 };
 #define QL_TICK_CHECKPOINT 1u /* state is saved right after this tick */
 
