@@ -68,8 +68,8 @@ static ql_err journal_mend(struct ql_journal *journal, struct ql_buf *ret_why)
         return QL_E_IO;
     }
     if (at < bytes) {
-        QL_LOG(WARN, "the journal ended in a torn record, which was cut off", QL_LOG_T("file", path),
-               QL_LOG_N("at", at), QL_LOG_N("bytes", bytes - at));
+        QL_LOG(WARN, "the journal ended in a torn record, which was cut off",
+               QL_LOG_T("file", path), QL_LOG_N("at", at), QL_LOG_N("bytes", bytes - at));
     }
     segment->bytes = journal->synced = at;
     return QL_OK;

@@ -1,4 +1,5 @@
-/* journal_int.h - a segment file and its records, for the half that writes and the half that reads. */
+/* journal_int.h - segment files and their records, for the half that writes and the half that
+ * reads. */
 #ifndef QL_ENGINE_JOURNAL_INT_H
 #define QL_ENGINE_JOURNAL_INT_H
 

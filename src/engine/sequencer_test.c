@@ -3,6 +3,8 @@
 
 #include "base/stat.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -58,13 +60,17 @@ static void bed_open(struct bed *bed, uint64_t newest)
 
 static void bed_close(struct bed *bed)
 {
-    char command[128];
+    DIR *dir = opendir(bed->dir);
     ql_sequencer_free(bed->sequencer);
     ql_journal_close(bed->journal);
     ql_batch_fini(&bed->batch);
     ql_stats_free(bed->stats);
-    (void)snprintf(command, sizeof(command), "rm -rf %s", bed->dir);
-    assert_int_equal(system(command), 0);
+    assert_non_null(dir);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    assert_int_equal(closedir(dir), 0);
+    assert_int_equal(rmdir(bed->dir), 0);
 }
 
 /* A sample of the engine's second `at_s`: each second is a tick. */
