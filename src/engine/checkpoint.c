@@ -260,3 +260,9 @@ uint64_t ql_checkpoint_oldest(const char *dir)
     const uint32_t count = checkpoint_list(dir, sequences);
     return count == 0 ? 0 : sequences[count - 1];
 }
+
+uint64_t ql_checkpoint_newest(const char *dir)
+{
+    uint64_t sequences[CHECKPOINTS_SEEN_MAX];
+    return checkpoint_list(dir, sequences) == 0 ? 0 : sequences[0];
+}

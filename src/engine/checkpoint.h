@@ -36,7 +36,8 @@ void ql_checkpoint_drop(const char *dir, uint64_t sequence, uint32_t part_count)
  * appended to `out`. */
 QL_MUST_USE ql_err ql_checkpoint_read(const char *dir, uint64_t at_most, struct ql_buf *out,
                                       uint64_t *ret_sequence);
-/* Sequence of the oldest checkpoint kept; 0: none. */
+/* Sequence of the oldest checkpoint kept, and of the newest, readable or not; 0: none. */
 uint64_t ql_checkpoint_oldest(const char *dir);
+uint64_t ql_checkpoint_newest(const char *dir);
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/wait.h"
 #include "config/config.h"
+#include "engine/checkpoint.h"
 #include "wire/wire.h"
 
 #include <errno.h>
@@ -142,8 +143,30 @@ static ql_err engine_open_parts(struct ql_engine *engine, const struct ql_engine
     return err;
 }
 
+/* A sequence is given once: what store, audit log and checkpoints have of one they will not take
+ * again. So where files of the journal were lost it goes on above all of them. */
+static ql_err engine_newest(struct ql_engine *engine, uint64_t *ret_newest)
+{
+    const uint64_t last = ql_journal_last(engine->journal);
+    const uint64_t checkpoint = ql_checkpoint_newest(engine->checkpoint_dir);
+    uint64_t newest;
+    const ql_err err = ql_store_newest(engine->store, &newest);
+    if (err == QL_OK && (newest > last || checkpoint > last)) {
+        QL_LOG(WARN, "the journal is behind what was made of it: records were lost; it goes on "
+               "above them", QL_LOG_N("journal", last), QL_LOG_N("store", newest),
+               QL_LOG_N("checkpoint", checkpoint));
+    }
+    *ret_newest = checkpoint > newest ? checkpoint : newest;
+    return err;
+}
+
 static ql_err engine_open_sequencer(struct ql_engine *engine)
 {
+    uint64_t newest;
+    ql_err err = engine_newest(engine, &newest);
+    if (err != QL_OK) {
+        return err;
+    }
     const struct ql_config *config = engine->machine.config;
     const struct ql_sequencer_env env = {
         .journal = engine->journal, .stats = engine->stats,
@@ -151,10 +174,17 @@ static ql_err engine_open_sequencer(struct ql_engine *engine)
         .sync_min = { (int64_t)(config->journal_sync_s * 1e9) },
         .checkpoint = { (int64_t)(config->checkpoint_s * 1e9) },
         .checkpoint_bytes = (uint64_t)(config->journal_bytes_max / 4),
-        .clock_input = engine->clock_input, .now = engine->machine.now,
+        .clock_input = engine->clock_input, .newest = newest, .now = engine->machine.now,
         .deliver = engine_deliver, .release = engine_release, .host = engine,
     };
-    return ql_sequencer_new(&env, &engine->sequencer);
+    err = ql_sequencer_new(&env, &engine->sequencer);
+    if (err == QL_OK && newest > ql_journal_last(engine->journal)) {
+        const struct ql_sequencer_own own = { .kind = QL_JOURNAL_BEHIND,
+                                              .about = engine->machine.sequence,
+                                              .payload = QL_STR("") };
+        err = ql_sequencer_say(engine->sequencer, &own);
+    }
+    return err;
 }
 
 ql_err ql_engine_open(const struct ql_engine_env *env, struct ql_engine **ret_engine,

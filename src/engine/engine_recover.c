@@ -126,6 +126,11 @@ static ql_err recover_journal(struct ql_engine *engine, uint64_t *ret_count,
         return err;
     }
     while ((err = ql_journal_next(reader, &record, &origin, &body, ret_why)) == QL_OK) {
+        if (ql_replay_lacks(&engine->machine, &record)) {
+            QL_LOG(WARN, "records were lost, and the checkpoint that had them is gone too",
+                   QL_LOG_N("from", engine->machine.sequence + 1),
+                   QL_LOG_N("to", record.accepted_ns));
+        }
         err = ql_replay_record(&engine->machine, &record, origin, body, &hooks);
         if (err != QL_OK) {
             (void)ql_buf_printf(ret_why, "journal record %" PRIu64 ": %s", record.sequence,

@@ -2,15 +2,18 @@
  *
  * A folder of segment files journal-<first sequence>.qlj. A record is a 48-byte header
  * (below) and a payload: the origin, then the bytes as the door took them. Sequences
- * only grow. A torn record at the very end (a crash mid-write) is cut off at open; damage
- * anywhere else is an error, never skipped.
+ * only grow. A torn record at the very end (a crash mid-write) is cut off at open, with a line
+ * in the log; damage with a whole record behind it is an error, never skipped.
  *
  * Units         sequences count from 1; times as in record.h.
  * Ownership     open/close; a reader's payload is borrowed until its next call.
  * Threads       one thread at a time; the engine's sequencer holds its own lock.
- * Errors        QL_E_IO (disk full included: the file is cut back to its last whole record),
- *               QL_E_MALFORMED (a damaged record, with the place in ret_why), QL_E_VERSION.
- * Bounds        a segment is closed past QL_JOURNAL_SEGMENT_BYTES; append is one write.
+ * Errors        QL_E_IO (disk full included: the file is cut back to its last whole record; where
+ *               that or a sync fails, all that was not synced is cut off before anything follows,
+ *               and written again to a new segment, with a sync),
+ *               QL_E_MALFORMED (a damaged record; ret_why has the place and what can be done).
+ * Bounds        a segment is closed past QL_JOURNAL_SEGMENT_BYTES; append is one write. At most
+ *               QL_JOURNAL_UNSYNCED_BYTES stay without a sync.
  */
 #ifndef QL_ENGINE_JOURNAL_H
 #define QL_ENGINE_JOURNAL_H
@@ -19,13 +22,16 @@
 #include "base/buf.h"
 
 #define QL_JOURNAL_SEGMENT_BYTES ((uint64_t)64 << 20)
+#define QL_JOURNAL_UNSYNCED_BYTES ((size_t)256 << 10)
 #define QL_JOURNAL_PAYLOAD_MAX ((uint32_t)256 << 20)
 
 /* Kinds below 100 are doors (wire.h). */
 enum ql_journal_kind {
     QL_JOURNAL_TICK = 100,   /* `now` is the tick's time; flags say QL_TICK_* */
     QL_JOURNAL_DIGEST = 101, /* what the tick with sequence `accepted` appended, per stage */
-    QL_JOURNAL_CONFIG = 102  /* the settings in force from here on, as YAML */
+    QL_JOURNAL_CONFIG = 102, /* the settings in force from here on, as YAML */
+    QL_JOURNAL_BEHIND = 103  /* records before this one were lost; the state here is that behind
+                              * the record with sequence `accepted` */
 };
 #define QL_TICK_CHECKPOINT 1u /* state is saved right after this tick */
 
@@ -56,8 +62,8 @@ ql_err ql_journal_encode(struct ql_journal_record *record, ql_str origin, ql_str
 /* Writes encoded records, all or nothing; `last` is the newest sequence among them. */
 QL_MUST_USE ql_err ql_journal_write(struct ql_journal *journal, ql_str encoded, uint64_t last,
                                     bool sync);
-/* The next write starts a new segment. */
-void ql_journal_rotate(struct ql_journal *journal);
+/* The next write starts a new segment; QL_E_IO: it cannot be left, and the next write tries. */
+QL_MUST_USE ql_err ql_journal_rotate(struct ql_journal *journal);
 /* Removes whole segments all of whose records are older than `sequence`. */
 QL_MUST_USE ql_err ql_journal_drop_before(struct ql_journal *journal, uint64_t sequence);
 

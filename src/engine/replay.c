@@ -36,6 +36,12 @@ static ql_err replay_input(struct ql_machine *machine, const struct ql_journal_r
     return ql_machine_input(machine, (ql_time){ record->now_ns }, &machine->scratch);
 }
 
+bool ql_replay_lacks(const struct ql_machine *machine, const struct ql_journal_record *record)
+{
+    return record->kind == QL_JOURNAL_BEHIND &&
+           machine->sequence < (uint64_t)record->accepted_ns;
+}
+
 ql_err ql_replay_record(struct ql_machine *machine, const struct ql_journal_record *record,
                         ql_str origin, ql_str body, const struct ql_replay_hooks *hooks)
 {
@@ -53,6 +59,8 @@ ql_err ql_replay_record(struct ql_machine *machine, const struct ql_journal_reco
         return hooks->digest == NULL
                    ? QL_OK
                    : hooks->digest(hooks->context, (uint64_t)record->accepted_ns, body);
+    case QL_JOURNAL_BEHIND:
+        return QL_OK;
     case QL_JOURNAL_CONFIG:
         return hooks->keep_config ? QL_OK : ql_machine_config(machine, body);
     default:
@@ -202,6 +210,12 @@ static ql_err replay_loop(struct replay *r, struct ql_journal_reader *reader)
     while ((err = ql_journal_next(reader, &record, &origin, &body, r->why)) == QL_OK) {
         if (r->env->until != 0 && record.sequence > r->env->until) {
             return QL_OK;
+        }
+        if (ql_replay_lacks(&r->machine, &record)) {
+            (void)ql_buf_printf(r->why, "the journal has no records %" PRIu64 " to %" PRId64
+                                ", which were lost; --from-checkpoint starts behind them",
+                                r->machine.sequence + 1, record.accepted_ns);
+            return QL_E_MALFORMED;
         }
         err = ql_replay_record(&r->machine, &record, origin, body, &hooks);
         if (err != QL_OK) {

@@ -5,8 +5,8 @@
  * settings (`config`) there is nothing to compare and the result is the answer to "what
  * would this configuration have done?".
  *
- * Errors        QL_E_NOT_FOUND (no journal there), QL_E_MALFORMED (damage, or the first
- *               difference: place and stage are in ret_why), QL_E_CONFIG.
+ * Errors        QL_E_NOT_FOUND (no journal there), QL_E_MALFORMED (damage, records that were
+ *               lost, or the first difference: place and stage are in ret_why), QL_E_CONFIG.
  */
 #ifndef QL_ENGINE_REPLAY_H
 #define QL_ENGINE_REPLAY_H
@@ -22,6 +22,8 @@ struct ql_replay_hooks {
     ql_err (*digest)(void *context, uint64_t tick_sequence, ql_str recorded);
     void *context;
 };
+/* Whether records are missing between what the machine has seen and this one. */
+bool ql_replay_lacks(const struct ql_machine *machine, const struct ql_journal_record *record);
 QL_MUST_USE ql_err ql_replay_record(struct ql_machine *machine,
                                     const struct ql_journal_record *record, ql_str origin,
                                     ql_str body, const struct ql_replay_hooks *hooks);

@@ -6,10 +6,12 @@
 #include "base/rng.h"
 #include "base/stat.h"
 #include "config/config.h"
+#include "engine/checkpoint.h"
 #include "engine/engine.h"
 #include "engine/journal.h"
 #include "engine/replay.h"
 #include "model/labels.h"
+#include "store/audit.h"
 #include "store/store.h"
 #include "wire/wire.h"
 
@@ -21,6 +23,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -50,17 +53,22 @@ static int setup(void **state)
     return mkdtemp(place->dir) == NULL;
 }
 
+static int teardown_files(const struct place *place)
+{
+    int status = 1;
+    const pid_t pid = fork();
+    if (pid == 0) {
+        (void)execlp("rm", "rm", "-rf", place->dir, (char *)NULL);
+        _exit(1);
+    }
+    (void)waitpid(pid, &status, 0);
+    return status;
+}
+
 static int teardown(void **state)
 {
     struct place *place = *state;
-    char command[128];
-    const pid_t pid = fork();
-    (void)snprintf(command, sizeof(command), "%s", place->dir);
-    if (pid == 0) {
-        (void)execlp("rm", "rm", "-rf", command, (char *)NULL);
-        _exit(1);
-    }
-    (void)waitpid(pid, NULL, 0);
+    (void)teardown_files(place);
     free(place);
     return 0;
 }
@@ -294,6 +302,23 @@ static struct ql_replay_result replay(const struct place *place, uint64_t from_c
     return result;
 }
 
+/* A replay of all of it ends well (NULL), or with these words. */
+static void replay_ends(const struct place *place, const char *words)
+{
+    struct ql_replay_result result;
+    struct ql_buf why;
+    struct ql_stats *stats = ql_stats_new(4096);
+    const struct ql_replay_env env = { .data_dir = place->dir, .stats = stats };
+    ql_buf_init(&why, 4096);
+    const ql_err err = ql_replay_run(&env, &result, &why);
+    assert_int_equal(err, words == NULL ? QL_OK : QL_E_MALFORMED);
+    if (words != NULL && strstr(why.at, words) == NULL) {
+        fail_msg("%s", why.at);
+    }
+    ql_stats_free(stats);
+    ql_buf_fini(&why);
+}
+
 /* ---- tests -------------------------------------------------------------------------------- */
 
 static void a_day_gives_the_same_again(void **state)
@@ -489,7 +514,7 @@ static void journal_begin_anew(const struct place *place)
     assert_int_equal(ql_journal_open(dir, &journal, &why), QL_OK);
     struct ql_journal_record record = { .sequence = ql_journal_last(journal) + 1,
                                         .kind = QL_JOURNAL_DIGEST };
-    ql_journal_rotate(journal);
+    assert_int_equal(ql_journal_rotate(journal), QL_OK);
     assert_int_equal(ql_journal_encode(&record, QL_STR(""), QL_STR("x"), &bytes), QL_OK);
     assert_int_equal(ql_journal_write(journal, ql_buf_view(&bytes), record.sequence, true), QL_OK);
     ql_journal_close(journal);
@@ -631,6 +656,158 @@ static void a_kill_loses_and_repeats_nothing(void **state)
     assert_string_equal(seen.suspect, "db_connections_in_use");
 }
 
+/* ---- with less of a journal ------------------------------------------------------------- */
+
+static int file_half(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) != 0 ? -1 : truncate(path, st.st_size / 2);
+}
+
+/* What a power cut may leave of an audit log that is synced before the journal. */
+static int audit_far_ahead(const char *path)
+{
+    struct ql_audit_log *log;
+    const struct ql_audit row = { .actor = QL_STR("a"), .what = QL_STR("w"), .detail = QL_STR("d") };
+    char dir[512];
+    (void)snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(path, '/') - path), path);
+    assert_int_equal(ql_audit_open(dir, &log), QL_OK);
+    const ql_err err = ql_audit_append(log, 100000, &row, 1);
+    ql_audit_close(log);
+    return err == QL_OK ? 0 : -1;
+}
+
+static uint64_t applied(const struct place *place)
+{
+    struct ql_store *store;
+    struct ql_stats *stats = ql_stats_new(4096);
+    assert_int_equal(ql_store_open(place->dir, stats, &store), QL_OK);
+    const uint64_t sequence = ql_store_applied(store);
+    ql_store_close(store);
+    ql_stats_free(stats);
+    return sequence;
+}
+
+/* A child does these steps and dies without a goodbye, or with one. */
+static void day_life(struct place *place, int from, int to, bool stop)
+{
+    int status = 0;
+    const pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct ql_engine *engine = day_open(place, ql_stats_new(4096));
+        const unsigned before = atomic_load(&place->acknowledged);
+        day_run(engine, place, from, to);
+        const bool done = day_acknowledged(place, before + (unsigned)(to - from));
+        if (stop) {
+            ql_engine_stop(engine);
+            ql_engine_free(engine);
+        }
+        _exit(done ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* Files of the journal were deleted, cut, or lost with the power, and others know more than it
+ * does: no sequence comes a second time, so nothing new is taken for something old. */
+static void a_journal_may_be_behind(void **state)
+{
+    static const struct { const char *folder, *tail; int (*change)(const char *path);
+                          uint64_t above; bool lacks; } rows[] = {
+        { "journal", ".qlj", unlink, 0, false }, /* starts at the checkpoint */
+        { "journal", ".qlj", file_half, 0, true },
+        { "journal", ".qlj", file_empty, 0, true },
+        { ".", "audit.db", audit_far_ahead, 100000, false },
+    };
+    struct place *place = *state;
+    char checkpoints[128];
+    for (size_t i = 0; i < QL_COUNT_OF(rows); i++) {
+        struct ql_replay_result result;
+        struct seen seen;
+        assert_int_equal(teardown_files(place), 0);
+        (void)snprintf(checkpoints, sizeof(checkpoints), "%s/checkpoint", place->dir);
+        day_life(place, 0, 520, true);
+        const uint64_t stored = applied(place), saved = ql_checkpoint_newest(checkpoints);
+        assert_true(stored > 0 && saved > 0);
+        folder_each(place, rows[i].folder, rows[i].tail, rows[i].change);
+        day_life(place, 520, 570, false); /* the incident goes on; no checkpoint behind it */
+        day_life(place, 570, STEPS, true); /* begins with what was acknowledged before the kill */
+        assert_true(applied(place) > stored && applied(place) > rows[i].above);
+        assert_true(ql_checkpoint_newest(checkpoints) > saved);
+        result = replay(place, saved, &seen);
+        assert_true(result.first_sequence > saved);
+        assert_true(result.compared > 100 && result.ticks > 150); /* the kill took some with it */
+        assert_int_equal(seen.resolved, 1);
+        assert_int_equal(seen.opened, 0);
+        replay_ends(place, rows[i].lacks ? "which were lost; --from-checkpoint" : NULL);
+    }
+}
+
+/* ---- a replay that differs --------------------------------------------------------------- */
+
+/* Copies the journal, with one bit of one tick's digest another. Which tick, and of how many. */
+static uint64_t journal_other_digest(const struct place *place, uint64_t record_number,
+                                     size_t stage)
+{
+    char dir[128], other[128];
+    struct ql_journal_reader *reader;
+    struct ql_journal_record record;
+    struct ql_journal *journal;
+    struct ql_buf bytes, why;
+    ql_str origin, body;
+    uint64_t count = 0, tick = 0;
+    (void)snprintf(dir, sizeof(dir), "%s/journal", place->dir);
+    (void)snprintf(other, sizeof(other), "%s/other", place->dir);
+    ql_buf_init(&bytes, 1 << 24);
+    ql_buf_init(&why, 4096);
+    assert_int_equal(ql_journal_reader_open(dir, 0, &reader), QL_OK);
+    assert_int_equal(ql_journal_open(other, &journal, &why), QL_OK);
+    while (ql_journal_next(reader, &record, &origin, &body, &why) == QL_OK) {
+        char digests[1024];
+        if (record.kind == QL_JOURNAL_DIGEST && ++count == record_number) {
+            assert_true(body.bytes >= 16 && body.bytes <= sizeof(digests));
+            memcpy(digests, body.at, body.bytes);
+            digests[stage * 8 < body.bytes ? stage * 8 : body.bytes - 8] ^= 1;
+            body.at = digests;
+            tick = (uint64_t)record.accepted_ns;
+        }
+        ql_buf_reset(&bytes);
+        assert_int_equal(ql_journal_encode(&record, origin, body, &bytes), QL_OK);
+        assert_int_equal(ql_journal_write(journal, ql_buf_view(&bytes), record.sequence, false),
+                         QL_OK);
+    }
+    ql_journal_reader_close(reader);
+    ql_journal_close(journal);
+    folder_each(place, "journal", ".qlj", unlink);
+    assert_int_equal(rmdir(dir), 0);
+    assert_int_equal(rename(other, dir), 0);
+    ql_buf_fini(&bytes);
+    ql_buf_fini(&why);
+    assert_true(tick > 0);
+    return tick;
+}
+
+static void a_replay_stops_at_the_first_difference(void **state)
+{
+    static const struct { size_t stage; const char *name; } rows[] = {
+        { 0, ": shard 0, " }, { 1, ": shard 0, " }, { SIZE_MAX / 8, ": core, " },
+    };
+    struct place *place = *state;
+    for (size_t i = 0; i < QL_COUNT_OF(rows); i++) {
+        char words[64];
+        assert_int_equal(teardown_files(place), 0);
+        day_life(place, 0, 60, true);
+        replay_ends(place, NULL);
+        const uint64_t tick = journal_other_digest(place, 30, rows[i].stage);
+        journal_other_digest(place, 40, rows[i].stage); /* a later one is not told */
+        (void)snprintf(words, sizeof(words), "tick %llu (", (unsigned long long)tick);
+        replay_ends(place, words);
+        replay_ends(place, rows[i].name);
+        replay_ends(place, " gave other records than it did then");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -642,6 +819,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_a_checkpoint, setup, teardown),
         cmocka_unit_test_setup_teardown(ids_are_not_given_twice, setup, teardown),
         cmocka_unit_test_setup_teardown(a_kill_loses_and_repeats_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_journal_may_be_behind, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_replay_stops_at_the_first_difference, setup, teardown),
     };
     return cmocka_run_group_tests_name("engine/replay", tests, NULL, NULL);
 }

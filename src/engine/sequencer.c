@@ -42,7 +42,7 @@ struct ql_sequencer {
     uint64_t checkpoint_covers; /* of bytes_since_checkpoint, by the one that is being written */
     bool checkpointing, checkpoint_failed;
     bool started, refusing, stopping, closed, tick_wished, healthy, held, rotate;
-    struct ql_stat_cell *syncs, *written, *failures;
+    struct ql_stat_cell *syncs, *written, *failures, *missed;
 };
 
 ql_err ql_sequencer_new(const struct ql_sequencer_env *env, struct ql_sequencer **ret_sequencer)
@@ -52,7 +52,8 @@ ql_err ql_sequencer_new(const struct ql_sequencer_env *env, struct ql_sequencer 
         return QL_E_MEMORY;
     }
     s->env = *env;
-    s->next = ql_journal_last(env->journal) + 1;
+    const uint64_t last = ql_journal_last(env->journal);
+    s->next = (last > env->newest ? last : env->newest) + 1;
     s->now = s->ticked = env->now;
     s->healthy = true;
     s->journal_bytes = ql_journal_bytes(env->journal);
@@ -66,6 +67,8 @@ ql_err ql_sequencer_new(const struct ql_sequencer_env *env, struct ql_sequencer 
                                "Bytes written to the journal.", "");
     s->failures = ql_stats_cell(env->stats, QL_STAT_COUNTER, "ql_journal_failures_total",
                                 "Writes to the journal that failed, disk full included.", "");
+    s->missed = ql_stats_cell(env->stats, QL_STAT_COUNTER, "ql_ticks_missed_total",
+                              "Ticks that found no memory; the next one does their work.", "");
     *ret_sequencer = s;
     return QL_OK;
 }
@@ -113,6 +116,9 @@ static ql_err sequencer_add(struct ql_sequencer *s, struct ql_journal_record *re
         err = ql_journal_encode(record, origin, body, &s->fill.bytes);
     }
     if (err != QL_OK) {
+        if (s->fill.count == 0) { /* else the next round does it */
+            ql_buf_reset(&s->fill.bytes);
+        }
         return err;
     }
     struct sequencer_entry *added = &s->fill.entries[s->fill.count++];
@@ -130,22 +136,25 @@ static bool sequencer_checkpoint_due(const struct ql_sequencer *s)
            (early || ql_clock_mono_ns() >= s->checkpoint_due_ns);
 }
 
-static ql_err sequencer_tick(struct ql_sequencer *s, ql_time now, bool last)
+static void sequencer_tick(struct ql_sequencer *s, ql_time now, bool last)
 {
     const uint8_t flags = last || sequencer_checkpoint_due(s) ? QL_TICK_CHECKPOINT : 0;
     struct ql_journal_record record = { .accepted_ns = now.ns, .now_ns = now.ns,
                                         .kind = QL_JOURNAL_TICK, .format = flags };
     const struct sequencer_entry entry = {
         .entry = { .kind = QL_JOURNAL_TICK, .flags = flags, .now = now } };
+    s->tick_due_ns = ql_clock_mono_ns() + s->env.tick.ns;
+    if (sequencer_add(s, &record, (ql_str){ "", 0 }, (ql_str){ "", 0 }, &entry) != QL_OK) {
+        ql_stat_add(s->missed, 1);
+        return;
+    }
     s->now = s->ticked = now;
     s->tick_wished = false;
-    s->tick_due_ns = ql_clock_mono_ns() + s->env.tick.ns;
-    const ql_err err = sequencer_add(s, &record, (ql_str){ "", 0 }, (ql_str){ "", 0 }, &entry);
-    if (err == QL_OK && flags != 0) {
+    if (flags != 0) {
+        s->fill.sync = true; /* a checkpoint must not be on disk before what it is made of */
         s->checkpointing = true;
         s->checkpoint_covers = s->bytes_since_checkpoint;
     }
-    return err;
 }
 
 /* ---- submitting ------------------------------------------------------------------- */
@@ -201,7 +210,7 @@ ql_err ql_sequencer_submit(struct ql_sequencer *s, const struct ql_submission *s
             }
             if (s->env.clock_input && (s->ticked.ns == QL_TIME_NONE.ns ||
                                        now.ns - s->ticked.ns >= s->env.tick.ns)) {
-                (void)!sequencer_tick(s, now, false);
+                sequencer_tick(s, now, false);
             }
         }
     }
@@ -322,7 +331,7 @@ static void sequencer_gather(struct ql_sequencer *s)
         if (by_wall || by_wish) {
             const ql_time wall = ql_clock_now();
             const ql_time now = s->env.clock_input || wall.ns < s->now.ns ? s->now : wall;
-            (void)!sequencer_tick(s, now, false);
+            sequencer_tick(s, now, false);
         }
         if (s->fill.count > 0 && mono >= s->synced_ns + s->env.sync_min.ns) {
             return;
@@ -407,8 +416,7 @@ static void sequencer_housekeep(struct ql_sequencer *s)
     s->journal_bytes = ql_journal_bytes(s->env.journal);
     (void)pthread_mutex_unlock(&s->lock);
     if (rotate) {
-        ql_journal_rotate(s->env.journal);
-        if (drop_before > 0) {
+        if (ql_journal_rotate(s->env.journal) == QL_OK && drop_before > 0) {
             (void)!ql_journal_drop_before(s->env.journal, drop_before);
         }
     }
@@ -446,7 +454,7 @@ static void *sequencer_main(void *context)
     if (s->now.ns != QL_TIME_NONE.ns) {
         const ql_time wall = ql_clock_now();
         const ql_time now = s->env.clock_input || wall.ns < s->now.ns ? s->now : wall;
-        (void)!sequencer_tick(s, now, true);
+        sequencer_tick(s, now, true);
     }
     s->closed = true;
     if (s->fill.count > 0) {

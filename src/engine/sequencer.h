@@ -34,6 +34,7 @@ struct ql_sequencer_env {
     ql_duration tick, sync_min, checkpoint;
     uint64_t checkpoint_bytes;  /* ... or after so many bytes of journal */
     bool clock_input;
+    uint64_t newest;            /* sequence to go on from, when the journal's is not above it */
     ql_time now;                /* engine time to go on from */
     void (*deliver)(void *host, const struct ql_entry *entry);
     void (*release)(void *host, struct ql_batch *batch); /* refused after all */

@@ -152,6 +152,14 @@ struct ql_audit_head ql_audit_head_of(const struct ql_audit_log *log)
     return log->head;
 }
 
+ql_err ql_audit_newest(struct ql_audit_log *log, uint64_t *ret_sequence)
+{
+    int64_t sequence = 0;
+    const ql_err err = ql_db_number(log->db, "SELECT max(sequence) FROM audit", 0, &sequence);
+    *ret_sequence = (uint64_t)sequence;
+    return err;
+}
+
 static ql_err audit_has(struct ql_audit_log *log, uint64_t sequence, uint32_t position,
                         bool *ret_has)
 {

@@ -32,6 +32,8 @@ void ql_audit_busy(struct ql_audit_log *log, int ms); /* how long append waits f
 QL_MUST_USE ql_err ql_audit_append(struct ql_audit_log *log, uint64_t sequence,
                                    const struct ql_audit *rows, uint32_t count);
 struct ql_audit_head ql_audit_head_of(const struct ql_audit_log *log);
+/* Newest sequence that has a row; 0: none. */
+QL_MUST_USE ql_err ql_audit_newest(struct ql_audit_log *log, uint64_t *ret_sequence);
 
 struct ql_audit_report {
     uint64_t row_count;

@@ -127,6 +127,15 @@ ql_err ql_store_incident_last(const struct ql_store *store, uint64_t *ret_id)
     return err;
 }
 
+ql_err ql_store_newest(const struct ql_store *store, uint64_t *ret_sequence)
+{
+    const ql_err err = ql_audit_newest(store->audit, ret_sequence);
+    if (store->applied > *ret_sequence) {
+        *ret_sequence = store->applied;
+    }
+    return err;
+}
+
 /* ---- one tick ------------------------------------------------------------------- */
 
 /* Sightings repeat all the time; a row is written when it tells something new. */

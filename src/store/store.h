@@ -26,6 +26,9 @@ void ql_store_close(struct ql_store *store);
 uint64_t ql_store_applied(const struct ql_store *store);
 /* The greatest id of an incident that it knows of; 0: none. */
 QL_MUST_USE ql_err ql_store_incident_last(const struct ql_store *store, uint64_t *ret_id);
+/* Newest sequence that tables or audit log know: the audit log is on disk before the tables, and
+ * before the journal when nobody waits for that. */
+QL_MUST_USE ql_err ql_store_newest(const struct ql_store *store, uint64_t *ret_sequence);
 /* Writes incidents, members, signals, causes, actions, commands (as feedback and notes),
  * alerts, changes, entities, edges and audits of the bus as of `sequence`. Does nothing
  * when sequence <= ql_store_applied(). Idempotent by key. A tick without records is free.

@@ -1,5 +1,6 @@
 """The daemon's own life: killed under load, reloaded, out of disk, flooded with series."""
 import contextlib
+import http.client
 import json
 import os
 import random
@@ -9,6 +10,7 @@ import sqlite3
 import subprocess
 import threading
 import time
+import urllib.request
 
 from harness import Quell, SmallDisk, check, wait_until
 
@@ -24,6 +26,14 @@ def gauge(name, labels, points):
              "attributes": attributes} for at, value in points]}}]}]}]}).encode()
 
 
+PAD = b" " * 60000  # behind a body: with it a life fills the journal's share of a checkpoint
+
+
+def alert(name, service, ends):
+    return [{"labels": {"alertname": name, "service": service},
+             "endsAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ends))}]
+
+
 class Load(threading.Thread):
     """Posts alerts and samples until told to stop; remembers what was acknowledged."""
 
@@ -36,56 +46,122 @@ class Load(threading.Thread):
         while not self.stopped:
             name = f"A{self.number}_{self.next}"
             at = time.time()
-            alert = [{"labels": {"alertname": name, "service": f"s{self.next % 7}"},
-                      "endsAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at + 3600))}]
-            self.keep(self.alerts, name, "/api/v2/alerts", json.dumps(alert).encode())
+            body = json.dumps(alert(name, f"s{self.next % 7}", at + 3600)).encode()
+            self.keep(self.alerts, name, "/api/v2/alerts", body)
             self.keep(self.samples, int(at * 1000), "/v1/metrics",
-                      gauge(f"load_{self.number}", {"service": "s"}, [(at, self.next)]))
+                      gauge(f"load_{self.number}", {"service": "s"}, [(at, self.next)]) + PAD)
             self.next += 1
 
     def keep(self, acknowledged, what, path, body):
         try:
             if self.quell.post(path, body)[0] == 200:
                 acknowledged.append(what)
-        except OSError:
+        except (OSError, http.client.HTTPException):
             pass  # killed in the middle: not acknowledged, so nothing is promised
 
 
+class Watch(threading.Thread):
+    """One life's events of incidents: how often each was told to be over."""
+
+    def __init__(self, quell, over):
+        super().__init__(daemon=True)
+        self.stream = urllib.request.urlopen(f"{quell.url}/api/v1/events", timeout=30)
+        self.over = over
+
+    def run(self):
+        kind = None
+        try:
+            for line in self.stream:
+                word, _, rest = line.decode().strip().partition(": ")
+                kind = rest if word == "event" else kind
+                if word == "data" and kind == "incident":
+                    incident = json.loads(rest)
+                    if incident["state"] == "resolved":
+                        self.over.setdefault(incident["id"], []).append(incident["title"])
+        except (OSError, http.client.HTTPException, ValueError):
+            pass  # the life is over
+
+
+def one_life(quell, rng, number, progress, seen):
+    """Loads until a checkpoint was crossed and a random while on, then SIGKILL in the middle."""
+    loads = [Load(quell, each, progress[each]) for each in (1, 2)]
+    Watch(quell, seen["over"]).start()
+    for load in loads:
+        load.start()
+    now = time.time()
+    for i in range(5):  # five begin in each life, and those of the life before end
+        rows = alert(f"Ends{number}", f"e{number}_{i}", now + 3600)
+        rows += alert(f"Ends{number - 1}", f"e{number - 1}_{i}", now - 1) if number > 0 else []
+        check(quell.post("/api/v2/alerts", json.dumps(rows).encode())[0] == 200, f"alerts {rows}")
+    acked = wait_until("an incident nobody has seen", lambda: [
+        i["id"] for i in quell.get("/api/v1/incidents", state="open")["incidents"]])[0]
+    wait_until("a checkpoint under load", lambda: quell.metric("ql_checkpoints_total") >= 1, 20)
+    check(quell.post(f"/api/v1/incidents/{acked}/ack", b"{}")[0] == 200, f"ack {acked}")
+    seen["acked"].append(acked)
+    time.sleep(rng.uniform(0.0, 1.5))
+    seen["checkpoints"] += quell.metric("ql_checkpoints_total")
+    quell.program.send(signal.SIGKILL)
+    quell.program.child.wait()
+    for load in loads:
+        load.stopped = True
+        load.join()
+        seen["alerts"].update(load.alerts)
+        seen["samples"][load.number].update(load.samples)
+        progress[load.number] = load.next
+    quell.start()
+
+
+def nothing_twice(quell, seen, rounds):
+    """By the events of all lives, the timelines, the audit log, and a replay over the kills."""
+    for incident, titles in seen["over"].items():
+        check(len(titles) == 1, f"incident {incident} was told to be over {len(titles)} times: {titles}")
+    for incident in quell.get("/api/v1/incidents", limit=1000)["incidents"]:
+        line = quell.get(f"/api/v1/incidents/{incident['id']}")["timeline"]
+        kinds = [event["kind"] for event in line]
+        over = int(incident["state"] == "resolved")
+        check(kinds.count("opened") == 1, f"incident {incident['id']} opened {kinds.count('opened')} times")
+        check(kinds.count("resolved") == over, f"incident {incident['id']}: {kinds}")
+        check(kinds.count("acknowledged") == seen["acked"].count(incident["id"]), f"{incident['id']}: {kinds}")
+    check(quell.program.stop() == 0, "SIGTERM did not end it with 0")
+    with contextlib.closing(sqlite3.connect(os.path.join(quell.data, "audit.db"))) as audit:
+        rows = audit.execute("SELECT incident FROM audit WHERE what = 'ack'").fetchall()
+    check(len(rows) == rounds and len(set(rows)) == rounds, f"{rounds} acks gave these rows: {rows}")
+    replayed = subprocess.run([quell.place.binary, "replay", quell.data, "-o", "json"], check=False,
+                              capture_output=True, text=True)
+    check(replayed.returncode == 0, f"a replay over the kills: {replayed.stderr}")
+    return json.loads(replayed.stdout)["compared"]
+
+
 def killed_under_load(place):
-    """SIGKILL at random points: what was acknowledged is there, nothing happens twice."""
+    """SIGKILL at random points, with checkpoints and a journal that is cut in between: what was
+    acknowledged is there, nothing happens twice."""
     rng = random.Random(SEED)
-    quell = place.quell("engine:\n  checkpoint: 10s\n")
-    alerts, samples, rounds = set(), {1: set(), 2: set()}, 4
-    progress = {1: 0, 2: 0}
-    for _ in range(rounds):
-        loads = [Load(quell, number, progress[number]) for number in (1, 2)]
-        for load in loads:
-            load.start()
-        time.sleep(rng.uniform(0.4, 2.0))
-        quell.program.send(signal.SIGKILL)
-        quell.program.child.wait()
-        for load in loads:
-            load.stopped = True
-            load.join()
-            alerts.update(load.alerts)
-            samples[load.number].update(load.samples)
-            progress[load.number] = load.next
-        quell.start()
+    quell = place.quell("engine:\n  journal_max: 16MiB\ncorrelate:\n  close: 10s\n")
+    seen = {"alerts": set(), "samples": {1: set(), 2: set()}, "over": {}, "acked": [], "checkpoints": 0}
+    progress, rounds = {1: 0, 2: 0}, 4
+    for number in range(rounds):
+        one_life(quell, rng, number, progress, seen)
+    journal = sorted(os.listdir(os.path.join(quell.data, "journal")))
+    check(int(journal[0].split("-")[1].split(".")[0], 16) > 1, f"the journal was never cut: {journal}")
+    alerts, samples = seen["alerts"], seen["samples"]
     check(len(alerts) > 40, f"seed {SEED}: only {len(alerts)} alerts were acknowledged: no load")
-    known = {row["name"] for row in quell.get("/api/v1/alerts", limit=10000, state="all")["alerts"]}
-    check(alerts <= known, f"seed {SEED}: {len(alerts - known)} acknowledged alerts are missing")
+    Watch(quell, seen["over"]).start()
+    rows = {row["name"]: [] for row in quell.get("/api/v1/alerts", limit=10000, state="all")["alerts"]}
+    check(alerts <= rows.keys(), f"seed {SEED}: {len(alerts - rows.keys())} acknowledged alerts are missing")
     for number, times in samples.items():
         series = quell.get("/api/v1/bands", **{
             "match[]": f"load_{number}", "start": min(times) / 1000 - 1, "end": max(times) / 1000 + 1,
             "max_points": 20000})["series"]
-        seen = {round(t * 1000) for t, _ in series[0]["points"]}
-        missing = {t for t in times if t not in seen}
+        stored = {round(t * 1000) for t, _ in series[0]["points"]}
+        missing = {t for t in times if t not in stored}
         check(not missing, f"seed {SEED}: {len(missing)} of {len(times)} acknowledged samples are missing")
-    for incident in quell.get("/api/v1/incidents", limit=1000)["incidents"]:
-        kinds = [event["kind"] for event in quell.get(f"/api/v1/incidents/{incident['id']}")["timeline"]]
-        check(kinds.count("opened") == 1, f"incident {incident['id']} opened {kinds.count('opened')} times")
-        check(kinds.count("resolved") == 0, f"incident {incident['id']} resolved by a restart")
-    return f"seed {SEED}, {rounds} kills, {len(alerts)} alerts and {sum(map(len, samples.values()))} samples acknowledged"
+    ends = {f"e{number}_{i}: Ends{number}" for number in range(rounds - 1) for i in range(5)}
+    wait_until("what ended is over", lambda: ends <= {row["title"] for row in quell.get(
+        "/api/v1/incidents", state="resolved", limit=1000)["incidents"]}, 30)
+    compared = nothing_twice(quell, seen, rounds)
+    return (f"seed {SEED}, {rounds} kills, {seen['checkpoints']:.0f} checkpoints, {len(alerts)} alerts and "
+            f"{sum(map(len, samples.values()))} samples acknowledged, {len(seen['over'])} incidents over, "
+            f"{compared} ticks replayed alike")
 
 
 def restart_keeps_everything(place):
