@@ -75,6 +75,13 @@ static void engine_seal(void *context, const struct ql_history_row *row)
     }
 }
 
+void engine_watch_seals(struct ql_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->machine.shard_count; i++) {
+        ql_recent_on_seal(ql_shard_recent(engine->machine.shards[i]), engine_seal, engine);
+    }
+}
+
 static void engine_stats(struct ql_engine *engine)
 {
     struct ql_stats *stats = engine->stats;
@@ -95,7 +102,6 @@ static ql_err engine_open_parts(struct ql_engine *engine, const struct ql_engine
                                 struct ql_buf *ret_why)
 {
     const struct ql_config *config = env->config;
-    const uint32_t in_flight = config->batches_in_flight_max;
     ql_err err = ql_file_make_dirs(config->data_dir);
     engine->journal_dir = engine_path(config->data_dir, "journal");
     engine->checkpoint_dir = engine_path(config->data_dir, "checkpoint");
@@ -107,16 +113,9 @@ static ql_err engine_open_parts(struct ql_engine *engine, const struct ql_engine
     }
     if (err != QL_OK) {
         (void)ql_buf_printf(ret_why, "%s: %s", config->data_dir, strerror(errno));
-        ql_config_free(env->config);
         return err;
     }
-    err = ql_machine_open(&engine->machine, env->config, env->stats);
-    if (err == QL_OK) {
-        err = engine_pool_init(&engine->pool, in_flight);
-    }
-    if (err == QL_OK && engine->machine.shard_count > 1) {
-        err = engine_pool_init(&engine->parts, in_flight * engine->machine.shard_count);
-    }
+    err = engine_pool_init(&engine->pool, config->batches_in_flight_max);
     if (err == QL_OK) {
         err = ql_events_init(&engine->events);
     }
@@ -132,9 +131,6 @@ static ql_err engine_open_parts(struct ql_engine *engine, const struct ql_engine
             .minutes_s = config->history_minutes_s, .bytes_max = (int64_t)config->history_bytes_max };
         err = ql_history_open(config->data_dir, &limits, env->stats, &engine->history);
     }
-    for (uint32_t i = 0; i < engine->machine.shard_count && err == QL_OK; i++) {
-        ql_recent_on_seal(ql_shard_recent(engine->machine.shards[i]), engine_seal, engine);
-    }
     if (err != QL_OK && ret_why->bytes == 0) {
         (void)ql_buf_printf(ret_why, "%s: %s", config->data_dir, ql_err_text(err));
     }
@@ -143,7 +139,7 @@ static ql_err engine_open_parts(struct ql_engine *engine, const struct ql_engine
 
 static ql_err engine_open_sequencer(struct ql_engine *engine)
 {
-    const struct ql_config *config = engine->machine.config;
+    const struct ql_config *config = engine->config; /* the machine's may still be the old one */
     const struct ql_sequencer_env env = {
         .journal = engine->journal, .stats = engine->stats,
         .tick = { (int64_t)(config->tick_s * 1e9) },
@@ -153,7 +149,43 @@ static ql_err engine_open_sequencer(struct ql_engine *engine)
         .clock_input = engine->clock_input, .now = engine->machine.now,
         .deliver = engine_deliver, .release = engine_release, .host = engine,
     };
-    return ql_sequencer_new(&env, &engine->sequencer);
+    const uint32_t shards = engine->machine.shard_count;
+    const ql_err err = shards == 1
+                           ? QL_OK
+                           : engine_pool_init(&engine->parts, config->batches_in_flight_max * shards);
+    return err == QL_OK ? ql_sequencer_new(&env, &engine->sequencer) : err;
+}
+
+static ql_err engine_begin(struct ql_engine *engine);
+
+/* While the disk refuses nothing else gets in either: they are still the first of this life. */
+static void engine_begun(void *context, ql_err err)
+{
+    if (err != QL_OK && (err = engine_begin(context)) != QL_OK && err != QL_E_CLOSED) {
+        QL_LOG(ERROR, "the settings could not enter the journal; SIGHUP tries it again",
+               QL_LOG_T("error", ql_err_text(err)));
+    }
+}
+
+/* The settings of this life, as the first record of it. */
+static ql_err engine_begin(struct ql_engine *engine)
+{
+    struct ql_config *config;
+    struct ql_buf why;
+    ql_buf_init(&why, 65536);
+    ql_err err = ql_config_parse(engine->config->text, "configuration", &config, &why);
+    ql_buf_fini(&why);
+    if (err != QL_OK) {
+        return err;
+    }
+    const struct ql_sequencer_own own = {
+        .kind = engine->anew ? QL_JOURNAL_ANEW : QL_JOURNAL_START, .payload = config->text,
+        .config = config, .done = engine_begun, .context = engine };
+    err = ql_sequencer_say(engine->sequencer, &own);
+    if (err != QL_OK) {
+        ql_config_free(config);
+    }
+    return err;
 }
 
 ql_err ql_engine_open(const struct ql_engine_env *env, struct ql_engine **ret_engine,
@@ -161,8 +193,10 @@ ql_err ql_engine_open(const struct ql_engine_env *env, struct ql_engine **ret_en
 {
     struct ql_engine *engine = calloc(1, sizeof(*engine));
     if (engine == NULL) {
+        ql_config_free(env->config);
         return QL_E_MEMORY;
     }
+    engine->config = env->config;
     engine->stats = env->stats;
     engine->clock_input = env->clock_input;
     engine->dispatch = env->dispatch;
@@ -184,8 +218,8 @@ ql_err ql_engine_open(const struct ql_engine_env *env, struct ql_engine **ret_en
     if (err == QL_OK) {
         err = engine_open_sequencer(engine);
     }
-    if (err == QL_OK && env->config_yaml.bytes > 0) {
-        err = ql_engine_reload(engine, env->config_yaml);
+    if (err == QL_OK) {
+        err = engine_begin(engine);
     }
     if (err != QL_OK) {
         ql_engine_free(engine);
@@ -196,6 +230,22 @@ ql_err ql_engine_open(const struct ql_engine_env *env, struct ql_engine **ret_en
     return QL_OK;
 }
 
+/* Steps that a crash kept from the actuator, unless somebody forbade them in between: the machine
+ * has decided under the settings of then, and finds that no word of them comes. */
+static void engine_dispatch_late(struct ql_engine *engine)
+{
+    const struct ql_batch *late = &engine->undispatched;
+    const bool allowed = engine->config->act_mode >= QL_ACT_APPROVE;
+    for (uint32_t i = 0; i < late->actions.count && engine->dispatch != NULL && allowed; i++) {
+        engine->dispatch(engine->dispatch_context, &late->actions.at[i]);
+    }
+    if (late->actions.count > 0 && !allowed) {
+        QL_LOG(WARN, "steps from before the stop are not run: act.mode forbids it now",
+               QL_LOG_N("steps", late->actions.count));
+    }
+    ql_batch_reset(&engine->undispatched);
+}
+
 ql_err ql_engine_start(struct ql_engine *engine)
 {
     ql_err err = engine_threads_start(engine);
@@ -203,10 +253,7 @@ ql_err ql_engine_start(struct ql_engine *engine)
         err = ql_sequencer_start(engine->sequencer);
         engine->running = err == QL_OK;
     }
-    for (uint32_t i = 0; i < engine->undispatched.actions.count && engine->dispatch != NULL; i++) {
-        engine->dispatch(engine->dispatch_context, &engine->undispatched.actions.at[i]);
-    }
-    ql_batch_reset(&engine->undispatched);
+    engine_dispatch_late(engine);
     return err;
 }
 
@@ -292,6 +339,9 @@ ql_err ql_engine_reload(struct ql_engine *engine, ql_str yaml)
 {
     struct ql_config *config;
     struct ql_buf why;
+    if (!engine->running) {
+        return QL_E_CLOSED;
+    }
     ql_buf_init(&why, 65536);
     ql_err err = ql_config_parse(yaml, "configuration", &config, &why);
     ql_buf_fini(&why);
@@ -299,14 +349,7 @@ ql_err ql_engine_reload(struct ql_engine *engine, ql_str yaml)
         return err;
     }
     struct ql_sequencer_own own = { .kind = QL_JOURNAL_CONFIG, .payload = yaml, .config = config };
-    if (engine->running) {
-        return engine_reload_wait(engine, &own);
-    }
-    err = ql_sequencer_say(engine->sequencer, &own);
-    if (err != QL_OK) {
-        ql_config_free(config);
-    }
-    return err;
+    return engine_reload_wait(engine, &own);
 }
 
 /* Until the core has seen all that was accepted, so that its last digests find their way
@@ -346,6 +389,7 @@ void ql_engine_free(struct ql_engine *engine)
     ql_sequencer_free(engine->sequencer);
     ql_journal_close(engine->journal);
     ql_machine_close(&engine->machine);
+    ql_config_free(engine->config);
     ql_history_close(engine->history);
     ql_store_close(engine->store);
     ql_events_fini(&engine->events);

@@ -57,6 +57,8 @@ struct engine_pool {
 
 struct ql_engine {
     struct ql_machine machine;
+    struct ql_config *config;    /* of this start; the machine has its own, in force */
+    bool anew;                   /* it forgets what was learnt before */
     struct ql_sequencer *sequencer;
     struct ql_journal *journal;
     struct ql_store *store;
@@ -110,7 +112,10 @@ void engine_effects(struct ql_engine *engine, uint64_t sequence, ql_time now,
 
 void engine_publish_slos(struct ql_engine *engine);
 
-/* engine_recover.c */
+void engine_watch_seals(struct ql_engine *engine); /* engine.c; for every new machine */
+
+/* engine_recover.c: opens the machine as it was at the end of the journal, ready for the
+ * settings of this start. */
 QL_MUST_USE ql_err engine_recover(struct ql_engine *engine, struct ql_buf *ret_why);
 
 /* engine_status.c: one JSON object. */
