@@ -150,15 +150,14 @@ static ql_err engine_open_sequencer(struct ql_engine *engine)
         .deliver = engine_deliver, .release = engine_release, .host = engine,
     };
     const uint32_t shards = engine->machine.shard_count;
-    const ql_err err = shards == 1
-                           ? QL_OK
-                           : engine_pool_init(&engine->parts, config->batches_in_flight_max * shards);
+    const uint32_t parts = config->batches_in_flight_max * shards;
+    const ql_err err = shards == 1 ? QL_OK : engine_pool_init(&engine->parts, parts);
     return err == QL_OK ? ql_sequencer_new(&env, &engine->sequencer) : err;
 }
 
 static ql_err engine_begin(struct ql_engine *engine);
 
-/* While the disk refuses nothing else gets in either: they are still the first of this life. */
+/* While the disk refuses, input is refused too: they still enter before it. */
 static void engine_begun(void *context, ql_err err)
 {
     if (err != QL_OK && (err = engine_begin(context)) != QL_OK && err != QL_E_CLOSED) {

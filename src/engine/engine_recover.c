@@ -143,8 +143,8 @@ static ql_err recover_shape(struct ql_engine *engine, struct ql_buf *ret_why)
         return err == QL_OK ? ql_machine_anew(machine, config) : err;
     }
     if (new->shards != machine->shard_count) {
-        QL_LOG(WARN, "engine.shards stays as it was: the state is parted by it; to change it, stop, "
-               "move the folder of checkpoints away and start without what was learnt",
+        QL_LOG(WARN, "engine.shards stays as it was: the state is parted by it; to change it, "
+               "stop, move the folder of checkpoints away and start without what was learnt",
                QL_LOG_N("shards", machine->shard_count),
                QL_LOG_T("checkpoints", engine->checkpoint_dir));
     }

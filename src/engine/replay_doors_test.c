@@ -6,7 +6,8 @@
 enum { FAULT_AT = 120, RELOAD_AT = 140, STOP_AT = 160, STEPS = 260 };
 
 #define SERVICE \
-    "{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":\"shop\"}}]},"
+    "{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":" \
+    "\"shop\"}}]},"
 #define SETTINGS(close) \
     "correlate: {close: " close "}\n" \
     "slos: [{name: calm, target: 99, match: load0, above: 30}]\n" \

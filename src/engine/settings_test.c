@@ -45,7 +45,7 @@ static void gauges(struct life *life, int from, int to)
     }
 }
 
-/* ---- bodies ------------------------------------------------------------------------------- */
+/* ---- bodies --------------------------------------------------------------------------- */
 
 /* Five steps that force a checkpoint, a quarter of a journal of 16 MiB; it is there. */
 static void checkpoint_behind(struct life *life, int step)
@@ -105,7 +105,7 @@ static void what_was_taken_is_taken_again(void **state)
     }
 }
 
-/* ---- what was judged -------------------------------------------------------------------------- */
+/* ---- what was judged ------------------------------------------------------------------ */
 
 static void run_first(struct life *life)
 {
@@ -178,7 +178,7 @@ static void a_checkpoint_has_settings(void **state)
     assert_true(part.first_sequence > 1 && part.compared > 50);
 }
 
-/* ---- intervals ----------------------------------------------------------------------------------- */
+/* ---- intervals ------------------------------------------------------------------------ */
 
 static void ticks_come_as_the_new_file_says(void **state)
 {
@@ -193,7 +193,7 @@ static void ticks_come_as_the_new_file_says(void **state)
     assert_in_range(more, 25, 40);
 }
 
-/* ---- starts ------------------------------------------------------------------------------------- */
+/* ---- starts --------------------------------------------------------------------------- */
 
 static void the_older_checkpoint_is_tried(void **state)
 {
@@ -211,7 +211,8 @@ static void the_older_checkpoint_is_tried(void **state)
     }
     assert_int_equal(ql_checkpoint_read(dir, UINT64_MAX, &bytes, &sequence), QL_OK);
     assert_true(ql_checkpoint_oldest(dir) < sequence);
-    assert_int_equal(ql_checkpoint_part_open(dir, sequence, 0, &part), QL_OK); /* whole, and wrong */
+    /* Whole, and wrong. */
+    assert_int_equal(ql_checkpoint_part_open(dir, sequence, 0, &part), QL_OK);
     (void)ql_buf_put(ql_checkpoint_part_buf(part), bytes.at, 100);
     assert_int_equal(ql_checkpoint_part_close(part), QL_OK);
     life_open(life, "", JUDGED);
@@ -279,6 +280,11 @@ static void count_signals(void *context, uint64_t sequence, ql_time now,
     *(uint64_t *)context += bus->signals.count;
 }
 
+static int64_t life_failures(const struct life *life)
+{
+    return ql_stats_sum(life->stats, "ql_journal_failures_total", "");
+}
+
 /* The disk refuses when a daemon starts: its settings wait, and are the first to get in. */
 static void settings_wait_for_the_disk(void **state)
 {
@@ -295,10 +301,10 @@ static void settings_wait_for_the_disk(void **state)
     (void)signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
     const ql_err err = ql_engine_start(life->engine);
-    for (int i = 0; i < 2000 && ql_stats_sum(life->stats, "ql_journal_failures_total", "") < 2; i++) {
+    for (int i = 0; i < 2000 && life_failures(life) < 2; i++) {
         (void)usleep(2000);
     }
-    const int64_t failures = ql_stats_sum(life->stats, "ql_journal_failures_total", "");
+    const int64_t failures = life_failures(life);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
     assert_int_equal(err, QL_OK);
     assert_in_range(failures, 2, 4); /* now and then, not all the time */
