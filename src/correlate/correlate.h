@@ -25,4 +25,8 @@
 
 extern const struct ql_stage_type ql_correlate_stage;
 
+/* New incidents get ids above `id`: those up to it were given in a life that is forgotten. Right
+ * after open. */
+void ql_correlate_ids_above(void *stage, uint64_t id);
+
 #endif

@@ -1,5 +1,6 @@
 /* Rows with free lists and intrusive lists; every function keeps the counts that joining
  * and resolving rely on (open members of a place and of an incident). */
+#include "correlate/correlate.h"
 #include "correlate/correlate_int.h"
 
 #include "base/pages.h"
@@ -343,6 +344,12 @@ static void incident_forget_oldest(struct ql_correlate *co)
     if (oldest != NULL) {
         ql_co_incident_free(co, oldest);
     }
+}
+
+void ql_correlate_ids_above(void *stage, uint64_t id)
+{
+    struct ql_correlate *co = stage;
+    co->incident_id_last = id > co->incident_id_last ? id : co->incident_id_last;
 }
 
 struct co_incident *ql_co_incident_add(struct ql_correlate *co)

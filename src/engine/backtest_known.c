@@ -137,7 +137,7 @@ ql_err backtest_running_config(const char *data_dir, const struct backtest_known
     ql_buf_init(&yaml, 64 << 20);
     err = ql_buf_str(&yaml, known->machine.config->text);
     while (ql_journal_next(reader, &record, &origin, &body, ret_why) == QL_OK) {
-        if (record.kind >= QL_JOURNAL_CONFIG) {
+        if (ql_journal_has_settings(record.kind)) {
             ql_buf_reset(&yaml);
             err = ql_buf_str(&yaml, body);
         }

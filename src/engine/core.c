@@ -1,5 +1,6 @@
 #include "engine/core.h"
 
+#include "correlate/correlate.h"
 #include "learn/learn.h"
 #include "slo/slo.h"
 #include "topology/topology.h"
@@ -56,6 +57,11 @@ void ql_core_close(struct ql_core *core)
     ql_batch_fini(&core->collected);
     ql_batch_fini(&core->requests);
     free(core);
+}
+
+void ql_core_ids_above(struct ql_core *core, uint64_t id)
+{
+    ql_correlate_ids_above(ql_pipeline_stage(&core->pipeline, "correlate"), id);
 }
 
 static uint32_t core_copy_inputs(struct ql_batch *to, const struct ql_batch *from)

@@ -21,6 +21,8 @@ QL_MUST_USE ql_err ql_core_open(const struct ql_config *config, struct ql_stats 
                                 uint64_t seed, struct ql_core **ret_core);
 void ql_core_close(struct ql_core *core);
 
+/* Right after open: incidents get ids above `id`. */
+void ql_core_ids_above(struct ql_core *core, uint64_t id);
 void ql_core_input(struct ql_core *core, const struct ql_batch *batch); /* copies */
 /* The returned bus is borrowed until the next call. */
 const struct ql_batch *ql_core_tick(struct ql_core *core, ql_time now,

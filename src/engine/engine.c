@@ -178,8 +178,8 @@ static ql_err engine_begin(struct ql_engine *engine)
         return err;
     }
     const struct ql_sequencer_own own = {
-        .kind = engine->anew ? QL_JOURNAL_ANEW : QL_JOURNAL_START, .payload = config->text,
-        .config = config, .done = engine_begun, .context = engine };
+        .kind = engine->anew ? QL_JOURNAL_ANEW : QL_JOURNAL_START,
+        .about = engine->anew_incident, .payload = config->text, .config = config, .done = engine_begun, .context = engine };
     err = ql_sequencer_say(engine->sequencer, &own);
     if (err != QL_OK) {
         ql_config_free(config);

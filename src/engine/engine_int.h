@@ -59,6 +59,7 @@ struct ql_engine {
     struct ql_machine machine;
     struct ql_config *config;    /* of this start; the machine has its own, in force */
     bool anew;                   /* it forgets what was learnt before */
+    uint64_t anew_incident;      /* ... but for the greatest id that was given */
     struct ql_sequencer *sequencer;
     struct ql_journal *journal;
     struct ql_store *store;

@@ -118,7 +118,7 @@ static ql_err recover_journal(struct ql_engine *engine, uint64_t *ret_count,
                                 ql_err_text(err));
             break;
         }
-        if (record.kind == QL_JOURNAL_START || record.kind == QL_JOURNAL_ANEW) {
+        if (ql_journal_has_settings(record.kind)) {
             engine_watch_seals(engine);
         }
         if (++count % 65536 == 0) {
@@ -138,9 +138,12 @@ static ql_err recover_shape(struct ql_engine *engine, struct ql_buf *ret_why)
     if (new->shards != machine->shard_count &&
         ql_checkpoint_oldest(engine->checkpoint_dir) == 0) {
         struct ql_config *config;
-        const ql_err err = recover_own_settings(engine, &config, ret_why);
+        ql_err err = ql_store_incident_last(engine->store, &engine->anew_incident);
+        if (err == QL_OK) {
+            err = recover_own_settings(engine, &config, ret_why);
+        }
         engine->anew = true;
-        return err == QL_OK ? ql_machine_anew(machine, config) : err;
+        return err == QL_OK ? ql_machine_anew(machine, config, engine->anew_incident) : err;
     }
     if (new->shards != machine->shard_count) {
         QL_LOG(WARN, "engine.shards stays as it was: the state is parted by it; to change it, "

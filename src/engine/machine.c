@@ -201,17 +201,18 @@ static ql_err machine_adopt(struct ql_machine *machine, struct ql_config *config
     return err;
 }
 
-ql_err ql_machine_config(struct ql_machine *machine, uint16_t kind, ql_str yaml)
+ql_err ql_machine_config(struct ql_machine *machine, const struct ql_journal_record *record,
+                         ql_str yaml)
 {
     struct ql_config *config;
     ql_err err = machine_parse(yaml, &config);
     if (err != QL_OK) {
         return err;
     }
-    if (kind == QL_JOURNAL_ANEW) {
-        return ql_machine_anew(machine, config);
+    if (record->kind == QL_JOURNAL_ANEW) {
+        return ql_machine_anew(machine, config, (uint64_t)record->accepted_ns);
     }
-    if (kind == QL_JOURNAL_START) {
+    if (record->kind == QL_JOURNAL_START) {
         err = ql_machine_resize(machine, config->series_max);
     }
     if (err != QL_OK && err != QL_E_FULL) {
@@ -221,7 +222,7 @@ ql_err ql_machine_config(struct ql_machine *machine, uint16_t kind, ql_str yaml)
     return machine_adopt(machine, config);
 }
 
-ql_err ql_machine_anew(struct ql_machine *machine, struct ql_config *config)
+ql_err ql_machine_anew(struct ql_machine *machine, struct ql_config *config, uint64_t incident)
 {
     struct ql_stats *stats = machine->stats;
     const uint64_t sequence = machine->sequence;
@@ -233,6 +234,9 @@ ql_err ql_machine_anew(struct ql_machine *machine, struct ql_config *config)
     const ql_err err = ql_machine_open(machine, config, stats);
     machine->sequence = sequence;
     machine->now = now;
+    if (err == QL_OK) {
+        ql_core_ids_above(machine->core, incident);
+    }
     return err;
 }
 

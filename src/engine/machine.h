@@ -51,13 +51,16 @@ QL_MUST_USE ql_err ql_machine_split(const struct ql_batch *batch, uint32_t count
 QL_MUST_USE ql_err ql_machine_input(struct ql_machine *machine, ql_time now,
                                     struct ql_batch *batch);
 const struct ql_batch *ql_machine_tick(struct ql_machine *machine, ql_time now);
-/* The record of that `kind` (QL_JOURNAL_CONFIG, _START or _ANEW) with these settings. */
-QL_MUST_USE ql_err ql_machine_config(struct ql_machine *machine, uint16_t kind, ql_str yaml);
+/* A record of settings (ql_journal_has_settings). */
+QL_MUST_USE ql_err ql_machine_config(struct ql_machine *machine,
+                                     const struct ql_journal_record *record, ql_str yaml);
 /* What a start does before its settings are in force, and only a start can: tables for another
  * limits.series_max (QL_E_FULL, and all as before, when inputs wait for a tick or the series do
- * not fit), or everything forgotten, with `config` (taken) from here on. */
+ * not fit), or everything forgotten, with `config` (taken) from here on and incidents counted on
+ * from `incident`: ids are not given twice. */
 QL_MUST_USE ql_err ql_machine_resize(struct ql_machine *machine, uint32_t series_max);
-QL_MUST_USE ql_err ql_machine_anew(struct ql_machine *machine, struct ql_config *config);
+QL_MUST_USE ql_err ql_machine_anew(struct ql_machine *machine, struct ql_config *config,
+                                   uint64_t incident);
 
 /* Digests of the last tick, as the journal's DIGEST payload holds them: for each shard,
  * then the core, one u64 a stage. */

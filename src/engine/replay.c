@@ -57,7 +57,7 @@ ql_err ql_replay_record(struct ql_machine *machine, const struct ql_journal_reco
     case QL_JOURNAL_CONFIG:
     case QL_JOURNAL_START:
     case QL_JOURNAL_ANEW:
-        return hooks->keep_config ? QL_OK : ql_machine_config(machine, record->kind, body);
+        return hooks->keep_config ? QL_OK : ql_machine_config(machine, record, body);
     default:
         return replay_input(machine, record, origin, body);
     }
@@ -136,7 +136,7 @@ ql_err ql_replay_first_config(const char *journal_dir, struct ql_config **ret_co
     }
     do {
         err = ql_journal_next(reader, &record, &origin, &body, ret_why);
-    } while (err == QL_OK && record.kind < QL_JOURNAL_CONFIG);
+    } while (err == QL_OK && !ql_journal_has_settings(record.kind));
     if (err == QL_OK) {
         err = ql_config_parse(body, "the journal's settings", ret_config, ret_why);
     }

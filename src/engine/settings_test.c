@@ -38,11 +38,16 @@ static uint64_t life_shards(struct life *life)
     return shards;
 }
 
-static void gauges(struct life *life, int from, int to)
+static void gauges_from(struct life *life, int from, int to, int fault)
 {
     for (int step = from; step < to; step++) {
-        life_gauges(life, step, 4, 150, 0);
+        life_gauges(life, step, 4, fault, 0);
     }
+}
+
+static void gauges(struct life *life, int from, int to)
+{
+    gauges_from(life, from, to, 150);
 }
 
 /* ---- bodies --------------------------------------------------------------------------- */
@@ -222,28 +227,51 @@ static void the_older_checkpoint_is_tried(void **state)
     ql_buf_fini(&bytes);
 }
 
+/* Keeps the newest incident opened; one that was there before is a failure. */
+static void note_opened(void *context, uint64_t sequence, ql_time now,
+                         const struct ql_batch *bus)
+{
+    uint64_t *known = context;
+    (void)now;
+    for (uint32_t i = 0; i < bus->incidents.count; i++) {
+        const struct ql_incident *incident = &bus->incidents.at[i];
+        if (incident->event == QL_INC_OPENED) {
+            assert_true(sequence > 0 && incident->id.v > *known);
+            *known = incident->id.v;
+        }
+    }
+}
+
 /* State is parted by shards: their number stays until somebody gives the state up. */
 static void shards_stay_until_the_state_goes(void **state)
 {
     struct life *life = *state;
+    uint64_t known = 0;
+    life->tick = note_opened;
+    life->tick_context = &known;
     life_open(life, "", JUDGED);
     gauges(life, 0, 60);
     life_stop(life);
     life_open(life, ", shards: 3", JUDGED);
     assert_int_equal(life_shards(life), 1);
-    gauges(life, 60, 120);
+    gauges(life, 60, 200);
     life_stop(life);
-    assert_true(life_again(life, 0).compared > 100);
+    assert_true(life_again(life, 0).compared > 180);
+    const uint64_t before = known;
+    assert_true(before > 0);
     checkpoints_away(life);
     life_open(life, ", shards: 3", JUDGED);
     assert_int_equal(life_shards(life), 3);
-    gauges(life, 120, 200);
+    gauges_from(life, 200, 300, 280);
     life_stop(life);
     life_open(life, ", shards: 3", JUDGED);
     assert_int_equal(life_shards(life), 3);
-    gauges(life, 200, 240);
+    gauges_from(life, 300, 400, 280);
     life_stop(life);
-    assert_true(life_again(life, 0).compared > 200);
+    known = 0;
+    assert_true(life_again(life, 0).compared > 380);
+    assert_true(known > before); /* an id is given once, whatever is forgotten */
+    life->tick = NULL;
     const struct ql_replay_result part = life_again(life, life->result.last_sequence - 10);
     assert_true(part.first_sequence > 1 && part.compared > 0);
 }

@@ -110,6 +110,17 @@ uint64_t ql_store_applied(const struct ql_store *store)
     return store->applied;
 }
 
+ql_err ql_store_incident_last(const struct ql_store *store, uint64_t *ret_id)
+{
+    int64_t last;
+    const ql_err err =
+        ql_db_number(store->db, "SELECT ifnull(max(id), 0) FROM incidents", 0, &last);
+    if (err == QL_OK) {
+        *ret_id = (uint64_t)last;
+    }
+    return err;
+}
+
 /* ---- one tick ------------------------------------------------------------------- */
 
 /* Sightings repeat all the time; a row is written when it tells something new. */

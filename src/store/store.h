@@ -24,6 +24,8 @@ QL_MUST_USE ql_err ql_store_open(const char *data_dir, struct ql_stats *stats,
 void ql_store_close(struct ql_store *store);
 /* Newest journal sequence whose effects are in the store; 0 for a new store. */
 uint64_t ql_store_applied(const struct ql_store *store);
+/* The greatest id of an incident that it knows of; 0: none. */
+QL_MUST_USE ql_err ql_store_incident_last(const struct ql_store *store, uint64_t *ret_id);
 /* Writes incidents, members, signals, causes, actions, commands (as feedback and notes),
  * alerts, changes, entities, edges and audits of the bus as of `sequence`. Does nothing
  * when sequence <= ql_store_applied(). Idempotent by key. A tick without records is free.
