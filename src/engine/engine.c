@@ -179,7 +179,8 @@ static ql_err engine_begin(struct ql_engine *engine)
     }
     const struct ql_sequencer_own own = {
         .kind = engine->anew ? QL_JOURNAL_ANEW : QL_JOURNAL_START,
-        .about = engine->anew_incident, .payload = config->text, .config = config, .done = engine_begun, .context = engine };
+        .about = engine->anew_incident, .payload = config->text, .config = config,
+        .done = engine_begun, .context = engine };
     err = ql_sequencer_say(engine->sequencer, &own);
     if (err != QL_OK) {
         ql_config_free(config);
