@@ -158,8 +158,8 @@ static ql_err serve_engine(struct serve *s)
     ql_err err = serve_config(s, &config); /* the engine takes one, the edges keep one */
     if (err == QL_OK) {
         const struct ql_engine_env env = {
-            .config = config, .config_yaml = ql_buf_view(&s->yaml), .stats = s->stats,
-            .clock_input = s->options.clock_input, .dispatch = serve_dispatch, .context = s,
+            .config = config, .stats = s->stats, .clock_input = s->options.clock_input,
+            .dispatch = serve_dispatch, .context = s,
         };
         err = ql_engine_open(&env, &s->engine, &why);
     }

@@ -25,6 +25,7 @@ ql_err ql_config_default(struct ql_config **ret_config)
     }
     ql_arena_init(&own->arena, CONFIG_ARENA_BYTES_MAX);
     own->config.own = own;
+    own->config.text = QL_STR("");
     const ql_err err = cf_read_defaults(&own->arena, &own->config);
     if (err != QL_OK) {
         ql_config_free(&own->config);
@@ -54,6 +55,8 @@ static ql_err config_fill(ql_str yaml, const char *shown_name, struct ql_arena *
     if (err == QL_OK && cf_yaml_read(yaml, tree, problems, &root)) {
         struct config_own *own = config->own;
         err = cf_read_root(root, &own->arena, problems, config);
+        config->text = ql_arena_str(&own->arena, yaml);
+        err = err == QL_OK && config->text.at == NULL ? QL_E_MEMORY : err;
     }
     if (err == QL_OK && problems->count > 0) {
         (void)cf_problems_show(problems, shown_name, yaml, ret_why);

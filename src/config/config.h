@@ -211,6 +211,7 @@ struct ql_config {
     uint32_t remote_write_count;
     struct ql_tenant *tenants;        /* the first that matches takes a series */
     uint32_t tenant_count;
+    ql_str text;                      /* the YAML that it was read from; "" for the defaults */
     /* private */
     void *own;
 };

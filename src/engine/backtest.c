@@ -198,7 +198,8 @@ static ql_err backtest_open(struct backtest *b)
     struct ql_config *configs[QL_BACKTEST_SIDES] = { b->env->running, b->env->config };
     ql_err err = backtest_known_open(b->env->data_dir, &b->known, b->why);
     if (err == QL_OK && configs[QL_BACKTEST_RUNNING] == NULL) {
-        err = backtest_running_config(b->env->data_dir, &configs[QL_BACKTEST_RUNNING], b->why);
+        err = backtest_running_config(b->env->data_dir, &b->known, &configs[QL_BACKTEST_RUNNING],
+                                      b->why);
     }
     for (int i = 0; i < QL_BACKTEST_SIDES && err == QL_OK; i++) {
         struct ql_backtest_side *side = &b->result->sides[i];

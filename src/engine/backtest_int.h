@@ -21,9 +21,10 @@ void backtest_known_close(struct backtest_known *known);
 QL_MUST_USE ql_err backtest_known_tail(const struct backtest_known *known, ql_series_id id,
                                        ql_time from, ql_time to, uint32_t first,
                                        struct ql_batch *out);
-/* The newest settings in the journal; QL_E_NOT_FOUND when they were cut off. */
-QL_MUST_USE ql_err backtest_running_config(const char *data_dir, struct ql_config **ret_config,
-                                           struct ql_buf *ret_why);
+/* The settings in force: the checkpoint's, or what the journal has behind it. */
+QL_MUST_USE ql_err backtest_running_config(const char *data_dir,
+                                           const struct backtest_known *known,
+                                           struct ql_config **ret_config, struct ql_buf *ret_why);
 /* Reads what was recorded and says who found it. */
 QL_MUST_USE ql_err backtest_compare(const char *data_dir, struct ql_backtest_result *result);
 

@@ -14,33 +14,11 @@ enum { PATH_BYTES = 4096 };
 
 /* ---- series ------------------------------------------------------------------------------- */
 
-/* The state names how many shards it has: version, sequence, time, count. */
-static uint32_t state_shards(ql_str state)
-{
-    struct ql_reader in = ql_reader_of(state);
-    (void)ql_reader_u32(&in);
-    (void)ql_reader_u64(&in);
-    (void)ql_reader_i64(&in);
-    const uint32_t count = ql_reader_u32(&in);
-    return in.failed || count == 0 || count > QL_SHARDS_MAX ? 1 : count;
-}
-
 static ql_err known_load(struct backtest_known *known, ql_str state)
 {
-    struct ql_config *config;
-    struct ql_reader in = ql_reader_of(state);
-    ql_err err = ql_config_default(&config);
-    if (err != QL_OK) {
-        return err;
-    }
-    config->shards = state_shards(state);
     known->stats = ql_stats_new(4096);
-    if (known->stats == NULL) {
-        ql_config_free(config);
-        return QL_E_MEMORY;
-    }
-    err = ql_machine_open(&known->machine, config, known->stats);
-    return err == QL_OK ? ql_machine_load(&known->machine, &in) : err;
+    return known->stats == NULL ? QL_E_MEMORY
+                                : ql_machine_restore(&known->machine, state, NULL, known->stats);
 }
 
 static int info_order(const void *a, const void *b)
@@ -142,36 +120,30 @@ ql_err backtest_known_tail(const struct backtest_known *known, ql_series_id id, 
 
 /* ---- settings -------------------------------------------------------------------------------- */
 
-ql_err backtest_running_config(const char *data_dir, struct ql_config **ret_config,
-                               struct ql_buf *ret_why)
+ql_err backtest_running_config(const char *data_dir, const struct backtest_known *known,
+                               struct ql_config **ret_config, struct ql_buf *ret_why)
 {
     char dir[PATH_BYTES];
     struct ql_journal_reader *reader;
     struct ql_journal_record record;
     struct ql_buf yaml;
     ql_str origin, body;
-    bool found = false;
     (void)snprintf(dir, sizeof(dir), "%s/journal", data_dir);
-    ql_err err = ql_journal_reader_open(dir, 0, &reader);
+    ql_err err = ql_journal_reader_open(dir, known->machine.sequence + 1, &reader);
     if (err != QL_OK) {
         (void)ql_buf_printf(ret_why, "%s: %s", dir, ql_err_text(err));
         return err;
     }
     ql_buf_init(&yaml, 64 << 20);
+    err = ql_buf_str(&yaml, known->machine.config->text);
     while (ql_journal_next(reader, &record, &origin, &body, ret_why) == QL_OK) {
-        if (record.kind == QL_JOURNAL_CONFIG) {
+        if (ql_journal_has_settings(record.kind)) {
             ql_buf_reset(&yaml);
             err = ql_buf_str(&yaml, body);
-            found = true;
         }
     }
     ql_journal_reader_close(reader);
     ql_buf_reset(ret_why); /* the end of a journal that is being written is no fault */
-    if (!found) {
-        (void)ql_buf_printf(ret_why, "%s: the settings in force are no longer in the journal:"
-                            " name their file with --running", dir);
-        err = QL_E_NOT_FOUND;
-    }
     err = err == QL_OK ? ql_config_parse(ql_buf_view(&yaml), "the running settings", ret_config,
                                          ret_why) : err;
     ql_buf_fini(&yaml);

@@ -40,8 +40,7 @@ static struct ql_engine *engine_open(struct ql_stats *stats)
     struct ql_buf why;
     ql_buf_init(&why, 65536);
     config->data_dir = data_dir;
-    const struct ql_engine_env env = { .config = config, .config_yaml = QL_STR(RUNNING),
-                                       .stats = stats, .clock_input = true };
+    const struct ql_engine_env env = { .config = config, .stats = stats, .clock_input = true };
     if (ql_engine_open(&env, &engine, &why) != QL_OK) {
         fail_msg("%s", why.at);
     }

@@ -77,6 +77,13 @@ static void engine_seal(void *context, const struct ql_history_row *row)
     }
 }
 
+void engine_watch_seals(struct ql_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->machine.shard_count; i++) {
+        ql_recent_on_seal(ql_shard_recent(engine->machine.shards[i]), engine_seal, engine);
+    }
+}
+
 static void engine_stats(struct ql_engine *engine)
 {
     struct ql_stats *stats = engine->stats;
@@ -97,7 +104,6 @@ static ql_err engine_open_parts(struct ql_engine *engine, const struct ql_engine
                                 struct ql_buf *ret_why)
 {
     const struct ql_config *config = env->config;
-    const uint32_t in_flight = config->batches_in_flight_max;
     ql_err err = ql_file_make_dirs(config->data_dir);
     engine->journal_dir = engine_path(config->data_dir, "journal");
     engine->checkpoint_dir = engine_path(config->data_dir, "checkpoint");
@@ -109,16 +115,9 @@ static ql_err engine_open_parts(struct ql_engine *engine, const struct ql_engine
     }
     if (err != QL_OK) {
         (void)ql_buf_printf(ret_why, "%s: %s", config->data_dir, strerror(errno));
-        ql_config_free(env->config);
         return err;
     }
-    err = ql_machine_open(&engine->machine, env->config, env->stats);
-    if (err == QL_OK) {
-        err = engine_pool_init(&engine->pool, in_flight);
-    }
-    if (err == QL_OK && engine->machine.shard_count > 1) {
-        err = engine_pool_init(&engine->parts, in_flight * engine->machine.shard_count);
-    }
+    err = engine_pool_init(&engine->pool, config->batches_in_flight_max);
     if (err == QL_OK) {
         err = ql_events_init(&engine->events);
     }
@@ -133,9 +132,6 @@ static ql_err engine_open_parts(struct ql_engine *engine, const struct ql_engine
             .days = config->history_days, .raw_s = config->history_raw_s,
             .minutes_s = config->history_minutes_s, .bytes_max = (int64_t)config->history_bytes_max };
         err = ql_history_open(config->data_dir, &limits, env->stats, &engine->history);
-    }
-    for (uint32_t i = 0; i < engine->machine.shard_count && err == QL_OK; i++) {
-        ql_recent_on_seal(ql_shard_recent(engine->machine.shards[i]), engine_seal, engine);
     }
     if (err != QL_OK && ret_why->bytes == 0) {
         (void)ql_buf_printf(ret_why, "%s: %s", config->data_dir, ql_err_text(err));
@@ -167,7 +163,7 @@ static ql_err engine_open_sequencer(struct ql_engine *engine)
     if (err != QL_OK) {
         return err;
     }
-    const struct ql_config *config = engine->machine.config;
+    const struct ql_config *config = engine->config; /* the machine's may still be the old one */
     const struct ql_sequencer_env env = {
         .journal = engine->journal, .stats = engine->stats,
         .tick = { (int64_t)(config->tick_s * 1e9) },
@@ -177,7 +173,13 @@ static ql_err engine_open_sequencer(struct ql_engine *engine)
         .clock_input = engine->clock_input, .newest = newest, .now = engine->machine.now,
         .deliver = engine_deliver, .release = engine_release, .host = engine,
     };
-    err = ql_sequencer_new(&env, &engine->sequencer);
+    const uint32_t shards = engine->machine.shard_count;
+    if (shards > 1) {
+        err = engine_pool_init(&engine->parts, config->batches_in_flight_max * shards);
+    }
+    if (err == QL_OK) {
+        err = ql_sequencer_new(&env, &engine->sequencer);
+    }
     if (err == QL_OK && newest > ql_journal_last(engine->journal)) {
         const struct ql_sequencer_own own = { .kind = QL_JOURNAL_BEHIND,
                                               .about = engine->machine.sequence,
@@ -187,13 +189,48 @@ static ql_err engine_open_sequencer(struct ql_engine *engine)
     return err;
 }
 
+static ql_err engine_begin(struct ql_engine *engine);
+
+/* While the disk refuses, input is refused too: they still enter before it. */
+static void engine_begun(void *context, ql_err err)
+{
+    if (err != QL_OK && (err = engine_begin(context)) != QL_OK && err != QL_E_CLOSED) {
+        QL_LOG(ERROR, "the settings could not enter the journal; SIGHUP tries it again",
+               QL_LOG_T("error", ql_err_text(err)));
+    }
+}
+
+/* The settings of this life, as the first record of it. */
+static ql_err engine_begin(struct ql_engine *engine)
+{
+    struct ql_config *config;
+    struct ql_buf why;
+    ql_buf_init(&why, 65536);
+    ql_err err = ql_config_parse(engine->config->text, "configuration", &config, &why);
+    ql_buf_fini(&why);
+    if (err != QL_OK) {
+        return err;
+    }
+    const struct ql_sequencer_own own = {
+        .kind = engine->anew ? QL_JOURNAL_ANEW : QL_JOURNAL_START,
+        .about = engine->anew_incident, .payload = config->text, .config = config,
+        .done = engine_begun, .context = engine };
+    err = ql_sequencer_say(engine->sequencer, &own);
+    if (err != QL_OK) {
+        ql_config_free(config);
+    }
+    return err;
+}
+
 ql_err ql_engine_open(const struct ql_engine_env *env, struct ql_engine **ret_engine,
                       struct ql_buf *ret_why)
 {
     struct ql_engine *engine = calloc(1, sizeof(*engine));
     if (engine == NULL) {
+        ql_config_free(env->config);
         return QL_E_MEMORY;
     }
+    engine->config = env->config;
     engine->stats = env->stats;
     engine->clock_input = env->clock_input;
     engine->dispatch = env->dispatch;
@@ -216,8 +253,8 @@ ql_err ql_engine_open(const struct ql_engine_env *env, struct ql_engine **ret_en
     if (err == QL_OK) {
         err = engine_open_sequencer(engine);
     }
-    if (err == QL_OK && env->config_yaml.bytes > 0) {
-        err = ql_engine_reload(engine, env->config_yaml);
+    if (err == QL_OK) {
+        err = engine_begin(engine);
     }
     if (err != QL_OK) {
         ql_engine_free(engine);
@@ -229,6 +266,25 @@ ql_err ql_engine_open(const struct ql_engine_env *env, struct ql_engine **ret_en
     return QL_OK;
 }
 
+static void engine_not_run(struct ql_engine *engine, const struct ql_action *action,
+                           const char *why);
+
+/* Steps that a crash kept from the actuator, unless somebody forbade them in between: the machine
+ * has decided under the settings of then, and finds that no word of them comes. */
+static void engine_dispatch_late(struct ql_engine *engine)
+{
+    const struct ql_batch *late = &engine->undispatched;
+    const bool allowed = engine->config->act_mode >= QL_ACT_APPROVE;
+    for (uint32_t i = 0; i < late->actions.count && engine->running; i++) {
+        if (allowed) {
+            engine_dispatch(engine, &late->actions.at[i]);
+        } else {
+            engine_not_run(engine, &late->actions.at[i], "act.mode forbids it now");
+        }
+    }
+    ql_batch_reset(&engine->undispatched);
+}
+
 ql_err ql_engine_start(struct ql_engine *engine)
 {
     ql_err err = engine_threads_start(engine);
@@ -236,10 +292,7 @@ ql_err ql_engine_start(struct ql_engine *engine)
         err = ql_sequencer_start(engine->sequencer);
         engine->running = err == QL_OK;
     }
-    for (uint32_t i = 0; i < engine->undispatched.actions.count && engine->running; i++) {
-        engine_dispatch(engine, &engine->undispatched.actions.at[i]);
-    }
-    ql_batch_reset(&engine->undispatched);
+    engine_dispatch_late(engine);
     return err;
 }
 
@@ -294,23 +347,29 @@ ql_err ql_engine_outcome(struct ql_engine *engine, const struct ql_outcome *outc
     return engine_word_wait(word, -1);
 }
 
-void engine_dispatch(struct ql_engine *engine, const struct ql_action *action)
+/* A step that was due and cannot be handed on: journaled, so that nobody waits for it. */
+static void engine_not_run(struct ql_engine *engine, const struct ql_action *action,
+                           const char *why)
 {
     char text[128];
-    const ql_err err = engine->dispatch == NULL
-                           ? QL_OK
-                           : engine->dispatch(engine->dispatch_context, action);
-    if (err == QL_OK) {
-        return;
-    }
-    (void)snprintf(text, sizeof(text), "not run: %s",
-                   err == QL_E_CLOSED ? "the daemon stopped" : ql_err_text(err));
+    (void)snprintf(text, sizeof(text), "not run: %s", why);
     const struct ql_outcome outcome = { .action = action->id, .at = ql_clock_now(),
                                         .exit_code = ENGINE_STATUS_NOT_RUN,
                                         .output = ql_str_of(text) };
     if (engine_outcome_submit(engine, &outcome, NULL) != QL_OK) {
         QL_LOG(ERROR, "an action could not be handed to the actuator; it will time out",
-               QL_LOG_T("error", ql_err_text(err)));
+               QL_LOG_T("reason", why));
+    }
+}
+
+void engine_dispatch(struct ql_engine *engine, const struct ql_action *action)
+{
+    const ql_err err = engine->dispatch == NULL
+                           ? QL_OK
+                           : engine->dispatch(engine->dispatch_context, action);
+    if (err != QL_OK) {
+        engine_not_run(engine, action,
+                       err == QL_E_CLOSED ? "the daemon stopped" : ql_err_text(err));
     }
 }
 
@@ -334,6 +393,9 @@ ql_err ql_engine_reload(struct ql_engine *engine, ql_str yaml)
 {
     struct ql_config *config;
     struct ql_buf why;
+    if (!engine->running) {
+        return QL_E_CLOSED;
+    }
     ql_buf_init(&why, 65536);
     ql_err err = ql_config_parse(yaml, "configuration", &config, &why);
     ql_buf_fini(&why);
@@ -341,14 +403,7 @@ ql_err ql_engine_reload(struct ql_engine *engine, ql_str yaml)
         return err;
     }
     struct ql_sequencer_own own = { .kind = QL_JOURNAL_CONFIG, .payload = yaml, .config = config };
-    if (engine->running) {
-        return engine_reload_wait(engine, &own);
-    }
-    err = ql_sequencer_say(engine->sequencer, &own);
-    if (err != QL_OK) {
-        ql_config_free(config);
-    }
-    return err;
+    return engine_reload_wait(engine, &own);
 }
 
 /* Until the core has seen all that was accepted, so that its last digests find their way
@@ -389,6 +444,7 @@ void ql_engine_free(struct ql_engine *engine)
     ql_sequencer_free(engine->sequencer);
     ql_journal_close(engine->journal);
     ql_machine_close(&engine->machine);
+    ql_config_free(engine->config);
     ql_history_close(engine->history);
     ql_store_close(engine->store);
     ql_events_fini(&engine->events);

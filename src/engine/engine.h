@@ -22,8 +22,7 @@ struct ql_config;
 struct ql_engine;
 
 struct ql_engine_env {
-    struct ql_config *config;  /* taken */
-    ql_str config_yaml;        /* what it was read from; "" for the defaults */
+    struct ql_config *config;  /* taken; in force from here on, once all is as it was */
     struct ql_stats *stats;
     bool clock_input;          /* the engine's time follows the newest input, not the wall */
     /* Hands a step to the actuator; called on the core's thread, must not block. After an
@@ -32,7 +31,8 @@ struct ql_engine_env {
     void *context;
 };
 
-/* Opens journal, store and history, loads the newest checkpoint, replays what follows. */
+/* Opens journal, store and history, loads the newest checkpoint that can be, and replays what
+ * follows under the settings that were in force then. The new ones are the next record. */
 QL_MUST_USE ql_err ql_engine_open(const struct ql_engine_env *env, struct ql_engine **ret_engine,
                                   struct ql_buf *ret_why);
 QL_MUST_USE ql_err ql_engine_start(struct ql_engine *engine);

@@ -58,6 +58,10 @@ struct engine_pool {
 
 struct ql_engine {
     struct ql_machine machine;
+    struct ql_config *config;    /* of this start; the machine has its own, in force */
+    bool no_checkpoints; /* at the start; see engine_recover.c */
+    bool anew;                   /* it forgets what was learnt before */
+    uint64_t anew_incident;      /* ... but for the greatest id that was given */
     struct ql_sequencer *sequencer;
     struct ql_journal *journal;
     struct ql_store *store;
@@ -123,7 +127,10 @@ void engine_word_said(void *word, ql_err err); /* a done() of sequencer.h; once 
 QL_MUST_USE ql_err engine_word_wait(struct engine_word *word, int64_t ms);
 void engine_word_unsaid(struct engine_word *word); /* nobody will say it: frees it */
 
-/* engine_recover.c */
+void engine_watch_seals(struct ql_engine *engine); /* engine.c; for every new machine */
+
+/* engine_recover.c: opens the machine as it was at the end of the journal, ready for the
+ * settings of this start. */
 QL_MUST_USE ql_err engine_recover(struct ql_engine *engine, struct ql_buf *ret_why);
 
 /* engine_status.c: one JSON object. */

@@ -59,55 +59,87 @@ static ql_err recover_blank(struct ql_engine *engine, uint64_t sequence)
     return QL_OK;
 }
 
-/* No checkpoint can be read. Without one the journal alone will do, if it is whole; and so does
- * what is left of it, once somebody has taken the checkpoints away. */
-static ql_err recover_without(struct ql_engine *engine, struct ql_buf *ret_why)
+/* First sequence that the journal still has; 0: none. */
+static ql_err recover_first(const struct ql_engine *engine, uint64_t *ret_first)
 {
     struct ql_journal_reader *reader;
-    const bool taken_away = ql_checkpoint_oldest(engine->checkpoint_dir) == 0;
-    ql_err err = ql_journal_reader_open(engine->journal_dir, 0, &reader);
-    if (err != QL_OK) {
-        return err;
+    const ql_err err = ql_journal_reader_open(engine->journal_dir, 0, &reader);
+    if (err == QL_OK) {
+        *ret_first = ql_journal_reader_first(reader);
+        ql_journal_reader_close(reader);
     }
-    const uint64_t first = ql_journal_reader_first(reader);
-    ql_journal_reader_close(reader);
-    if (first <= 1) {
-        if (!taken_away) {
-            QL_LOG(WARN, "no checkpoint can be read; all of the journal is played again");
-        }
-        return QL_OK;
-    }
-    if (taken_away) {
-        err = recover_blank(engine, first - 1);
-        if (err != QL_OK) {
-            (void)ql_buf_printf(ret_why, "%s: cannot begin anew: %s", engine->checkpoint_dir,
-                                ql_err_text(err));
-        }
-        return err;
-    }
-    (void)ql_buf_printf(ret_why, "no checkpoint can be read (damaged, or of another version?) and "
-                        "the journal has not all that came before; move %s away to start without "
-                        "what was learnt", engine->checkpoint_dir);
-    return QL_E_VERSION;
+    return err;
 }
 
+static ql_err recover_own_settings(const struct ql_engine *engine, struct ql_config **ret_config,
+                                   struct ql_buf *ret_why)
+{
+    return ql_config_parse(engine->config->text, "configuration", ret_config, ret_why);
+}
+
+/* No checkpoint can be taken. Without one the journal alone will do, if it is whole; and so does
+ * what is left of it, once somebody has taken the checkpoints away. */
+static ql_err recover_without(struct ql_engine *engine, uint64_t first, struct ql_buf *ret_why)
+{
+    struct ql_config *config;
+    const bool some = ql_checkpoint_oldest(engine->checkpoint_dir) != 0;
+    if (some && first != 1) {
+        (void)ql_buf_printf(ret_why, "no checkpoint can be read (damaged, or of another version?)"
+                            " and the journal has not all that came before; move %s away to start"
+                            " without what was learnt", engine->checkpoint_dir);
+        return QL_E_VERSION;
+    }
+    if (some) {
+        QL_LOG(WARN, "no checkpoint can be read; all of the journal is played again");
+    }
+    ql_err err = ql_replay_first_config(engine->journal_dir, &config, ret_why);
+    if (err == QL_E_NOT_FOUND) {
+        err = recover_own_settings(engine, &config, ret_why);
+    }
+    if (err == QL_OK) {
+        err = ql_machine_open(&engine->machine, config, engine->stats);
+    }
+    engine->no_checkpoints = !some;
+    return err == QL_OK && !some && first > 1 ? recover_blank(engine, first - 1) : err;
+}
+
+/* Under the settings of then; under the new ones if this build knows the old ones no more. */
+static ql_err recover_load(struct ql_engine *engine, ql_str state, struct ql_buf *ret_why)
+{
+    struct ql_config *config;
+    ql_err err = ql_machine_restore(&engine->machine, state, NULL, engine->stats);
+    if (err != QL_E_CONFIG) {
+        return err;
+    }
+    QL_LOG(WARN, "this build does not read the settings of the checkpoint; the new ones hold");
+    err = recover_own_settings(engine, &config, ret_why);
+    return err == QL_OK ? ql_machine_restore(&engine->machine, state, config, engine->stats) : err;
+}
+
+/* The newest one that can be loaded, and from where on the journal has everything. */
 static ql_err recover_checkpoint(struct ql_engine *engine, struct ql_buf *ret_why)
 {
     struct ql_buf state;
-    uint64_t sequence = 0;
+    uint64_t sequence = UINT64_MAX, first = 0;
+    ql_err err = recover_first(engine, &first);
     ql_buf_init(&state, RECOVER_STATE_BYTES_MAX);
-    ql_err err = ql_checkpoint_read(engine->checkpoint_dir, UINT64_MAX, &state, &sequence);
-    if (err == QL_OK) {
-        struct ql_reader in = ql_reader_of(ql_buf_view(&state));
-        err = ql_machine_load(&engine->machine, &in);
-        if (err != QL_OK) {
-            (void)ql_buf_printf(ret_why, "checkpoint %" PRIu64 ": %s (other version or number of "
-                                "shards? move %s away to start without it)", sequence,
-                                ql_err_text(err), engine->checkpoint_dir);
+    for (uint64_t at_most = UINT64_MAX; err == QL_OK; at_most = sequence - 1) {
+        err = ql_checkpoint_read(engine->checkpoint_dir, at_most, &state, &sequence);
+        if (err != QL_OK || first > sequence + 1) {
+            err = err == QL_OK || err == QL_E_NOT_FOUND ? recover_without(engine, first, ret_why)
+                                                        : err;
+            break;
         }
-        engine->core_opened = sequence;
-    } else if (err == QL_E_NOT_FOUND) {
-        err = recover_without(engine, ret_why);
+        err = recover_load(engine, ql_buf_view(&state), ret_why);
+        if (err == QL_OK) {
+            engine->core_opened = sequence;
+            break;
+        }
+        if (err != QL_E_MEMORY) {
+            QL_LOG(WARN, "a checkpoint cannot be loaded; the one before it is tried",
+                   QL_LOG_N("checkpoint", sequence), QL_LOG_T("error", ql_err_text(err)));
+            err = QL_OK;
+        }
     }
     ql_buf_fini(&state);
     return err;
@@ -137,6 +169,9 @@ static ql_err recover_journal(struct ql_engine *engine, uint64_t *ret_count,
                                 ql_err_text(err));
             break;
         }
+        if (ql_journal_has_settings(record.kind)) {
+            engine_watch_seals(engine);
+        }
         if (++count % 65536 == 0) {
             QL_LOG(INFO, "recovering", QL_LOG_N("records", count));
         }
@@ -146,18 +181,56 @@ static ql_err recover_journal(struct ql_engine *engine, uint64_t *ret_count,
     return err == QL_E_NOT_FOUND ? QL_OK : err;
 }
 
+/* What the new settings want built otherwise than the old ones. */
+static ql_err recover_shape(struct ql_engine *engine, struct ql_buf *ret_why)
+{
+    const struct ql_config *new = engine->config;
+    struct ql_machine *machine = &engine->machine;
+    if (new->shards != machine->shard_count && engine->no_checkpoints) {
+        struct ql_config *config;
+        ql_err err = ql_store_incident_last(engine->store, &engine->anew_incident);
+        if (err == QL_OK) {
+            err = recover_own_settings(engine, &config, ret_why);
+        }
+        engine->anew = true;
+        return err == QL_OK ? ql_machine_anew(machine, config, engine->anew_incident) : err;
+    }
+    if (new->shards != machine->shard_count) {
+        QL_LOG(WARN, "engine.shards stays as it was: the state is parted by it; to change it, "
+               "stop, move the folder of checkpoints away and start without what was learnt",
+               QL_LOG_N("shards", machine->shard_count),
+               QL_LOG_T("checkpoints", engine->checkpoint_dir));
+    }
+    const ql_err err = ql_machine_resize(machine, new->series_max);
+    if (err == QL_E_FULL) {
+        QL_LOG(WARN, "limits.series_max stays as it was: more series are known, or the last stop "
+               "was none; the next start after a clean stop tries it again",
+               QL_LOG_N("series_max", machine->series_max));
+        return QL_OK;
+    }
+    return err;
+}
+
 ql_err engine_recover(struct ql_engine *engine, struct ql_buf *ret_why)
 {
     uint64_t count = 0;
     const int64_t began = ql_clock_mono_ns();
     ql_err err = recover_checkpoint(engine, ret_why);
     if (err == QL_OK) {
+        engine_watch_seals(engine);
         err = recover_journal(engine, &count, ret_why);
     }
     if (err == QL_OK && engine->store_full) {
         (void)ql_buf_printf(ret_why, "state.db cannot take what the journal brings back; make room "
                             "on the disk and start again");
         err = QL_E_IO;
+    }
+    if (err == QL_OK) {
+        err = recover_shape(engine, ret_why);
+        engine_watch_seals(engine);
+    }
+    if (err != QL_OK && ret_why->bytes == 0) {
+        (void)ql_buf_printf(ret_why, "%s: %s", engine->checkpoint_dir, ql_err_text(err));
     }
     if (err == QL_OK && count > 0) {
         QL_LOG(INFO, "recovered from the journal", QL_LOG_N("records", count),

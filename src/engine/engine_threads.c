@@ -166,7 +166,7 @@ void engine_deliver(void *host, const struct ql_entry *entry)
         engine_send(&engine->core_ring, message);
         return;
     }
-    if (entry->kind != QL_JOURNAL_TICK && entry->kind != QL_JOURNAL_CONFIG) {
+    if (entry->kind != QL_JOURNAL_TICK && !ql_journal_has_settings(entry->kind)) {
         return;
     }
     message.type = entry->kind == QL_JOURNAL_TICK ? MESSAGE_TICK : MESSAGE_CONFIG;

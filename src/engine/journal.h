@@ -30,9 +30,17 @@ enum ql_journal_kind {
     QL_JOURNAL_TICK = 100,   /* `now` is the tick's time; flags say QL_TICK_* */
     QL_JOURNAL_DIGEST = 101, /* what the tick with sequence `accepted` appended, per stage */
     QL_JOURNAL_CONFIG = 102, /* the settings in force from here on, as YAML */
-    QL_JOURNAL_BEHIND = 103  /* records before this one were lost; the state here is that behind
+    QL_JOURNAL_BEHIND = 103, /* records before this one were lost; the state here is that behind
                               * the record with sequence `accepted` */
+    QL_JOURNAL_START = 104,  /* settings as well, where a daemon began: limits.series_max is
+                              * taken too */
+    QL_JOURNAL_ANEW = 105    /* the same, and all that was learnt before is forgotten; incidents
+                              * are counted on from `accepted` */
 };
+static inline bool ql_journal_has_settings(uint16_t kind)
+{
+    return kind == QL_JOURNAL_CONFIG || kind == QL_JOURNAL_START || kind == QL_JOURNAL_ANEW;
+}
 #define QL_TICK_CHECKPOINT 1u /* state is saved right after this tick */
 
 struct ql_journal_record {

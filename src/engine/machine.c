@@ -7,13 +7,17 @@
 #include <stdlib.h>
 
 #define MACHINE_ARENA_BYTES_MAX ((size_t)512 << 20)
-#define MACHINE_STATE_VERSION 4u
+#define MACHINE_STATE_VERSION 5u
+#define MACHINE_STATE_BYTES_MAX ((size_t)16 << 30)
 
 ql_err ql_machine_open(struct ql_machine *machine, struct ql_config *config,
                        struct ql_stats *stats)
 {
     memset(machine, 0, sizeof(*machine));
     machine->config = config;
+    machine->stats = stats;
+    machine->series_max = config->series_max;
+    machine->settled = true;
     machine->now = QL_TIME_NONE;
     ql_batch_init(&machine->scratch, MACHINE_ARENA_BYTES_MAX);
     const uint32_t count = config->shards > QL_SHARDS_MAX ? QL_SHARDS_MAX : config->shards;
@@ -134,6 +138,7 @@ ql_err ql_machine_input(struct ql_machine *machine, ql_time now, struct ql_batch
 {
     struct ql_batch *parts[QL_SHARDS_MAX];
     machine->now = now;
+    machine->settled = false;
     if (!ql_machine_is_series(batch)) {
         ql_core_input(machine->core, batch);
         return QL_OK;
@@ -158,6 +163,7 @@ const struct ql_batch *ql_machine_tick(struct ql_machine *machine, ql_time now)
     struct ql_shard_out *outs[QL_SHARDS_MAX];
     const struct ql_model_set *set = ql_core_model_set(machine->core);
     machine->now = now;
+    machine->settled = true;
     for (uint32_t i = 0; i < machine->shard_count; i++) {
         outs[i] = &machine->outs[i];
         ql_batch_reset(&outs[i]->batch);
@@ -172,16 +178,18 @@ const struct ql_batch *ql_machine_tick(struct ql_machine *machine, ql_time now)
     return ql_core_tick(machine->core, now, outs, machine->shard_count);
 }
 
-ql_err ql_machine_config(struct ql_machine *machine, ql_str yaml)
+static ql_err machine_parse(ql_str yaml, struct ql_config **ret_config)
 {
-    struct ql_config *config;
     struct ql_buf why;
     ql_buf_init(&why, 65536);
-    ql_err err = ql_config_parse(yaml, "journal", &config, &why);
+    const ql_err err = ql_config_parse(yaml, "journal", ret_config, &why);
     ql_buf_fini(&why);
-    if (err != QL_OK) {
-        return err;
-    }
+    return err;
+}
+
+static ql_err machine_adopt(struct ql_machine *machine, struct ql_config *config)
+{
+    ql_err err = QL_OK;
     for (uint32_t i = 0; i < machine->shard_count && err == QL_OK; i++) {
         err = ql_shard_adopt_config(machine->shards[i], config);
     }
@@ -190,6 +198,45 @@ ql_err ql_machine_config(struct ql_machine *machine, ql_str yaml)
     }
     ql_config_free(machine->config);
     machine->config = config;
+    return err;
+}
+
+ql_err ql_machine_config(struct ql_machine *machine, const struct ql_journal_record *record,
+                         ql_str yaml)
+{
+    struct ql_config *config;
+    ql_err err = machine_parse(yaml, &config);
+    if (err != QL_OK) {
+        return err;
+    }
+    if (record->kind == QL_JOURNAL_ANEW) {
+        return ql_machine_anew(machine, config, (uint64_t)record->accepted_ns);
+    }
+    if (record->kind == QL_JOURNAL_START) {
+        err = ql_machine_resize(machine, config->series_max);
+    }
+    if (err != QL_OK && err != QL_E_FULL) {
+        ql_config_free(config);
+        return err;
+    }
+    return machine_adopt(machine, config);
+}
+
+ql_err ql_machine_anew(struct ql_machine *machine, struct ql_config *config, uint64_t incident)
+{
+    struct ql_stats *stats = machine->stats;
+    const uint64_t sequence = machine->sequence;
+    const ql_time now = machine->now;
+    for (uint32_t i = 0; i < machine->shard_count; i++) {
+        ql_shard_flush(machine->shards[i]); /* samples are no less true for it */
+    }
+    ql_machine_close(machine);
+    const ql_err err = ql_machine_open(machine, config, stats);
+    machine->sequence = sequence;
+    machine->now = now;
+    if (err == QL_OK) {
+        ql_core_ids_above(machine->core, incident);
+    }
     return err;
 }
 
@@ -224,12 +271,23 @@ void ql_machine_digest_name(const struct ql_machine *machine, uint32_t index, ch
     (void)snprintf(out, out_bytes, "core, %s", index < core->count ? core->types[index]->name : "?");
 }
 
+/* ---- state ------------------------------------------------------------------------------ */
+
+struct machine_head {
+    uint64_t sequence;
+    ql_time now;
+    uint32_t shard_count, series_max;
+    ql_str settings;
+};
+
 ql_err ql_machine_save_core(const struct ql_machine *machine, struct ql_buf *out)
 {
     (void)ql_buf_u32(out, MACHINE_STATE_VERSION);
     (void)ql_buf_u64(out, machine->sequence);
     (void)ql_buf_i64(out, machine->now.ns);
     (void)ql_buf_u32(out, machine->shard_count);
+    (void)ql_buf_u32(out, machine->series_max);
+    (void)ql_buf_lstr(out, machine->config->text);
     return ql_core_save(machine->core, out);
 }
 
@@ -242,19 +300,92 @@ ql_err ql_machine_save(const struct ql_machine *machine, struct ql_buf *out)
     return err == QL_OK ? ql_buf_check(out) : err;
 }
 
-ql_err ql_machine_load(struct ql_machine *machine, struct ql_reader *in)
+static ql_err machine_head(struct ql_reader *in, struct machine_head *ret_head)
 {
     if (ql_reader_u32(in) != MACHINE_STATE_VERSION) {
-        return QL_E_VERSION;
+        return in->failed ? QL_E_MALFORMED : QL_E_VERSION;
     }
-    machine->sequence = ql_reader_u64(in);
-    machine->now.ns = ql_reader_i64(in);
-    if (ql_reader_u32(in) != machine->shard_count) {
-        return QL_E_VERSION;
+    ret_head->sequence = ql_reader_u64(in);
+    ret_head->now.ns = ql_reader_i64(in);
+    ret_head->shard_count = ql_reader_u32(in);
+    ret_head->series_max = ql_reader_u32(in);
+    ret_head->settings = ql_reader_lstr(in);
+    return in->failed || ret_head->shard_count == 0 || ret_head->shard_count > QL_SHARDS_MAX ||
+           ret_head->series_max == 0 ? QL_E_MALFORMED : QL_OK;
+}
+
+ql_err ql_machine_load(struct ql_machine *machine, struct ql_reader *in)
+{
+    struct machine_head head;
+    ql_err err = machine_head(in, &head);
+    if (err == QL_OK && head.shard_count != machine->shard_count) {
+        err = QL_E_VERSION;
     }
-    ql_err err = ql_core_load(machine->core, in);
+    if (err == QL_OK) {
+        machine->sequence = head.sequence;
+        machine->now = head.now;
+        err = ql_core_load(machine->core, in);
+    }
     for (uint32_t i = 0; i < machine->shard_count && err == QL_OK; i++) {
         err = ql_shard_load(machine->shards[i], in);
     }
+    return err;
+}
+
+/* series_max 0: as it was. */
+static ql_err machine_restore(struct ql_machine *machine, ql_str state, uint32_t series_max,
+                              struct ql_config *config, struct ql_stats *stats)
+{
+    struct machine_head head;
+    struct ql_reader in = ql_reader_of(state);
+    ql_err err = machine_head(&in, &head);
+    if (err == QL_OK && config == NULL) {
+        err = machine_parse(head.settings, &config);
+    }
+    if (err != QL_OK) {
+        ql_config_free(config);
+        return err;
+    }
+    config->shards = head.shard_count;
+    config->series_max = series_max == 0 ? head.series_max : series_max;
+    err = ql_machine_open(machine, config, stats);
+    if (err == QL_OK) {
+        in = ql_reader_of(state);
+        err = ql_machine_load(machine, &in);
+        if (err != QL_OK) {
+            ql_machine_close(machine);
+        }
+    }
+    return err;
+}
+
+ql_err ql_machine_restore(struct ql_machine *machine, ql_str state, struct ql_config *config,
+                          struct ql_stats *stats)
+{
+    return machine_restore(machine, state, 0, config, stats);
+}
+
+ql_err ql_machine_resize(struct ql_machine *machine, uint32_t series_max)
+{
+    struct ql_stats *stats = machine->stats;
+    const uint32_t before = machine->series_max;
+    struct ql_buf state;
+    if (series_max == before) {
+        return QL_OK;
+    }
+    if (!machine->settled) {
+        return QL_E_FULL;
+    }
+    ql_buf_init(&state, MACHINE_STATE_BYTES_MAX);
+    ql_err err = ql_machine_save(machine, &state);
+    if (err == QL_OK) {
+        ql_machine_close(machine);
+        err = machine_restore(machine, ql_buf_view(&state), series_max, NULL, stats);
+        if (err != QL_OK) { /* more series than that: back into what they came from */
+            err = machine_restore(machine, ql_buf_view(&state), before, NULL, stats);
+            err = err == QL_OK ? QL_E_FULL : err;
+        }
+    }
+    ql_buf_fini(&state);
     return err;
 }

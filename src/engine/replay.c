@@ -10,6 +10,7 @@
 
 #define REPLAY_STATE_BYTES_MAX ((size_t)16 << 30)
 #define REPLAY_PROGRESS_RECORDS 4096u
+#define REPLAY_BODY_BYTES_MAX ((size_t)1 << 30) /* the most that limits.body_max can be */
 #define REPLAY_TICKS_KEPT 4096u /* a tick's digest is journaled some records behind it */
 
 static ql_err replay_input(struct ql_machine *machine, const struct ql_journal_record *record,
@@ -20,8 +21,8 @@ static ql_err replay_input(struct ql_machine *machine, const struct ql_journal_r
         .format = (enum ql_format)record->format, .accepted = { record->accepted_ns },
         .origin = origin, .body = body,
     };
-    const struct ql_wire_limits limits = {
-        .body_bytes_max = (size_t)machine->config->body_bytes_max };
+    /* How large a body may be is for doors to say, and they said it. */
+    const struct ql_wire_limits limits = { .body_bytes_max = REPLAY_BODY_BYTES_MAX };
     struct ql_reject reject;
     memset(&reject, 0, sizeof(reject));
     ql_batch_reset(&machine->scratch);
@@ -62,7 +63,9 @@ ql_err ql_replay_record(struct ql_machine *machine, const struct ql_journal_reco
     case QL_JOURNAL_BEHIND:
         return QL_OK;
     case QL_JOURNAL_CONFIG:
-        return hooks->keep_config ? QL_OK : ql_machine_config(machine, body);
+    case QL_JOURNAL_START:
+    case QL_JOURNAL_ANEW:
+        return hooks->keep_config ? QL_OK : ql_machine_config(machine, record, body);
     default:
         return replay_input(machine, record, origin, body);
     }
@@ -129,10 +132,8 @@ static ql_err replay_compare(void *context, uint64_t tick_sequence, ql_str recor
     return QL_E_MALFORMED;
 }
 
-/* The first settings in the journal: shards and tables are made of them and stay as they are.
- * The defaults when what is left of it has none. */
-static ql_err replay_own_config(const char *journal_dir, struct ql_buf *why,
-                                struct ql_config **ret_config)
+ql_err ql_replay_first_config(const char *journal_dir, struct ql_config **ret_config,
+                              struct ql_buf *ret_why)
 {
     struct ql_journal_reader *reader;
     struct ql_journal_record record = { .kind = 0 };
@@ -142,39 +143,44 @@ static ql_err replay_own_config(const char *journal_dir, struct ql_buf *why,
         return err;
     }
     do {
-        err = ql_journal_next(reader, &record, &origin, &body, why);
-    } while (err == QL_OK && record.kind != QL_JOURNAL_CONFIG);
+        err = ql_journal_next(reader, &record, &origin, &body, ret_why);
+    } while (err == QL_OK && !ql_journal_has_settings(record.kind));
     if (err == QL_OK) {
-        err = ql_config_parse(body, "the journal's settings", ret_config, why);
-    } else if (err == QL_E_NOT_FOUND) {
-        err = ql_config_default(ret_config);
+        err = ql_config_parse(body, "the journal's settings", ret_config, ret_why);
     }
     ql_journal_reader_close(reader);
     return err;
+}
+
+/* The beginning has no state, and its settings are the first record. */
+static ql_err replay_open_fresh(struct replay *r, const char *journal_dir)
+{
+    struct ql_config *config = r->env->config;
+    ql_err err = config != NULL ? QL_OK : ql_replay_first_config(journal_dir, &config, r->why);
+    if (err == QL_E_NOT_FOUND) {
+        err = ql_config_default(&config);
+    }
+    return err == QL_OK ? ql_machine_open(&r->machine, config, r->env->stats) : err;
 }
 
 static ql_err replay_open_machine(struct replay *r, const char *journal_dir,
                                   const char *checkpoint_dir, uint64_t journal_first,
                                   uint64_t *ret_from)
 {
-    struct ql_config *config = r->env->config;
     struct ql_buf state;
     uint64_t sequence = 0;
-    ql_err err = config != NULL ? QL_OK : replay_own_config(journal_dir, r->why, &config);
-    if (err == QL_OK) {
-        err = ql_machine_open(&r->machine, config, r->env->stats);
-    }
-    if (err != QL_OK || (journal_first <= 1 && r->env->from_checkpoint == 0)) {
+    if (journal_first <= 1 && r->env->from_checkpoint == 0) {
         *ret_from = 1;
-        return err;
+        return replay_open_fresh(r, journal_dir);
     }
     ql_buf_init(&state, REPLAY_STATE_BYTES_MAX);
     const uint64_t at_most = r->env->from_checkpoint != 0 ? r->env->from_checkpoint
                                                           : ql_checkpoint_oldest(checkpoint_dir);
-    err = ql_checkpoint_read(checkpoint_dir, at_most, &state, &sequence);
+    ql_err err = ql_checkpoint_read(checkpoint_dir, at_most, &state, &sequence);
     if (err == QL_OK) {
-        struct ql_reader in = ql_reader_of(ql_buf_view(&state));
-        err = ql_machine_load(&r->machine, &in);
+        err = ql_machine_restore(&r->machine, ql_buf_view(&state), r->env->config, r->env->stats);
+    } else {
+        ql_config_free(r->env->config);
     }
     ql_buf_fini(&state);
     if (err != QL_OK) {

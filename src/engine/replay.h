@@ -28,6 +28,11 @@ QL_MUST_USE ql_err ql_replay_record(struct ql_machine *machine,
                                     const struct ql_journal_record *record, ql_str origin,
                                     ql_str body, const struct ql_replay_hooks *hooks);
 
+/* The first settings that the journal has: what a machine without a checkpoint is made of.
+ * QL_E_NOT_FOUND: it has none. */
+QL_MUST_USE ql_err ql_replay_first_config(const char *journal_dir, struct ql_config **ret_config,
+                                          struct ql_buf *ret_why);
+
 struct ql_replay_env {
     const char *data_dir;       /* a daemon's --data */
     struct ql_config *config;   /* taken; NULL: the journal's own */

@@ -221,8 +221,7 @@ static struct ql_engine *day_open(const struct place *place, struct ql_stats *st
     ql_buf_init(&yaml, 4096);
     ql_buf_init(&why, 4096);
     struct ql_config *config = day_config(place, &yaml);
-    const struct ql_engine_env env = { .config = config, .config_yaml = ql_buf_view(&yaml),
-                                       .stats = stats, .clock_input = true };
+    const struct ql_engine_env env = { .config = config, .stats = stats, .clock_input = true };
     if (ql_engine_open(&env, &engine, &why) != QL_OK) {
         fail_msg("%s", why.at);
     }
@@ -492,8 +491,7 @@ static ql_err day_try(const struct place *place, struct ql_buf *ret_why)
     struct ql_stats *stats = ql_stats_new(4096);
     ql_buf_init(&yaml, 4096);
     struct ql_config *config = day_config(place, &yaml);
-    const struct ql_engine_env env = { .config = config, .config_yaml = ql_buf_view(&yaml),
-                                       .stats = stats, .clock_input = true };
+    const struct ql_engine_env env = { .config = config, .stats = stats, .clock_input = true };
     ql_buf_reset(ret_why);
     const ql_err err = ql_engine_open(&env, &engine, ret_why);
     ql_engine_free(engine);

@@ -318,6 +318,12 @@ static void sequencer_wait_until(struct ql_sequencer *s, int64_t mono_ns)
 
 #define HOPE_NS QL_NS_PER_S /* between two tries at a disk that refuses */
 
+/* A start's settings wait in the first write, so one that was refused may be tried at once. */
+static int64_t sequencer_pace(const struct ql_sequencer *s)
+{
+    return s->healthy ? s->env.sync_min.ns : HOPE_NS;
+}
+
 /* Waits, under the lock, until there is something to write; inserts ticks that are due. */
 static void sequencer_gather(struct ql_sequencer *s)
 {
@@ -333,11 +339,11 @@ static void sequencer_gather(struct ql_sequencer *s)
             const ql_time now = s->env.clock_input || wall.ns < s->now.ns ? s->now : wall;
             sequencer_tick(s, now, false);
         }
-        if (s->fill.count > 0 && mono >= s->synced_ns + s->env.sync_min.ns) {
+        if (s->fill.count > 0 && mono >= s->synced_ns + sequencer_pace(s)) {
             return;
         }
         if (s->fill.count > 0) {
-            sequencer_wait_until(s, s->synced_ns + s->env.sync_min.ns);
+            sequencer_wait_until(s, s->synced_ns + sequencer_pace(s));
         } else if (s->env.clock_input && !s->healthy) {
             const int64_t hope_ns = s->synced_ns + HOPE_NS;
             sequencer_wait_until(s, hope_ns > mono ? hope_ns : mono + HOPE_NS);
