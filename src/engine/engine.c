@@ -75,6 +75,13 @@ static void engine_seal(void *context, const struct ql_history_row *row)
     }
 }
 
+void engine_watch_seals(struct ql_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->machine.shard_count; i++) {
+        ql_recent_on_seal(ql_shard_recent(engine->machine.shards[i]), engine_seal, engine);
+    }
+}
+
 static void engine_stats(struct ql_engine *engine)
 {
     struct ql_stats *stats = engine->stats;
@@ -132,8 +139,8 @@ static ql_err engine_open_parts(struct ql_engine *engine, const struct ql_engine
             .minutes_s = config->history_minutes_s, .bytes_max = (int64_t)config->history_bytes_max };
         err = ql_history_open(config->data_dir, &limits, env->stats, &engine->history);
     }
-    for (uint32_t i = 0; i < engine->machine.shard_count && err == QL_OK; i++) {
-        ql_recent_on_seal(ql_shard_recent(engine->machine.shards[i]), engine_seal, engine);
+    if (err == QL_OK) {
+        engine_watch_seals(engine);
     }
     if (err != QL_OK && ret_why->bytes == 0) {
         (void)ql_buf_printf(ret_why, "%s: %s", config->data_dir, ql_err_text(err));

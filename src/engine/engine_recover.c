@@ -41,6 +41,21 @@ static ql_err recover_without(const struct ql_engine *engine, struct ql_buf *ret
     return QL_E_VERSION;
 }
 
+/* A lower limit than the checkpoint has series is no reason not to start. */
+static void recover_tell_crowded(const struct ql_engine *engine)
+{
+    uint64_t series = 0, series_max = 0;
+    for (uint32_t i = 0; i < engine->machine.shard_count; i++) {
+        series += ql_shard_series_count(engine->machine.shards[i]);
+        series_max += ql_shard_series_max(engine->machine.shards[i]);
+    }
+    if (series > series_max) {
+        QL_LOG(WARN, "more series are known than limits.series_max: the longest idle are forgotten, "
+                     "and until enough are no new ones are taken",
+               QL_LOG_N("series", series), QL_LOG_N("series_max", series_max));
+    }
+}
+
 static ql_err recover_checkpoint(struct ql_engine *engine, struct ql_buf *ret_why)
 {
     struct ql_buf state;
@@ -56,6 +71,10 @@ static ql_err recover_checkpoint(struct ql_engine *engine, struct ql_buf *ret_wh
                                 ql_err_text(err), engine->checkpoint_dir);
         }
         engine->core_opened = sequence;
+        if (err == QL_OK) {
+            engine_watch_seals(engine);
+            recover_tell_crowded(engine);
+        }
     } else if (err == QL_E_NOT_FOUND) {
         err = recover_without(engine, ret_why);
     }

@@ -25,6 +25,7 @@ struct ql_machine {
     uint32_t shard_count;
     struct ql_core *core;
     struct ql_config *config;  /* in force; owned */
+    struct ql_stats *stats;
     struct ql_batch scratch;   /* decoding in recovery and replay */
     struct ql_batch parts[QL_SHARDS_MAX];
     uint64_t sequence;         /* of the newest record applied */
@@ -59,6 +60,8 @@ void ql_machine_digest_name(const struct ql_machine *machine, uint32_t index, ch
 /* The state as parts: the head and the core here, then one part a shard (ql_shard_save). */
 QL_MUST_USE ql_err ql_machine_save_core(const struct ql_machine *machine, struct ql_buf *out);
 QL_MUST_USE ql_err ql_machine_save(const struct ql_machine *machine, struct ql_buf *out);
+/* A shard that has more series than the settings allow is made anew with room for them; no new
+ * ones come in until enough were forgotten. Callbacks of its recent samples are the caller's to set. */
 QL_MUST_USE ql_err ql_machine_load(struct ql_machine *machine, struct ql_reader *in);
 
 #endif
