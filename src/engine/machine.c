@@ -243,7 +243,8 @@ ql_err ql_machine_save(const struct ql_machine *machine, struct ql_buf *out)
     return err == QL_OK ? ql_buf_check(out) : err;
 }
 
-/* A shard's state begins with how many rows its table has. */
+/* A shard's state begins with how many series its tables were made for, which is what its stages
+ * may have states of. */
 static ql_err machine_shard_load(struct ql_machine *machine, uint32_t index, struct ql_reader *in)
 {
     struct ql_reader ahead = *in;

@@ -60,8 +60,8 @@ void ql_machine_digest_name(const struct ql_machine *machine, uint32_t index, ch
 /* The state as parts: the head and the core here, then one part a shard (ql_shard_save). */
 QL_MUST_USE ql_err ql_machine_save_core(const struct ql_machine *machine, struct ql_buf *out);
 QL_MUST_USE ql_err ql_machine_save(const struct ql_machine *machine, struct ql_buf *out);
-/* A shard that has more series than the settings allow is made anew with room for them; no new
- * ones come in until enough were forgotten. Callbacks of its recent samples are the caller's to set. */
+/* A shard whose state was made for more series than the settings allow is made anew with room for
+ * them; no new ones come in until enough were forgotten. Callbacks of its recent samples are the caller's to set. */
 QL_MUST_USE ql_err ql_machine_load(struct ql_machine *machine, struct ql_reader *in);
 
 #endif

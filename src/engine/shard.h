@@ -66,7 +66,7 @@ void ql_shard_tails(const struct ql_shard *shard, struct ql_tail *tails, uint32_
 void ql_shard_flush(struct ql_shard *shard); /* open chunks to history */
 uint32_t ql_shard_series_count(const struct ql_shard *shard); /* known */
 uint32_t ql_shard_series_max(const struct ql_shard *shard);   /* that may be */
-uint32_t ql_shard_rows_max(const struct ql_shard *shard);     /* that a state to be loaded may have */
+uint32_t ql_shard_rows_max(const struct ql_shard *shard);     /* that its tables are made for */
 const struct ql_pipeline *ql_shard_pipeline(const struct ql_shard *shard);
 
 #endif

@@ -402,6 +402,7 @@ ql_err ql_series_save(const struct ql_series_table *table, struct ql_buf *out)
 {
     struct ql_buf labels;
     ql_buf_init(&labels, QL_LABELS_BYTES_MAX);
+    (void)ql_buf_u32(out, table->index_max);
     (void)ql_buf_u32(out, table->count);
     (void)ql_buf_u32(out, table->free_head);
     (void)ql_shared_save(&table->names, out);
@@ -459,9 +460,13 @@ static bool series_free_holds(const struct ql_series_table *table, uint32_t free
 ql_err ql_series_load(struct ql_series_table *table, struct ql_reader *in)
 {
     QL_ASSERT(table->count == 0);
+    const uint32_t index_max = ql_reader_u32(in);
     const uint32_t count = ql_reader_u32(in), free_head = ql_reader_u32(in);
     const uint32_t series_max = table->series_max;
-    if (!in->failed && count > table->index_max) {
+    if (in->failed || count > index_max) {
+        return QL_E_MALFORMED;
+    }
+    if (index_max > table->index_max) {
         return QL_E_FULL;
     }
     ql_err err = ql_shared_load(&table->names, in);

@@ -80,6 +80,8 @@ ql_str ql_series_name(const struct ql_series_table *table, uint32_t index); /* m
 ql_str ql_series_label(const struct ql_series_table *table, uint32_t index, ql_str name);
 size_t ql_series_bytes(const struct ql_series_table *table); /* memory in use, all told */
 
+/* A saved table begins with its index_max, as a u32; one that is loaded into one with a lower
+ * index_max is QL_E_FULL. */
 QL_MUST_USE ql_err ql_series_save(const struct ql_series_table *table, struct ql_buf *out);
 QL_MUST_USE ql_err ql_series_load(struct ql_series_table *table, struct ql_reader *in);
 

@@ -100,7 +100,7 @@ void nm_due_seen(struct nm_due *due, const struct ql_series *row, uint32_t index
 {
     struct nm_life *life = &due->lives[index];
     const uint32_t clock = nm_due_clock(due);
-    if (clock > life->seen_s) {
+    if (life->seen_s != 0 && clock > life->seen_s) {
         life->gap_s = nm_step_learn(life->gap_s, clock - life->seen_s, row->seen_count);
     }
     life->seen_s = clock;

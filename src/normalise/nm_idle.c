@@ -4,7 +4,7 @@
  * Bad for      what comes less often than every `limits.series_idle`: it is kept for three times
  *              its own distance, which has to be learnt first.
  * Method       now and then one pass over the lives. A series idle for series_idle goes. When the
- *              table is nine tenths full the longest idle go before, until it is not: a
+ *              table is nine tenths full the longest idle go before, until it is eight: a
  *              histogram of idle times, four classes an octave, tells from which age on. Idle is
  *              counted as in nm_due.c, so neither a wrong clock of a sender nor time in which the
  *              daemon was away makes a series idle.
@@ -43,10 +43,10 @@ struct idle_cut { uint32_t from, left; };
 static struct idle_cut idle_cut_of(const struct nm *nm, uint32_t clock)
 {
     const uint32_t live = ql_series_live(nm->table), count = ql_series_count(nm->table);
-    const uint32_t room = ql_series_max(nm->table) / 10 * 9;
+    const uint32_t tenth = ql_series_max(nm->table) / 10, room = 8 * tenth;
     uint32_t classes[IDLE_CLASSES] = { 0 };
     struct idle_cut cut = { .from = IDLE_CLASSES };
-    if (live <= room) {
+    if (live <= 9 * tenth) {
         return cut;
     }
     cut.left = live - room < IDLE_MAX ? live - room : IDLE_MAX;
