@@ -276,6 +276,7 @@ ql_err ql_shard_load(struct ql_shard *shard, struct ql_reader *in)
 {
     ql_err err = ql_series_load(shard->series, in);
     if (err == QL_OK) {
+        ql_stat_set(shard->series_count, ql_series_live(shard->series));
         err = ql_recent_load(shard->recent, in);
     }
     return err == QL_OK ? ql_pipeline_load(&shard->pipeline, in) : err;
