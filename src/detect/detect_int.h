@@ -63,7 +63,7 @@ struct dt_finding {
     double value, surprise;
     const struct ql_dt_verdict *verdict; /* its band */
     const struct ql_dt_group_finding *group; /* of a group's signal, else NULL */
-    uint32_t forgotten_s;                /* CLOSE because the series is forgotten, idle for so long */
+    uint32_t forgotten_s;                /* CLOSE: the series is forgotten, idle for so long */
 };
 
 /* ---- telling ---------------------------------------------------------------------- */

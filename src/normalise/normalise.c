@@ -134,7 +134,8 @@ static size_t normalise_bytes(const void *stage)
 const struct ql_stage_type ql_normalise_stage = {
     .name = "normalise",
     .reads = QL_LIST_BIT(runs) | QL_LIST_BIT(samples) | QL_LIST_BIT(logs) | QL_LIST_BIT(spans),
-    .writes = QL_LIST_BIT(points) | QL_LIST_BIT(retired) | QL_LIST_BIT(edges) | QL_LIST_BIT(entities),
+    .writes = QL_LIST_BIT(points) | QL_LIST_BIT(retired) | QL_LIST_BIT(edges) |
+              QL_LIST_BIT(entities),
     .state_version = 3,
     .open = normalise_open,
     .close = normalise_close,
