@@ -213,6 +213,30 @@ ql_err ql_map_tag_add(struct ql_map_tag *map, ql_hash128 key, uint32_t value)
     return QL_OK;
 }
 
+bool ql_map_tag_drop(struct ql_map_tag *map, ql_hash128 key, uint32_t value)
+{
+    if (map->capacity == 0) {
+        return false;
+    }
+    const uint32_t mask = map->capacity - 1;
+    uint32_t hole = (uint32_t)key.low & mask;
+    while (map->slots[hole].above != 0 && map->slots[hole].above != value + 1) {
+        hole = (hole + 1) & mask;
+    }
+    if (map->slots[hole].above == 0) {
+        return false;
+    }
+    for (uint32_t i = (hole + 1) & mask; map->slots[i].above != 0; i = (i + 1) & mask) {
+        if (map_may_move(map->slots[i].tag & mask, hole, i, mask)) {
+            map->slots[hole] = map->slots[i];
+            hole = i;
+        }
+    }
+    map->slots[hole] = (struct ql_map_tag_slot){ .above = 0 };
+    map->count--;
+    return true;
+}
+
 /* ---- 64 bits: ids that may be dense, so they are mixed first ----------------------- */
 
 void ql_map64_init(struct ql_map64 *map, uint32_t count_max)

@@ -34,7 +34,7 @@ static inline void ql_map128_prefetch(const struct ql_map128 *map, ql_hash128 ke
 }
 
 /* For owners that keep the keys themselves, by dense index: a slot is 32 bits of the key and the
- * index, and what it finds are candidates, which the owner compares. Nothing is ever dropped. */
+ * index, and what it finds are candidates, which the owner compares. */
 struct ql_map_tag_slot { uint32_t tag, above; }; /* above: index + 1; 0: free */
 struct ql_map_tag {
     struct ql_map_tag_slot *slots;
@@ -46,6 +46,8 @@ void ql_map_tag_fini(struct ql_map_tag *map);
 uint32_t ql_map_tag_next(const struct ql_map_tag *map, ql_hash128 key, uint32_t *cursor);
 /* Adds a key that is not in it. */
 QL_MUST_USE ql_err ql_map_tag_add(struct ql_map_tag *map, ql_hash128 key, uint32_t value);
+/* Drops the entry of that key and value; false: there is none. */
+bool ql_map_tag_drop(struct ql_map_tag *map, ql_hash128 key, uint32_t value);
 static inline void ql_map_tag_prefetch(const struct ql_map_tag *map, ql_hash128 key)
 {
     if (map->capacity != 0) {

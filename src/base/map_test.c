@@ -134,6 +134,18 @@ static void tags_find_candidates(void **state)
         }
         assert_int_equal(found, i < KEY_COUNT ? 1 : 0);
     }
+    for (uint32_t i = 0; i < KEY_COUNT; i += 2) {
+        assert_true(ql_map_tag_drop(&map, key128_of(i), i));
+        assert_false(ql_map_tag_drop(&map, key128_of(i), i));
+    }
+    for (uint32_t i = 0; i < KEY_COUNT; i++) {
+        uint32_t found = 0, index;
+        for (cursor = 0; (index = ql_map_tag_next(&map, key128_of(i), &cursor)) != QL_MAP_NONE;) {
+            found += index == i;
+        }
+        assert_int_equal(found, i % 2);
+    }
+    assert_int_equal(map.count, KEY_COUNT / 2);
     ql_map_tag_fini(&map);
     ql_map_tag_fini(NULL);
 }

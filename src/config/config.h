@@ -18,6 +18,7 @@
 #include "base/buf.h"
 #include "model/record.h"
 
+#define QL_CONFIG_SERIES_MAX 100000000u /* what limits.series_max takes */
 #define QL_CONFIG_SCRAPES_MAX 256u
 #define QL_CONFIG_TARGETS_MAX 1024u
 #define QL_CONFIG_RUNBOOKS_MAX 256u
@@ -155,6 +156,7 @@ struct ql_config {
     uint32_t api_host_count;
     /* limits */
     double body_bytes_max;
+    double series_idle_s;
     uint32_t series_max;              /* all told; memory is reserved for this many */
     uint32_t series_new_per_min_max;  /* per source (door and sender) */
     double sample_ahead_s_max, sample_behind_s_max;

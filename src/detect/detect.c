@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 enum { PREFETCH_POINTS = 10, BAND_EVERY = 16 };
-#define STATE_VERSION 4u
+#define STATE_VERSION 5u
 
 /* ---- life ----------------------------------------------------------------------- */
 
@@ -51,13 +51,13 @@ static ql_err detect_open(const struct ql_stage_env *env, void **ret_stage)
     d->shard_share = 1.0 / (env->shard_count > 0 ? (double)env->shard_count : 1.0);
     d->absent = malloc(DT_ABSENT_MAX * sizeof(*d->absent));
     ql_buf_init(&d->scratch, 64 * 1024);
-    if (d->absent == NULL || ql_dt_judge_init(&d->judge, env->config->series_max,
+    if (d->absent == NULL || ql_dt_judge_init(&d->judge, ql_series_index_max(env->series),
                                               env->config->signals_per_day * d->shard_share) !=
                                  QL_OK ||
         ql_dt_policy_open(&d->policy, env->config, env->series, env->stats) != QL_OK ||
         ql_dt_calendar_open(env->config, &d->calendar) != QL_OK ||
         ql_dt_drill_open(&d->drill, env->config->self_test_s) != QL_OK ||
-        ql_dt_groups_open(&d->groups, env->series, env->config->series_max,
+        ql_dt_groups_open(&d->groups, env->series, ql_series_index_max(env->series),
                           env->config->detect_groups) != QL_OK ||
         ql_dt_tenants_prepare(env->config, &tenants) != QL_OK) {
         detect_close(d);
@@ -189,7 +189,7 @@ static void value_push(struct dt_stage *d, struct ql_batch *bus, const struct ql
         ql_dt_judge_find(&d->judge, point->series);
     }
     if ((s->flags & QL_DT_ABSENT) != 0) {
-        dt_absent_close(d, bus, point->series, point->at.ns);
+        dt_absent_close(d, bus, point->series, point->at.ns, 0);
     }
     const bool ruled = d->policy.active && !ql_dt_policy_idle(&d->policy, point->series);
     if (ruled && dt_bound_push(d, bus, point)) {
@@ -300,11 +300,13 @@ static void detect_tick(void *stage, ql_time now, struct ql_batch *bus)
     detect_threshold(d);
     dt_tell_honesty(d);
     dt_drill_ended(d, ql_dt_drill_tick(&d->drill, &d->judge, ql_series_count(d->series)));
+    dt_forget_close(d, bus);
     dt_absent_sweep(d, bus, now);
     if (d->policy.active) {
         ql_dt_policy_sweep(&d->policy, now);
         dt_bound_sweep(d, bus);
     }
+    dt_forget_drop(d, bus);
 }
 
 static void detect_adopt(void *stage, const struct ql_model_set *set)
@@ -393,7 +395,7 @@ static size_t detect_bytes(const void *stage)
 
 const struct ql_stage_type ql_detect_stage = {
     .name = "detect",
-    .reads = QL_LIST_BIT(points) | QL_LIST_BIT(changes),
+    .reads = QL_LIST_BIT(points) | QL_LIST_BIT(retired) | QL_LIST_BIT(changes),
     .writes = QL_LIST_BIT(signals) | QL_LIST_BIT(bands),
     .state_version = STATE_VERSION,
     .open = detect_open,

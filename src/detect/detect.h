@@ -1,7 +1,7 @@
 /* detect.h - the stage that says which series is odd, with a band and a reason.
  *
- * Reads points, writes signals and bands. Every series known to the shard is judged by
- * default by the experts of dt_series.h; false-alarm budgets, one for each tenant, set
+ * Reads points, changes and retired, writes signals and bands. Every series known to the shard
+ * is judged by default by the experts of dt_series.h; false-alarm budgets, one for each tenant, set
  * the thresholds (dt_budget.h, dt_tenant.h). A signal opens, grows and closes under one id. A hole
  * opens an absence signal for a series that was regular, and closes nothing: an open
  * signal waits for values. After a day of silence what is open is given up.

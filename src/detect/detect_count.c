@@ -148,8 +148,8 @@ void dt_tell_honesty(struct dt_stage *d)
         ql_stat_add(d->reached[i], (int64_t)(now->reached[i] - shown->reached[i]));
     }
     for (uint32_t k = 0; k < QL_DT_GROUP_KINDS; k++) {
-        ql_stat_add(d->groups_cells[k], (int64_t)d->groups.counts[k] - d->shown.groups[k]);
-        d->shown.groups[k] = d->groups.counts[k];
+        ql_stat_add(d->groups_cells[k], (int64_t)d->groups.live[k] - d->shown.groups[k]);
+        d->shown.groups[k] = d->groups.live[k];
     }
     ql_stat_add(d->groups_full, (int64_t)d->groups.full - d->shown.groups_full);
     d->shown.groups_full = (int64_t)d->groups.full;

@@ -2,6 +2,7 @@
  *
  *   detect.c        life, points, ticks, checkpoints
  *   detect_tell.c   signals and bands onto the bus
+ *   detect_forget.c what is left behind of a series that is forgotten
  *   detect_rest.c   absence and valid ranges: signals that the judge knows nothing of
  *   detect_count.c  the cells, and whether the judgement is as good as it says
  */
@@ -62,6 +63,7 @@ struct dt_finding {
     double value, surprise;
     const struct ql_dt_verdict *verdict; /* its band */
     const struct ql_dt_group_finding *group; /* of a group's signal, else NULL */
+    uint32_t forgotten_s;                /* CLOSE: the series is forgotten, idle for so long */
 };
 
 /* ---- telling ---------------------------------------------------------------------- */
@@ -74,13 +76,24 @@ void dt_band_write(struct dt_stage *d, struct ql_batch *bus, const struct ql_poi
 
 void dt_absent_open(struct dt_stage *d, struct ql_batch *bus, const struct ql_point *hole);
 void dt_absent_close(struct dt_stage *d, struct ql_batch *bus, uint32_t series,
-                     int64_t at_ns);
+                     int64_t at_ns, uint32_t forgotten_s);
+void dt_gone_close(struct dt_stage *d, struct ql_batch *bus, uint32_t series, int64_t at_ns,
+                   uint32_t forgotten_s);
+void dt_bound_end(struct dt_stage *d, struct ql_batch *bus, uint32_t series, double value,
+                  int64_t at_ns, uint32_t forgotten_s);
 /* Drops from the list what came back, and gives up on what is silent for a day. */
 void dt_absent_sweep(struct dt_stage *d, struct ql_batch *bus, ql_time now);
 /* True: the value is outside of its range and nothing is to be learnt of it. */
 bool dt_bound_push(struct dt_stage *d, struct ql_batch *bus, const struct ql_point *point);
 /* Gives up on what is silent for a day. */
 void dt_bound_sweep(struct dt_stage *d, struct ql_batch *bus);
+
+/* ---- forgetting -------------------------------------------------------------------- */
+
+/* Closes whatever is open of the series in bus->retired ... */
+void dt_forget_close(struct dt_stage *d, struct ql_batch *bus);
+/* ... and, once the lists of what is open were swept, lets go of all that is kept of them. */
+void dt_forget_drop(struct dt_stage *d, const struct ql_batch *bus);
 
 /* ---- counting ---------------------------------------------------------------------- */
 

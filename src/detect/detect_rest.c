@@ -10,7 +10,7 @@ enum {
 /* ---- absence -------------------------------------------------------------------- */
 
 void dt_absent_close(struct dt_stage *d, struct ql_batch *bus, uint32_t series,
-                         int64_t at_ns)
+                     int64_t at_ns, uint32_t forgotten_s)
 {
     struct ql_dt_series *s = &d->judge.states[series];
     struct ql_dt_verdict v;
@@ -25,6 +25,7 @@ void dt_absent_close(struct dt_stage *d, struct ql_batch *bus, uint32_t series,
                               .series = series,
                               .kind = QL_SIGNAL_ABSENCE,
                               .phase = QL_PHASE_CLOSE,
+                              .forgotten_s = forgotten_s,
                               .onset_ns = s->last_ns,
                               .at_ns = at_ns,
                               .value = s->origin + (double)s->last,
@@ -111,7 +112,8 @@ static void absent_late(struct dt_stage *d, struct ql_batch *bus, uint32_t serie
 }
 
 /* Closes a value signal whose series is gone for good. */
-static void gone_close(struct dt_stage *d, struct ql_batch *bus, uint32_t series, int64_t at_ns)
+void dt_gone_close(struct dt_stage *d, struct ql_batch *bus, uint32_t series, int64_t at_ns,
+                   uint32_t forgotten_s)
 {
     struct ql_dt_series *s = &d->judge.states[series];
     struct ql_dt_verdict v;
@@ -125,6 +127,7 @@ static void gone_close(struct dt_stage *d, struct ql_batch *bus, uint32_t series
                               .series = series,
                               .kind = (enum ql_signal_kind)s->kind,
                               .phase = QL_PHASE_CLOSE,
+                              .forgotten_s = forgotten_s,
                               .onset_ns = s->rise_ns,
                               .at_ns = at_ns,
                               .value = s->origin + (double)s->last,
@@ -141,9 +144,9 @@ void dt_absent_sweep(struct dt_stage *d, struct ql_batch *bus, ql_time now)
         const uint32_t series = d->absent[i];
         struct ql_dt_series *s = &d->judge.states[series];
         if ((s->flags & QL_DT_ABSENT) != 0 && d->judge.newest_ns - s->last_ns > DT_FORGET_NS) {
-            dt_absent_close(d, bus, series, d->judge.newest_ns);
+            dt_absent_close(d, bus, series, d->judge.newest_ns, 0);
             if ((s->flags & QL_DT_OPEN) != 0) {
-                gone_close(d, bus, series, d->judge.newest_ns);
+                dt_gone_close(d, bus, series, d->judge.newest_ns, 0);
             }
         }
         if ((s->flags & QL_DT_ABSENT) != 0) {
@@ -162,7 +165,7 @@ void dt_absent_sweep(struct dt_stage *d, struct ql_batch *bus, ql_time now)
 
 static void bound_write(struct dt_stage *d, struct ql_batch *bus,
                         const struct ql_dt_bound *bound, enum ql_phase phase, double value,
-                        int64_t at_ns)
+                        int64_t at_ns, uint32_t forgotten_s)
 {
     const struct ql_policy_effect *e = ql_dt_policy_of(&d->policy, bound->series);
     struct ql_dt_verdict v = { 0 };
@@ -176,6 +179,7 @@ static void bound_write(struct dt_stage *d, struct ql_batch *bus,
                               .onset_ns = bound->onset_ns,
                               .at_ns = at_ns,
                               .value = value,
+                              .forgotten_s = forgotten_s,
                               .surprise = BOUND_SURPRISE,
                               .verdict = &v,
                           });
@@ -200,20 +204,20 @@ static void bound_outside(struct dt_stage *d, struct ql_batch *bus,
     const enum ql_held hold = ql_dt_policy_hold(&d->policy, point->series, point->at, false);
     if (hold == QL_HELD_NONE) {
         bound->told = 1;
-        bound_write(d, bus, bound, QL_PHASE_OPEN, point->value, point->at.ns);
+        bound_write(d, bus, bound, QL_PHASE_OPEN, point->value, point->at.ns, 0);
         ql_stat_add(d->policy.counts.told_late, first ? 0 : 1);
     } else if (first) {
         ql_dt_policy_count(&d->policy, point->series, hold, QL_SIGNAL_BOUND);
     }
 }
 
-static void bound_end(struct dt_stage *d, struct ql_batch *bus, uint32_t series, double value,
-                      int64_t at_ns)
+void dt_bound_end(struct dt_stage *d, struct ql_batch *bus, uint32_t series, double value,
+                  int64_t at_ns, uint32_t forgotten_s)
 {
     const struct ql_dt_bound bound = *ql_dt_policy_bound(&d->policy, series);
     ql_dt_policy_bound_drop(&d->policy, series);
     if (bound.told != 0) {
-        bound_write(d, bus, &bound, QL_PHASE_CLOSE, value, at_ns);
+        bound_write(d, bus, &bound, QL_PHASE_CLOSE, value, at_ns, forgotten_s);
     }
 }
 
@@ -227,7 +231,7 @@ bool dt_bound_push(struct dt_stage *d, struct ql_batch *bus, const struct ql_poi
     if (outside) {
         bound_outside(d, bus, point, bound);
     } else if (bound != NULL && ++bound->inside_run >= BOUND_CALM) {
-        bound_end(d, bus, point->series, point->value, point->at.ns);
+        dt_bound_end(d, bus, point->series, point->value, point->at.ns, 0);
     }
     return outside;
 }
@@ -238,7 +242,7 @@ void dt_bound_sweep(struct dt_stage *d, struct ql_batch *bus)
     for (uint32_t i = 0; i < d->policy.bound_count;) {
         const struct ql_dt_bound bound = d->policy.bounds[i];
         if (d->judge.newest_ns - bound.last_ns > DT_FORGET_NS) {
-            bound_end(d, bus, bound.series, bound.value, d->judge.newest_ns);
+            dt_bound_end(d, bus, bound.series, bound.value, d->judge.newest_ns, 0);
         } else {
             i++;
         }

@@ -113,6 +113,11 @@ void dt_finding_write(struct dt_stage *d, struct ql_batch *bus,
     (void)ql_series_labels(d->series, f->series, &d->scratch);
     signal->labels = finding_text(d, bus);
     ql_dt_why(&reason, &d->scratch);
+    if (f->forgotten_s > 0) {
+        ql_buf_reset(&d->scratch);
+        (void)ql_buf_printf(&d->scratch, "%.*s is forgotten: no sample for %.3g h",
+                            QL_STR_ARG(reason.metric), (double)f->forgotten_s / 3600.0);
+    }
     finding_group(d, f);
     finding_change(d, f);
     finding_policy(d, f, signal);

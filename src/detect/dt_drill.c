@@ -40,6 +40,12 @@ static enum ql_dt_drill_end drill_end(struct ql_dt_drill *drill, int64_t now_ns,
     return end;
 }
 
+enum ql_dt_drill_end ql_dt_drill_break_off(struct ql_dt_drill *drill, int64_t now_ns)
+{
+    QL_ASSERT(drill->on);
+    return drill_end(drill, now_ns, QL_DT_DRILL_BROKEN_OFF);
+}
+
 /* ---- beginning ------------------------------------------------------------------- */
 
 static bool drill_fits(const struct ql_dt_series *s, int64_t newest_ns)

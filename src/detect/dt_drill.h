@@ -48,6 +48,8 @@ void ql_dt_drill_close(struct ql_dt_drill *drill);
 /* Begins the next drill when it is due and a series fits; ends one that got no values. */
 enum ql_dt_drill_end ql_dt_drill_tick(struct ql_dt_drill *drill, const struct ql_dt_judge *judge,
                                       uint32_t series_count);
+/* Ends a drill whose series is forgotten. */
+enum ql_dt_drill_end ql_dt_drill_break_off(struct ql_dt_drill *drill, int64_t now_ns);
 /* Shows the copy a value of drill->series, before the judge sees it. */
 enum ql_dt_drill_end ql_dt_drill_value(struct ql_dt_drill *drill, const struct ql_dt_judge *judge,
                                        uint32_t family, const struct ql_dt_input *in);

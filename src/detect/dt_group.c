@@ -14,6 +14,7 @@ enum {
     MEET_MOVES = 8,            /* times that its value changed: constants say nothing */
     JOIN_ROWS = 64,            /* rows without a new member that seal a group */
     ROW_MS_MIN = 60000,        /* a finer grain costs more than it shows */
+    FUSION_FREED_MIN = 8192,   /* words; less is not worth moving the others */
     POOL_REFRESH_FIRST = 512,
     POOL_POINTS_MAX = 1 << 28
 };
@@ -34,7 +35,7 @@ ql_err ql_dt_groups_open(struct ql_dt_groups *g, struct ql_series_table *series,
 {
     *g = (struct ql_dt_groups){ .enabled = enabled, .series = series, .series_max = series_max };
     g->max = series_max / QL_DT_GROUP_SHARE + 4;
-    g->fusion_words_max = g->max * fusion_words(QL_DT_GROUP_MAX);
+    g->fusion_words_max = 2 * g->max * fusion_words(QL_DT_GROUP_MAX); /* half may be freed */
     g->members = ql_pages_new((size_t)series_max * sizeof(*g->members));
     g->fusions = ql_pages_new((size_t)g->fusion_words_max * sizeof(*g->fusions));
     bool whole = g->members != NULL && g->fusions != NULL;
@@ -72,14 +73,40 @@ static struct ql_fusion *group_fusion(const struct ql_dt_groups *g, uint32_t ind
     return (struct ql_fusion *)(void *)(g->fusions + g->groups[QL_DT_GROUP_ENTITY][index].fusion);
 }
 
-/* Every group has room, as no more groups than max are sealed, each of them once. */
-static void group_fusion_take(struct ql_dt_groups *g, uint32_t index)
+/* Fusions of live groups move together; without memory for it they stay as they are. */
+static void fusions_move(struct ql_dt_groups *g)
+{
+    uint64_t *fusions = ql_pages_new((size_t)g->fusion_words_max * sizeof(*fusions));
+    uint32_t used = 0;
+    for (uint32_t i = 0; fusions != NULL && i < g->counts[QL_DT_GROUP_ENTITY]; i++) {
+        struct ql_dt_group *group = &g->groups[QL_DT_GROUP_ENTITY][i];
+        if (group->sealed != 0) {
+            const uint32_t words = fusion_words(group->count);
+            memcpy(fusions + used, g->fusions + group->fusion, words * sizeof(*fusions));
+            group->fusion = used;
+            used += words;
+        }
+    }
+    if (fusions != NULL) {
+        ql_pages_free(g->fusions, (size_t)g->fusion_words_max * sizeof(*g->fusions));
+        g->fusions = fusions;
+        g->fusion_words = used;
+        g->fusion_words_freed = 0;
+    }
+}
+
+/* There is room, as no more groups than max are sealed, unless what was freed could not be
+ * gathered for want of memory. */
+static bool group_fusion_take(struct ql_dt_groups *g, uint32_t index)
 {
     struct ql_dt_group *group = &g->groups[QL_DT_GROUP_ENTITY][index];
+    if (g->fusion_words_max - g->fusion_words < fusion_words(group->count)) {
+        return false;
+    }
     group->fusion = g->fusion_words;
     g->fusion_words += fusion_words(group->count);
-    QL_ASSERT(g->fusion_words <= g->fusion_words_max);
     (void)ql_fusion_place(group_fusion(g, index), group->count);
+    return true;
 }
 
 size_t ql_dt_groups_bytes(const struct ql_dt_groups *g)
@@ -151,11 +178,16 @@ static void group_join(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint3
 
 static uint32_t group_new(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint64_t key)
 {
-    if (g->counts[kind] == g->max) {
+    uint32_t index = g->free_head[kind];
+    if (index != 0) {
+        g->free_head[kind] = g->groups[kind][--index].members[0];
+    } else if (g->counts[kind] < g->max) {
+        index = g->counts[kind]++;
+    } else {
         g->full++;
         return QL_MAP_NONE;
     }
-    const uint32_t index = g->counts[kind]++;
+    g->live[kind]++;
     g->groups[kind][index] = (struct ql_dt_group){ .key = key };
     return index;
 }
@@ -263,7 +295,7 @@ static void entity_shares(struct ql_dt_groups *g, uint32_t index, uint32_t lead,
     struct ql_fusion *fusion = group_fusion(g, index);
     f->share = ql_fusion_share(fusion, lead);
     for (uint32_t i = 0; i < group->count; i++) {
-        if (i == lead) {
+        if (i == lead || group->members[i] == QL_DT_GROUP_GONE) {
             continue;
         }
         const float share = ql_fusion_share(fusion, i);
@@ -293,6 +325,15 @@ static struct ql_dt_rule group_rule(const struct ql_dt_rule *rule, uint32_t coun
     return own;
 }
 
+/* Who leads may be a place that is empty by now, of which the fusion still has a picture. */
+static uint32_t group_lead(const struct ql_dt_group *group, uint32_t lead)
+{
+    for (uint32_t i = 0; i < group->count && group->members[lead] == QL_DT_GROUP_GONE; i++) {
+        lead = group->members[i] != QL_DT_GROUP_GONE ? i : lead;
+    }
+    return lead;
+}
+
 /* The signal's life, as that of a series; only a judged row moves it. */
 static bool group_live(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint32_t index,
                        const struct ql_dt_rule *rule, uint32_t lead,
@@ -320,7 +361,7 @@ static bool group_live(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint3
         return false;
     }
     if (f->change == QL_DT_OPENED) {
-        group->lead = lead;
+        group->lead = group_lead(group, lead);
     }
     lead = group->lead < group->count ? group->lead : 0;
     f->series = group->members[lead];
@@ -382,10 +423,10 @@ static bool group_ready(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint
         (group->count < QL_DT_GROUP_MAX && at_ns - group->joined_ns < wait_ns)) {
         return false;
     }
-    group->sealed = 1;
-    if (kind == QL_DT_GROUP_ENTITY) {
-        group_fusion_take(g, index);
+    if (kind == QL_DT_GROUP_ENTITY && !group_fusion_take(g, index)) {
+        return false;
     }
+    group->sealed = 1;
     return true;
 }
 
@@ -415,12 +456,119 @@ bool ql_dt_groups_value(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint
     return told;
 }
 
+/* ---- leaving ------------------------------------------------------------------------ */
+
+static void group_free(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint32_t index)
+{
+    struct ql_dt_group *group = &g->groups[kind][index];
+    for (uint32_t i = 0; i < group->count; i++) {
+        if (group->members[i] != QL_DT_GROUP_GONE) {
+            g->members[group->members[i]].of[kind] = 0;
+        }
+    }
+    if (ql_map64_get(&g->open_of[kind], group->key) == index) {
+        (void)ql_map64_drop(&g->open_of[kind], group->key);
+    }
+    const bool fused = kind == QL_DT_GROUP_ENTITY && group->sealed != 0;
+    g->fusion_words_freed += fused ? fusion_words(group->count) : 0;
+    *group = (struct ql_dt_group){ 0 };
+    group->members[0] = g->free_head[kind];
+    g->free_head[kind] = index + 1;
+    g->live[kind]--;
+    if (g->fusion_words_freed > FUSION_FREED_MIN &&
+        g->fusion_words_freed > g->fusion_words / 2) {
+        fusions_move(g);
+    }
+}
+
+/* Whether a row can still say something. */
+static bool group_lives(const struct ql_dt_group *group, enum ql_dt_group_kind kind)
+{
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < group->count; i++) {
+        left += group->members[i] != QL_DT_GROUP_GONE;
+    }
+    return group->sealed == 0       ? left > 0
+           : kind == QL_DT_GROUP_PEERS ? left >= QL_DT_PEERS_MIN
+                                    : (double)left >= ROW_PRESENT_MIN * (double)group->count;
+}
+
+/* Whoever waits alone for peers waits no more. */
+static void single_leave(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint32_t series)
+{
+    const uint64_t key = kind == QL_DT_GROUP_PEERS ? peers_key(g, series) : 0;
+    if (key != 0 && ql_map64_get(&g->open_of[kind], key) == (SINGLE | series)) {
+        (void)ql_map64_drop(&g->open_of[kind], key);
+    }
+}
+
+/* Ends what is open; true when it was told. */
+static bool group_end(struct ql_dt_group *group, enum ql_dt_group_kind kind, int64_t now_ns,
+                      struct ql_dt_group_finding *f)
+{
+    const uint32_t lead = group->lead < group->count ? group->lead : 0;
+    const bool told = group->told == QL_DT_GROUP_TOLD;
+    *f = (struct ql_dt_group_finding){
+        .kind = kind, .change = QL_DT_CLOSED, .series = group->members[lead],
+        .onset_ns = group->rise_ns, .at_ns = now_ns,
+        .value = isfinite(group->values[lead]) ? group->values[lead] : 0.0,
+    };
+    f->verdict.expected = f->verdict.lower = f->verdict.upper = f->value;
+    group->signal.flags &= (uint8_t)~QL_DT_OPEN;
+    group->told = QL_DT_GROUP_UNTOLD;
+    group->run = 0;
+    group->rise_ns = 0;
+    return told;
+}
+
+static void place_leave(struct ql_dt_groups *g, enum ql_dt_group_kind kind,
+                        struct ql_dt_group *group, uint32_t place, uint32_t of)
+{
+    if (group->sealed != 0) {
+        group->members[place] = QL_DT_GROUP_GONE;
+        group->values[place] = NAN;
+        return;
+    }
+    const uint32_t last = --group->count;
+    if (place != last) {
+        group->members[place] = group->members[last];
+        group->values[place] = group->values[last];
+        g->members[group->members[place]].of[kind] = of;
+    }
+}
+
+bool ql_dt_groups_leave(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint32_t series,
+                        int64_t now_ns, struct ql_dt_group_finding *ret_finding)
+{
+    const uint32_t of = g->members[series].of[kind];
+    if (of == 0) {
+        single_leave(g, kind, series);
+        return false;
+    }
+    const uint32_t index = (of - 1) / QL_DT_GROUP_MAX, place = (of - 1) % QL_DT_GROUP_MAX;
+    struct ql_dt_group *group = &g->groups[kind][index];
+    struct ql_dt_group before = *group;
+    bool told = false;
+    g->members[series].of[kind] = 0;
+    place_leave(g, kind, group, place, of);
+    const bool lives = group_lives(group, kind);
+    if ((group->signal.flags & QL_DT_OPEN) != 0 && (!lives || group->lead == place)) {
+        told = group_end(&before, kind, now_ns, ret_finding);
+        (void)group_end(group, kind, now_ns, &(struct ql_dt_group_finding){ 0 });
+    }
+    if (!lives) {
+        group_free(g, kind, index);
+    }
+    return told;
+}
+
 /* ---- checkpoint --------------------------------------------------------------------- */
 
 ql_err ql_dt_groups_save(const struct ql_dt_groups *g, struct ql_buf *out)
 {
     for (uint32_t k = 0; k < QL_DT_GROUP_KINDS; k++) {
         (void)ql_buf_u32(out, g->counts[k]);
+        (void)ql_buf_u32(out, g->free_head[k]);
         (void)ql_buf_put(out, g->groups[k], (size_t)g->counts[k] * sizeof(*g->groups[k]));
         (void)ql_buf_u64(out, g->pool_points[k]);
         (void)ql_buf_u64(out, g->pool_refresh_at[k]);
@@ -450,12 +598,32 @@ static bool load_group(struct ql_dt_groups *g, uint32_t kind, uint32_t index)
         return false;
     }
     for (uint32_t i = 0; i < group->count; i++) {
+        if (group->members[i] == QL_DT_GROUP_GONE && group->sealed != 0) {
+            continue;
+        }
         if (group->members[i] >= g->series_max) {
             return false;
         }
         g->members[group->members[i]].of[kind] = 1 + index * QL_DT_GROUP_MAX + i;
     }
     return true;
+}
+
+/* Who has no member is free, and the chain of the free has each once. */
+static bool load_free(struct ql_dt_groups *g, uint32_t kind, uint32_t free_head)
+{
+    uint32_t left = 0, next = free_head;
+    for (uint32_t i = 0; i < g->counts[kind]; i++) {
+        left += g->groups[kind][i].count == 0;
+    }
+    g->live[kind] = g->counts[kind] - left;
+    while (next != 0 && left > 0 && next <= g->counts[kind] &&
+           g->groups[kind][next - 1].count == 0) {
+        next = g->groups[kind][next - 1].members[0];
+        left--;
+    }
+    g->free_head[kind] = free_head;
+    return next == 0 && left == 0;
 }
 
 static bool load_open(struct ql_dt_groups *g, uint32_t kind, struct ql_reader *in)
@@ -476,13 +644,14 @@ ql_err ql_dt_groups_load(struct ql_dt_groups *g, struct ql_reader *in)
 {
     bool whole = true;
     for (uint32_t k = 0; k < QL_DT_GROUP_KINDS && whole; k++) {
-        const uint32_t count = ql_reader_u32(in);
+        const uint32_t count = ql_reader_u32(in), free_head = ql_reader_u32(in);
         whole = !in->failed && count <= g->max &&
                 ql_reader_copy(in, g->groups[k], (size_t)count * sizeof(*g->groups[k]));
         g->counts[k] = whole ? count : 0;
         for (uint32_t i = 0; i < g->counts[k] && whole; i++) {
             whole = load_group(g, k, i);
         }
+        whole = whole && load_free(g, k, free_head);
         g->pool_points[k] = ql_reader_u64(in);
         g->pool_refresh_at[k] = ql_reader_u64(in);
         whole = whole && ql_reader_copy(in, &g->pools[k], sizeof(g->pools[k])) &&
@@ -493,8 +662,8 @@ ql_err ql_dt_groups_load(struct ql_dt_groups *g, struct ql_reader *in)
         if (group->sealed != 0) {
             whole = group->count > 0;
             if (whole) {
-                group_fusion_take(g, i);
-                whole = ql_reader_copy(in, group_fusion(g, i), ql_fusion_bytes(group->count)) &&
+                whole = group_fusion_take(g, i) &&
+                        ql_reader_copy(in, group_fusion(g, i), ql_fusion_bytes(group->count)) &&
                         ql_fusion_holds(group_fusion(g, i), group->count);
             }
         }

@@ -8,6 +8,9 @@
  * of each counts); a row is judged when a value of the next one comes. Who sends hours in
  * bulk, series by series, has no full rows: its groups are not judged.
  *
+ * A series that is forgotten leaves its groups. Of a sealed group its place stays empty; a group
+ * of which too few are left to be judged ever again is given up, and its memory goes to another.
+ *
  * Units         ns; values in the series' own units.
  * Ownership     open/close.
  * Threads       one at a time.
@@ -33,6 +36,8 @@
 #define QL_DT_ENTITY_MIN 8u  /* metrics, or there is nothing to fuse */
 #define QL_DT_PEERS_MIN 4u   /* present in a row, or there is no majority */
 
+#define QL_DT_GROUP_GONE UINT32_MAX /* a place whose series is forgotten */
+
 enum ql_dt_group_kind { QL_DT_GROUP_ENTITY, QL_DT_GROUP_PEERS, QL_DT_GROUP_KINDS };
 
 /* `told` of a group: what became of its open signal. What a policy holds is handed out again
@@ -48,7 +53,7 @@ struct ql_dt_group {
     double values[QL_DT_GROUP_MAX];     /* of the row; NaN: none yet */
     uint64_t key;                       /* entity, or hash of what peers share */
     int64_t rise_ns;                    /* since when it is odd; 0: it is not */
-    uint32_t members[QL_DT_GROUP_MAX];  /* series */
+    uint32_t members[QL_DT_GROUP_MAX];  /* series, or GONE; of a free group, the next free one */
     float usual[QL_DT_GROUP_MAX];       /* peers: where each usually stands among the others */
     float now[QL_DT_GROUP_MAX];         /* peers: where it stands, smoothed */
     uint32_t run;                       /* rows in a row above what is usual, or open */
@@ -78,9 +83,11 @@ struct ql_dt_groups {
     uint32_t series_max, max;
     struct ql_dt_member { uint32_t of[QL_DT_GROUP_KINDS]; } *members; /* by series: 1 + place */
     struct ql_dt_group *groups[QL_DT_GROUP_KINDS];
-    uint32_t counts[QL_DT_GROUP_KINDS];
+    uint32_t counts[QL_DT_GROUP_KINDS]; /* rows in use or free */
+    uint32_t live[QL_DT_GROUP_KINDS];   /* in use */
+    uint32_t free_head[QL_DT_GROUP_KINDS]; /* 1 + group; 0: none */
     uint64_t *fusions;                  /* of sealed groups of entities, one behind the other */
-    uint32_t fusion_words, fusion_words_max;
+    uint32_t fusion_words, fusion_words_max, fusion_words_freed;
     struct ql_map64 open_of[QL_DT_GROUP_KINDS]; /* key -> group that takes members, or a series */
     struct ql_pool pools[QL_DT_GROUP_KINDS];
     uint64_t pool_points[QL_DT_GROUP_KINDS], pool_refresh_at[QL_DT_GROUP_KINDS];
@@ -116,6 +123,11 @@ static inline void ql_dt_groups_prefetch_row(const struct ql_dt_groups *groups, 
 bool ql_dt_groups_value(struct ql_dt_groups *groups, enum ql_dt_group_kind kind, uint32_t series,
                         int64_t at_ns, double value, const struct ql_dt_rule *rule,
                         struct ql_dt_group_finding *ret_finding);
+
+/* A series is forgotten. True: it or its group had a signal that was told and ends now, of which
+ * the finding tells what is known. */
+bool ql_dt_groups_leave(struct ql_dt_groups *groups, enum ql_dt_group_kind kind, uint32_t series,
+                        int64_t now_ns, struct ql_dt_group_finding *ret_finding);
 
 size_t ql_dt_groups_bytes(const struct ql_dt_groups *groups); /* in use */
 

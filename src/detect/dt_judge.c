@@ -211,8 +211,25 @@ void ql_dt_judge_sweep(struct ql_dt_judge *j, uint32_t series_count)
     }
     for (uint32_t i = 0; i < most && i < series_count; i++) {
         t->cursor = t->cursor + 1 < series_count ? t->cursor + 1 : 0;
-        ql_dt_judge_find(j, t->cursor);
+        if (ql_series_is_live(t->series, t->cursor)) {
+            ql_dt_judge_find(j, t->cursor);
+        }
     }
+}
+
+/* ---- forgetting ------------------------------------------------------------------ */
+
+void ql_dt_judge_forget(struct ql_dt_judge *j, uint32_t series, uint32_t step_ms)
+{
+    struct ql_dt_series *s = &j->states[series];
+    const bool judged = s->count > ql_dt_params_default.warm_count;
+    QL_ASSERT((s->flags & (QL_DT_OPEN | QL_DT_ABSENT | QL_DT_LISTED)) == 0);
+    if (s->slab > 0) {
+        profile_give_up(j, s, step_ms > 0 ? step_ms : 1);
+    }
+    j->active_count -= judged;
+    ql_dt_tenants_forget(&j->tenants, series, judged, step_ms);
+    memset(s, 0, sizeof(*s));
 }
 
 /* ---- checkpoint ----------------------------------------------------------------- */

@@ -82,6 +82,9 @@ void ql_dt_judge_find(struct ql_dt_judge *judge, uint32_t series);
 /* The same for series that have no values, a few each tick. */
 void ql_dt_judge_sweep(struct ql_dt_judge *judge, uint32_t series_count);
 
+/* Lets go of all that is kept of a series; nothing of it may be open. */
+void ql_dt_judge_forget(struct ql_dt_judge *judge, uint32_t series, uint32_t step_ms);
+
 /* The first series_count states, and all that is shared. */
 ql_err ql_dt_judge_save(const struct ql_dt_judge *judge, uint32_t series_count,
                         struct ql_buf *out);

@@ -48,7 +48,7 @@ static void policy_effects_reset(struct ql_dt_policy *p, const struct ql_config 
 ql_err ql_dt_policy_open(struct ql_dt_policy *p, const struct ql_config *config,
                          struct ql_series_table *series, struct ql_stats *stats)
 {
-    *p = (struct ql_dt_policy){ .series = series, .series_max = config->series_max };
+    *p = (struct ql_dt_policy){ .series = series, .series_max = ql_series_index_max(series) };
     ql_buf_init(&p->scratch, QL_LABELS_BYTES_MAX);
     ql_map64_init(&p->effect_of, QL_DT_EFFECTS_MAX);
     ql_map64_init(&p->bound_of, QL_DT_BOUNDS_MAX);

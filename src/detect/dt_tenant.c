@@ -135,7 +135,7 @@ static uint64_t tenants_key(const struct ql_config *config)
     return key;
 }
 
-static void tenants_forget(struct ql_dt_tenants *t)
+static void tenants_look_again(struct ql_dt_tenants *t)
 {
     for (uint32_t i = 0; t->series != NULL && i < ql_series_count(t->series); i++) {
         t->of[i] = 0;
@@ -197,7 +197,7 @@ void ql_dt_tenants_adopt(struct ql_dt_tenants *t, struct ql_dt_tenants_next *nex
     t->series = series;
     if (t->key != key) {
         t->key = key;
-        tenants_forget(t);
+        tenants_look_again(t);
     }
     *next = (struct ql_dt_tenants_next){ 0 };
     ql_dt_tenants_rules(t);
@@ -230,6 +230,22 @@ void ql_dt_tenants_judged(struct ql_dt_tenants *t, uint32_t series, uint32_t ste
     if (t->count > 1 && t->of[series] != 0) {
         tenants_count(t, series, step_ms);
     }
+}
+
+/* What a series added may not be what it would add now, as its step moves: what is left of no
+ * series is nothing. */
+void ql_dt_tenants_forget(struct ql_dt_tenants *t, uint32_t series, bool judged,
+                          uint32_t step_ms)
+{
+    if (t->count > 1 && t->of[series] != 0 && judged) {
+        const double rate = DAY_MS / (double)(step_ms > 0 ? step_ms : STEP_UNKNOWN_MS);
+        struct ql_dt_tenant *tenant = &t->at[ql_dt_tenant_index(t, series)];
+        t->known -= t->known > 0;
+        const double taken = rate < tenant->rate ? rate : tenant->rate;
+        tenant->rate -= taken;
+        t->rates = t->known > 0 && t->rates > taken ? t->rates - taken : 0.0;
+    }
+    t->of[series] = 0;
 }
 
 /* ---- rules ----------------------------------------------------------------------- */

@@ -97,6 +97,10 @@ void ql_dt_tenants_find(struct ql_dt_tenants *tenants, uint32_t series, bool jud
 /* A series is judged from now on. */
 void ql_dt_tenants_judged(struct ql_dt_tenants *tenants, uint32_t series, uint32_t step_ms);
 
+/* A series is there no more; `judged` when it counted for the rate. */
+void ql_dt_tenants_forget(struct ql_dt_tenants *tenants, uint32_t series, bool judged,
+                          uint32_t step_ms);
+
 /* Hands the points of the day to the budgets and makes the rules; `judged` series in all. */
 void ql_dt_tenants_pass(struct ql_dt_tenants *tenants, int64_t newest_ns, double points_per_day,
                         uint32_t judged);

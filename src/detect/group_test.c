@@ -187,6 +187,43 @@ static void stories(void **state)
     }
 }
 
+/* Its series all forgotten: an odd group's signal ends with a reason, once, and
+ * nothing else is left to tell. */
+static void a_forgotten_group_closes(void **state)
+{
+    static const size_t odd[] = { 1, 4 };
+    (void)state;
+    for (size_t n = 0; n < QL_COUNT_OF(odd); n++) {
+        static struct world w;
+        const size_t row = odd[n];
+        const uint32_t count = rows[row].series;
+        const ql_time at = { (BEGIN_S + INT64_C(86400) * 30) * QL_NS_PER_S };
+        uint32_t closed = 0;
+        world_open(&w, row);
+        for (uint32_t point = 0; point < CALM + rows[row].odd_rows; point++) {
+            world_row(&w, row, point);
+        }
+        assert_int_equal(w.told - w.closed, 1);
+        ql_batch_reset(&w.batch);
+        for (uint32_t i = 0; i < count; i++) {
+            struct ql_retired *one = ql_batch_add_retired_one(&w.batch);
+            assert_non_null(one);
+            *one = (struct ql_retired){ .series = w.index[i], .idle_s = 7 * 86400 };
+        }
+        ql_detect_stage.push(w.stage, at, &w.batch);
+        ql_detect_stage.tick(w.stage, at, &w.batch);
+        for (uint32_t k = 0; k < w.batch.signals.count; k++) {
+            const struct ql_signal *s = &w.batch.signals.at[k];
+            assert_int_equal(s->phase, QL_PHASE_CLOSE);
+            assert_non_null(memmem(s->why.at, s->why.bytes, "forgotten: no sample for 168 h", 30));
+            closed += strcmp(ql_signal_kind_text(s->kind), rows[row].want_kind) == 0;
+        }
+        assert_int_equal(closed, 1);
+        ql_series_drop(w.series, w.index, count);
+        world_close(&w);
+    }
+}
+
 /* A checkpoint in the middle changes nothing, whatever it cuts through. */
 static void repeatable(void **state)
 {
@@ -311,6 +348,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stories),
+        cmocka_unit_test(a_forgotten_group_closes),
         cmocka_unit_test(repeatable),
         cmocka_unit_test(normal_life_stays_in_the_budget),
         cmocka_unit_test(what_no_float_holds_hides_nothing),

@@ -100,6 +100,8 @@ struct ql_engine {
     struct ql_stat_cell *history_lost, *ticks, *checkpoints, *checkpoint_failures, *store_failures;
 };
 
+/* engine.c */
+void engine_watch_seals(struct ql_engine *engine); /* what shards seal goes to history */
 /* engine_threads.c */
 void engine_deliver(void *host, const struct ql_entry *entry);
 void engine_release(void *host, struct ql_batch *batch);

@@ -116,6 +116,21 @@ static ql_err recover_load(struct ql_engine *engine, ql_str state, struct ql_buf
     return err == QL_OK ? ql_machine_restore(&engine->machine, state, config, engine->stats) : err;
 }
 
+/* A lower limit than the checkpoint has series is no reason not to start. */
+static void recover_tell_crowded(const struct ql_engine *engine)
+{
+    uint64_t series = 0, series_max = 0;
+    for (uint32_t i = 0; i < engine->machine.shard_count; i++) {
+        series += ql_shard_series_count(engine->machine.shards[i]);
+        series_max += ql_shard_series_max(engine->machine.shards[i]);
+    }
+    if (series > series_max) {
+        QL_LOG(WARN, "more series are known than limits.series_max: the longest idle are forgotten, "
+                     "and until enough are no new ones are taken",
+               QL_LOG_N("series", series), QL_LOG_N("series_max", series_max));
+    }
+}
+
 /* The newest one that can be loaded, and from where on the journal has everything. */
 static ql_err recover_checkpoint(struct ql_engine *engine, struct ql_buf *ret_why)
 {
@@ -203,8 +218,8 @@ static ql_err recover_shape(struct ql_engine *engine, struct ql_buf *ret_why)
     }
     const ql_err err = ql_machine_resize(machine, new->series_max);
     if (err == QL_E_FULL) {
-        QL_LOG(WARN, "limits.series_max stays as it was: more series are known, or the last stop "
-               "was none; the next start after a clean stop tries it again",
+        QL_LOG(WARN, "limits.series_max stays as it was: the last stop was none; the next start "
+               "after a clean stop takes it",
                QL_LOG_N("series_max", machine->series_max));
         return QL_OK;
     }
@@ -228,6 +243,7 @@ ql_err engine_recover(struct ql_engine *engine, struct ql_buf *ret_why)
     if (err == QL_OK) {
         err = recover_shape(engine, ret_why);
         engine_watch_seals(engine);
+        recover_tell_crowded(engine);
     }
     if (err != QL_OK && ret_why->bytes == 0) {
         (void)ql_buf_printf(ret_why, "%s: %s", engine->checkpoint_dir, ql_err_text(err));

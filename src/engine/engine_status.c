@@ -181,6 +181,8 @@ ql_err engine_status(void *host, struct ql_buf *out)
     ql_json_out_text(&json, "clock", engine->clock_input ? "input" : "wall");
     ql_json_out_bool(&json, "ready", ql_sequencer_healthy(engine->sequencer));
     ql_json_out_i64(&json, "series", series);
+    ql_json_out_i64(&json, "series_retired",
+                    ql_stats_sum(engine->stats, "ql_series_retired_total", ""));
     ql_json_out_i64(&json, "accepted",
                     ql_stats_sum(engine->stats, "ql_records_accepted_total", ""));
     ql_json_out_i64(&json, "dropped", ql_stats_sum(engine->stats, "ql_records_dropped_total", ""));

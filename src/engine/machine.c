@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #define MACHINE_ARENA_BYTES_MAX ((size_t)512 << 20)
-#define MACHINE_STATE_VERSION 5u
+#define MACHINE_STATE_VERSION 6u
 #define MACHINE_STATE_BYTES_MAX ((size_t)16 << 30)
 
 ql_err ql_machine_open(struct ql_machine *machine, struct ql_config *config,
@@ -300,6 +300,29 @@ ql_err ql_machine_save(const struct ql_machine *machine, struct ql_buf *out)
     return err == QL_OK ? ql_buf_check(out) : err;
 }
 
+/* A shard's state begins with how many series its tables were made for, which is what its stages
+ * may have states of. */
+static ql_err machine_shard_load(struct ql_machine *machine, uint32_t index, struct ql_reader *in)
+{
+    struct ql_reader ahead = *in;
+    const uint32_t rows = ql_reader_u32(&ahead);
+    if (ahead.failed || rows > QL_CONFIG_SERIES_MAX) {
+        return QL_E_MALFORMED;
+    }
+    if (rows > ql_shard_rows_max(machine->shards[index])) {
+        const struct ql_shard_env env = { .config = machine->config, .stats = machine->stats,
+                                          .index = index, .count = machine->shard_count,
+                                          .rows_min = rows };
+        ql_shard_close(machine->shards[index]);
+        machine->shards[index] = NULL;
+        const ql_err err = ql_shard_open(&env, &machine->shards[index]);
+        if (err != QL_OK) {
+            return err;
+        }
+    }
+    return ql_shard_load(machine->shards[index], in);
+}
+
 static ql_err machine_head(struct ql_reader *in, struct machine_head *ret_head)
 {
     if (ql_reader_u32(in) != MACHINE_STATE_VERSION) {
@@ -327,7 +350,7 @@ ql_err ql_machine_load(struct ql_machine *machine, struct ql_reader *in)
         err = ql_core_load(machine->core, in);
     }
     for (uint32_t i = 0; i < machine->shard_count && err == QL_OK; i++) {
-        err = ql_shard_load(machine->shards[i], in);
+        err = machine_shard_load(machine, i, in);
     }
     return err;
 }

@@ -73,7 +73,9 @@ void ql_machine_digest_name(const struct ql_machine *machine, uint32_t index, ch
  * head holds the settings in force, as without them the rest would go on differently. */
 QL_MUST_USE ql_err ql_machine_save_core(const struct ql_machine *machine, struct ql_buf *out);
 QL_MUST_USE ql_err ql_machine_save(const struct ql_machine *machine, struct ql_buf *out);
-/* Into a machine just opened, with as many shards and as large tables as it had. */
+/* Into a machine just opened, with as many shards as it had. A shard whose state was made for more
+ * series than the settings allow is made anew with room for them; no new ones come in until
+ * enough were forgotten. Callbacks of its recent samples are the caller's to set. */
 QL_MUST_USE ql_err ql_machine_load(struct ql_machine *machine, struct ql_reader *in);
 /* Opens and loads, under `config` (taken) or, when NULL, the settings that were in force; shards
  * and tables are in any case as they were. QL_E_CONFIG: this build does not read those settings. */

@@ -312,6 +312,13 @@ void ql_recent_bands(const struct ql_recent *recent, uint32_t series, ql_time fr
     }
 }
 
+void ql_recent_forget(struct ql_recent *recent, const struct ql_series_table *table,
+                      uint32_t series)
+{
+    recent_hand_on(recent, &recent->rows[series], ql_series_at(table, series)->id);
+    memset(&recent->rows[series], 0, sizeof(recent->rows[series]));
+}
+
 void ql_recent_flush(struct ql_recent *recent, const struct ql_series_table *table)
 {
     for (uint32_t i = 0; i < ql_series_count(table); i++) {

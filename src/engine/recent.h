@@ -61,6 +61,9 @@ uint32_t ql_recent_window(const struct ql_recent *recent, uint32_t series,
                           struct ql_batch *out);
 void ql_recent_bands(const struct ql_recent *recent, uint32_t series, ql_time from, ql_time to,
                      struct ql_batch *out);
+/* Hands the open chunk of one to the seal callback and forgets it. */
+void ql_recent_forget(struct ql_recent *recent, const struct ql_series_table *table,
+                      uint32_t series);
 /* Hands every open chunk to the seal callback as it stands: before a clean shutdown. */
 void ql_recent_flush(struct ql_recent *recent, const struct ql_series_table *table);
 QL_MUST_USE ql_err ql_recent_save(const struct ql_recent *recent, uint32_t series_count,

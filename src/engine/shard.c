@@ -18,7 +18,9 @@ struct ql_shard {
     struct ql_pipeline pipeline;
     struct ql_batch said;    /* what pushes have said since the last tick */
     struct ql_batch closing; /* the bus of a tick */
-    struct ql_stat_cell *series_count, *lost;
+    uint32_t *forgotten;     /* indexes, for the table */
+    uint32_t forgotten_max;
+    struct ql_stat_cell *series_count, *retired, *lost;
     struct ql_stat_cell *table_bytes, *recent_bytes, *stage_bytes[QL_PIPELINE_STAGES_MAX];
 };
 
@@ -51,18 +53,22 @@ ql_err ql_shard_open(const struct ql_shard_env *env, struct ql_shard **ret_shard
         return QL_E_MEMORY;
     }
     const uint32_t series_max = (env->config->series_max + env->count - 1) / env->count;
+    const uint32_t rows_max = env->rows_min > series_max ? env->rows_min : series_max;
     char labels[32];
     shard->env = *env;
     (void)snprintf(labels, sizeof(labels), "shard=\"%u\"", env->index);
     shard->series_count = ql_stats_cell(env->stats, QL_STAT_GAUGE, "ql_series",
                                         "Series known, by shard.", labels);
+    shard->retired = ql_stats_cell(env->stats, QL_STAT_COUNTER, "ql_series_retired_total",
+                                   "Series forgotten after no sample for long, by shard.", labels);
     shard->lost = ql_stats_cell(env->stats, QL_STAT_COUNTER, "ql_records_lost_total",
                                 "Records between stages that found no memory, by shard.", labels);
     ql_batch_init(&shard->said, SHARD_ARENA_BYTES_MAX);
     ql_batch_init(&shard->closing, SHARD_ARENA_BYTES_MAX);
-    ql_err err = ql_series_table_new(series_max, &shard->series);
+    ql_err err = ql_series_table_new(rows_max, &shard->series);
     if (err == QL_OK) {
-        err = ql_recent_new(series_max, &shard->recent);
+        ql_series_limit(shard->series, series_max);
+        err = ql_recent_new(rows_max, &shard->recent);
     }
     if (err == QL_OK) {
         const struct ql_stage_env stage_env = {
@@ -94,6 +100,7 @@ void ql_shard_close(struct ql_shard *shard)
     ql_pipeline_close(&shard->pipeline);
     ql_recent_free(shard->recent);
     ql_series_table_free(shard->series);
+    free(shard->forgotten);
     ql_batch_fini(&shard->said);
     ql_batch_fini(&shard->closing);
     free(shard);
@@ -206,6 +213,24 @@ static void shard_changes(struct ql_shard *shard, const struct ql_batch *request
     }
 }
 
+/* The stages have let go of what stands in `retired`; so do the table and what is recent. */
+static void shard_forget(struct ql_shard *shard)
+{
+    const uint32_t count = shard->closing.retired.count;
+    if (count > shard->forgotten_max) {
+        uint32_t *grown = realloc(shard->forgotten, count * sizeof(*grown));
+        QL_ASSERT(grown != NULL); /* a few kB; without them indexes would be lost for good */
+        shard->forgotten = grown;
+        shard->forgotten_max = count;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        shard->forgotten[i] = shard->closing.retired.at[i].series;
+        ql_recent_forget(shard->recent, shard->series, shard->forgotten[i]);
+    }
+    ql_series_drop(shard->series, shard->forgotten, count);
+    ql_stat_add(shard->retired, count);
+}
+
 void ql_shard_tick(struct ql_shard *shard, ql_time now, const struct ql_batch *requests,
                    struct ql_shard_out *out)
 {
@@ -213,6 +238,7 @@ void ql_shard_tick(struct ql_shard *shard, ql_time now, const struct ql_batch *r
     shard_changes(shard, requests);
     ql_pipeline_tick(&shard->pipeline, now, &shard->closing);
     ql_recent_record(shard->recent, shard->series, &shard->closing);
+    shard_forget(shard);
     shard_say(shard, &out->batch, &shard->said);
     shard_say(shard, &out->batch, &shard->closing);
     ql_batch_reset(&shard->said);
@@ -220,7 +246,7 @@ void ql_shard_tick(struct ql_shard *shard, ql_time now, const struct ql_batch *r
     out->digest_count = shard->pipeline.count;
     memcpy(out->digests, shard->pipeline.digests, sizeof(out->digests));
     memset(shard->pipeline.digests, 0, sizeof(shard->pipeline.digests));
-    ql_stat_set(shard->series_count, ql_series_count(shard->series));
+    ql_stat_set(shard->series_count, ql_series_live(shard->series));
     shard_tell_bytes(shard);
 }
 
@@ -250,6 +276,7 @@ ql_err ql_shard_load(struct ql_shard *shard, struct ql_reader *in)
 {
     ql_err err = ql_series_load(shard->series, in);
     if (err == QL_OK) {
+        ql_stat_set(shard->series_count, ql_series_live(shard->series));
         err = ql_recent_load(shard->recent, in);
     }
     return err == QL_OK ? ql_pipeline_load(&shard->pipeline, in) : err;
@@ -303,7 +330,7 @@ ql_err ql_shard_find(const struct ql_shard *shard, const struct ql_matcher *matc
     ql_buf_init(&labels, QL_LABELS_BYTES_MAX);
     const uint32_t series_count = ql_series_count(shard->series);
     for (uint32_t i = 0; i < series_count && found < count_max && err == QL_OK; i++) {
-        if (shard_name_differs(shard, &selector, i)) {
+        if (!ql_series_is_live(shard->series, i) || shard_name_differs(shard, &selector, i)) {
             continue;
         }
         ql_buf_reset(&labels);
@@ -390,7 +417,17 @@ void ql_shard_flush(struct ql_shard *shard)
 
 uint32_t ql_shard_series_count(const struct ql_shard *shard)
 {
-    return ql_series_count(shard->series);
+    return ql_series_live(shard->series);
+}
+
+uint32_t ql_shard_series_max(const struct ql_shard *shard)
+{
+    return ql_series_max(shard->series);
+}
+
+uint32_t ql_shard_rows_max(const struct ql_shard *shard)
+{
+    return ql_series_index_max(shard->series);
 }
 
 const struct ql_pipeline *ql_shard_pipeline(const struct ql_shard *shard)

@@ -28,6 +28,7 @@ struct ql_shard_env {
     struct ql_stats *stats;
     uint64_t seed;
     uint32_t index, count;
+    uint32_t rows_min;   /* room for at least so many series, whatever the settings allow */
 };
 
 QL_MUST_USE ql_err ql_shard_open(const struct ql_shard_env *env, struct ql_shard **ret_shard);
@@ -63,7 +64,9 @@ QL_MUST_USE ql_err ql_shard_read(const struct ql_shard *shard, ql_series_id id, 
 void ql_shard_tails(const struct ql_shard *shard, struct ql_tail *tails, uint32_t count,
                     struct ql_batch *out);
 void ql_shard_flush(struct ql_shard *shard); /* open chunks to history */
-uint32_t ql_shard_series_count(const struct ql_shard *shard);
+uint32_t ql_shard_series_count(const struct ql_shard *shard); /* known */
+uint32_t ql_shard_series_max(const struct ql_shard *shard);   /* that may be */
+uint32_t ql_shard_rows_max(const struct ql_shard *shard);     /* that its tables are made for */
 const struct ql_pipeline *ql_shard_pipeline(const struct ql_shard *shard);
 
 #endif

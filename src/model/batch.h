@@ -39,6 +39,7 @@ ql_str ql_blob_view(const struct ql_blob *blob);
     X(outcomes, outcome, struct ql_outcome, 100000)                                    \
     X(findings, finding, struct ql_finding, 100000)                                    \
     X(points, point, struct ql_point, 16000000)                                        \
+    X(retired, retired_one, struct ql_retired, 1000000)                                \
     X(edges, edge, struct ql_edge, 1000000)                                            \
     X(entities, entity, struct ql_entity_seen, 1000000)                                \
     X(alerts, alert, struct ql_alert, 100000)                                          \

@@ -47,6 +47,7 @@ DIGEST(finding, struct ql_finding, U(series.h.low) U(series.h.high) T(labels) T(
        U(kind) U(at.ns) F(used) F(limit) F(full) F(horizon_s) F(early_s) F(middle_s) F(late_s)
        U(tests) U(right) F(smart[0]) F(smart[1]) F(smart[2]) F(smart[3]) F(smart[4]))
 DIGEST(point, struct ql_point, U(at.ns) F(value) U(series) U(kind))
+DIGEST(retired_one, struct ql_retired, U(series) U(idle_s))
 DIGEST(edge, struct ql_edge, U(caller.v) U(callee.v) U(at.ns) U(calls) U(errors) U(source))
 DIGEST(entity, struct ql_entity_seen, U(id.v) T(name))
 DIGEST(alert, struct ql_alert, U(id.v) U(entity.v) T(name) T(labels) T(annotations) T(severity)

@@ -103,6 +103,10 @@ struct ql_point {
     enum ql_point_kind kind;
 };
 
+/* A series that had no sample for long is forgotten at this tick: whoever keeps something by its
+ * index lets go of it now, and the index then waits for another series. */
+struct ql_retired { uint32_t series, idle_s; };
+
 struct ql_entity_seen { ql_entity_id id; ql_str name; /* "kind/name" */ };
 
 enum ql_edge_source { QL_EDGE_SPAN, QL_EDGE_CONFIG, QL_EDGE_LABEL };

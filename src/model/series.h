@@ -5,13 +5,18 @@
  * series by its canonical id. Label pairs are interned, so a series costs four bytes
  * a label plus its share of the distinct pairs.
  *
+ * A series that is dropped gives its index to a later one; whoever keeps something by index has
+ * let go of it before (`retired` of batch.h).
+ *
  * Units         types and families as in record.h.
  * Ownership     the table owns everything; rows are borrowed until the table is freed
- *               (rows never move: the array is reserved at its maximum and touched lazily).
+ *               (rows never move: the array is reserved at its maximum and touched lazily),
+ *               texts until a series is added or dropped.
  * Threads       one shard's thread. Only normalise and enrich change rows.
  * Errors        add: QL_E_FULL (series_max, or label store full), else as ql_labels_check().
  * Bounds        lookup O(1); about 130 B a series with ten labels (ql_series_bytes() tells).
- * Determinism   indexes are given in order of first sight.
+ * Determinism   indexes are given in order of first sight, freed ones first, the newest freed
+ *               before the others; a save keeps that order.
  */
 #ifndef QL_MODEL_SERIES_H
 #define QL_MODEL_SERIES_H
@@ -38,11 +43,17 @@ _Static_assert(sizeof(struct ql_series) == 64, "one cache line, no hidden paddin
 #define QL_SERIES_STALE 1u     /* a hole was emitted and nothing came since */
 #define QL_SERIES_DERIVED 2u   /* made by normalise from spans or logs */
 #define QL_SERIES_ENRICHED 4u  /* enrich has looked for its entity */
+#define QL_SERIES_FREE 8u      /* no series: the index waits for one */
 
 struct ql_series_table;
 
 QL_MUST_USE ql_err ql_series_table_new(uint32_t series_max, struct ql_series_table **ret_table);
 void ql_series_table_free(struct ql_series_table *table);
+/* From now on no more than `series_max` at once, which is at most what the table was made for;
+ * what is more stays. */
+void ql_series_limit(struct ql_series_table *table, uint32_t series_max);
+uint32_t ql_series_max(const struct ql_series_table *table);       /* at once */
+uint32_t ql_series_index_max(const struct ql_series_table *table); /* every index is below */
 
 /* Index of the series whose block hashed to `raw`, or QL_MAP_NONE. */
 uint32_t ql_series_find_raw(const struct ql_series_table *table, ql_hash128 raw);
@@ -55,15 +66,22 @@ uint32_t ql_series_find(const struct ql_series_table *table, ql_series_id id);
 QL_MUST_USE ql_err ql_series_add(struct ql_series_table *table, ql_hash128 raw, ql_str labels,
                                  enum ql_metric_type type, uint32_t *ret_index, bool *ret_new);
 
+/* Indexes below were given; some may be free by now. */
 uint32_t ql_series_count(const struct ql_series_table *table);
+uint32_t ql_series_live(const struct ql_series_table *table); /* of them, not free */
+bool ql_series_is_live(const struct ql_series_table *table, uint32_t index);
+/* Forgets live series. Many at once are cheaper than one after the other. */
+void ql_series_drop(struct ql_series_table *table, const uint32_t *indexes, uint32_t count);
 struct ql_series *ql_series_at(const struct ql_series_table *table, uint32_t index);
 /* Appends the canonical block. */
 ql_err ql_series_labels(const struct ql_series_table *table, uint32_t index, struct ql_buf *out);
 ql_str ql_series_name(const struct ql_series_table *table, uint32_t index); /* metric name */
-/* Value of one label; "" if absent. Borrowed for the table's life. */
+/* Value of one label; "" if absent. */
 ql_str ql_series_label(const struct ql_series_table *table, uint32_t index, ql_str name);
 size_t ql_series_bytes(const struct ql_series_table *table); /* memory in use, all told */
 
+/* A saved table begins with its index_max, as a u32; one that is loaded into one with a lower
+ * index_max is QL_E_FULL. */
 QL_MUST_USE ql_err ql_series_save(const struct ql_series_table *table, struct ql_buf *out);
 QL_MUST_USE ql_err ql_series_load(struct ql_series_table *table, struct ql_reader *in);
 

@@ -160,12 +160,98 @@ static void many_random_series_keep_their_identity(void **state)
     ql_buf_fini(&saved);
 }
 
+static void churn_block(uint32_t number, bool reversed, struct ql_buf *out)
+{
+    char text[128];
+    struct ql_buf block;
+    ql_buf_init(&block, 4096);
+    (void)snprintf(text, sizeof(text), "m%u{app=\"a\",pod=\"p-%u\"}", number % 300, number);
+    ql_buf_reset(out);
+    assert_int_equal(ql_labels_parse(ql_str_of(text), &block), QL_OK);
+    if (reversed) {
+        block_reversed(ql_buf_view(&block), out);
+    } else {
+        (void)ql_buf_str(out, ql_buf_view(&block));
+    }
+    ql_buf_fini(&block);
+}
+
+static ql_hash128 churn_raw(uint32_t number, bool reversed)
+{
+    struct ql_buf block;
+    ql_buf_init(&block, 4096);
+    churn_block(number, reversed, &block);
+    const ql_hash128 raw = ql_hash128_of(block.at, block.bytes);
+    ql_buf_fini(&block);
+    return raw;
+}
+
+/* The same series, the same free indexes in the same order. */
+static struct ql_series_table *churn_again(struct ql_series_table *table, uint32_t series_max)
+{
+    struct ql_series_table *loaded;
+    struct ql_buf saved, again;
+    ql_buf_init(&saved, 1 << 24);
+    ql_buf_init(&again, 1 << 24);
+    assert_int_equal(ql_series_save(table, &saved), QL_OK);
+    struct ql_reader in = ql_reader_of(ql_buf_view(&saved));
+    assert_int_equal(ql_series_table_new(series_max, &loaded), QL_OK);
+    assert_int_equal(ql_series_load(loaded, &in), QL_OK);
+    assert_int_equal(ql_series_save(loaded, &again), QL_OK);
+    assert_true(ql_str_eq(ql_buf_view(&saved), ql_buf_view(&again)));
+    ql_series_table_free(table);
+    ql_buf_fini(&saved);
+    ql_buf_fini(&again);
+    return loaded;
+}
+
+/* Ten tables full of series, each with names and pairs of its own, every other one sent in a form
+ * that is not canonical: what is dropped is found by no form, and there is room for the next. */
+static void dropped_series_make_room(void **state)
+{
+    enum { MAX = 1000, BATCH = 250, ROUNDS = 40 };
+    struct ql_series_table *table;
+    struct ql_buf block;
+    static uint32_t indexes[MAX];
+    (void)state;
+    ql_buf_init(&block, 4096);
+    assert_int_equal(ql_series_table_new(MAX, &table), QL_OK);
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        const uint32_t first = round * BATCH;
+        if (round >= MAX / BATCH) {
+            const uint32_t old = first - MAX;
+            ql_series_drop(table, indexes + old % MAX, BATCH);
+            for (uint32_t i = old; i < old + BATCH; i++) {
+                assert_false(ql_series_is_live(table, indexes[i % MAX]));
+                assert_int_equal(ql_series_find_raw(table, churn_raw(i, false)), UINT32_MAX);
+                assert_int_equal(ql_series_find_raw(table, churn_raw(i, true)), UINT32_MAX);
+            }
+        }
+        table = round % 7 == 5 ? churn_again(table, MAX) : table;
+        for (uint32_t i = first; i < first + BATCH; i++) {
+            churn_block(i, i % 2 == 1, &block);
+            indexes[i % MAX] = add(table, ql_buf_view(&block), true);
+            assert_int_equal(ql_series_find_raw(table, churn_raw(i, false)), indexes[i % MAX]);
+        }
+        assert_int_equal(ql_series_live(table), first + BATCH < MAX ? first + BATCH : MAX);
+        assert_true(ql_series_count(table) <= MAX);
+    }
+    for (uint32_t i = (ROUNDS - 4) * BATCH; i < ROUNDS * BATCH; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof(name), "m%u", i % 300);
+        assert_true(ql_str_eq(ql_series_name(table, indexes[i % MAX]), ql_str_of(name)));
+    }
+    ql_series_table_free(table);
+    ql_buf_fini(&block);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_series_however_it_is_sent),
         cmocka_unit_test(what_is_refused),
         cmocka_unit_test(many_random_series_keep_their_identity),
+        cmocka_unit_test(dropped_series_make_room),
     };
     return cmocka_run_group_tests_name("model/series", tests, NULL, NULL);
 }

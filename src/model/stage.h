@@ -8,6 +8,8 @@
  *
  * Life          open -> (push | tick | adopt | save)* -> close. load only right after open.
  *               At a tick, push is called with what the stages before made of it, then tick.
+ *               A stage that keeps anything by the index of a series lets go of it in the tick
+ *               that has the series in `retired`; nothing of this tick comes behind it.
  * Ownership     open copies what it keeps of env; borrowed parts are said below.
  * Threads       one thread at a time; different stages may run on different threads.
  * Errors        open: QL_E_CONFIG, QL_E_MEMORY. push and tick cannot fail: what does not

@@ -100,16 +100,20 @@ void nm_due_seen(struct nm_due *due, const struct ql_series *row, uint32_t index
 {
     struct nm_life *life = &due->lives[index];
     const uint32_t clock = nm_due_clock(due);
-    if (life->seen_s == 0) {
-        ql_pages_ready(due->lives, (size_t)due->series_max * sizeof(*life), &due->ready,
-                       ((size_t)index + 1) * sizeof(*life));
-    } else if (clock > life->seen_s) {
+    if (life->seen_s != 0 && clock > life->seen_s) {
         life->gap_s = nm_step_learn(life->gap_s, clock - life->seen_s, row->seen_count);
     }
     life->seen_s = clock;
     if (life->queued == 0 && row->seen_count > 2) {
         due_queue(due, index, due_second(due, row, index, absence_steps));
     }
+}
+
+void nm_due_touch(struct nm_due *due, uint32_t index)
+{
+    ql_pages_ready(due->lives, (size_t)due->series_max * sizeof(*due->lives), &due->ready,
+                   ((size_t)index + 1) * sizeof(*due->lives));
+    due->lives[index].seen_s = nm_due_clock(due);
 }
 
 void nm_due_sweep(struct nm_due *due, const struct ql_series_table *table, double absence_steps,
@@ -126,9 +130,13 @@ void nm_due_sweep(struct nm_due *due, const struct ql_series_table *table, doubl
         *head = DUE_NONE;
         while (index != DUE_NONE) {
             const uint32_t next = due->lives[index].next;
-            const uint32_t at_s =
-                due_second(due, ql_series_at(table, index), index, absence_steps);
+            const struct ql_series *row = ql_series_at(table, index);
+            const uint32_t at_s = due_second(due, row, index, absence_steps);
             due->lives[index].queued = 0;
+            if (row->seen_count <= 2) {
+                index = next; /* forgotten since, and its index perhaps another's by now */
+                continue;
+            }
             if (at_s > clock) {
                 due_queue(due, index, at_s);
             } else {

@@ -204,6 +204,7 @@ static uint32_t series_make(struct runs_pass *pass, const struct ql_run *run)
         if (row->type == QL_METRIC_UNKNOWN) {
             nm_type_of_name(row, ql_series_name(nm->table, index));
         }
+        nm_due_touch(&nm->due, index);
         nm->quotas[pass->source < NM_SOURCE_COUNT ? pass->source : 0].count++;
         pass->added++;
     }

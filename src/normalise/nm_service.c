@@ -228,6 +228,7 @@ static uint32_t derived_series(struct service_close *close, uint32_t number, uin
     struct ql_series *row = ql_series_at(close->nm->table, index);
     row->flags |= QL_SERIES_DERIVED;
     row->step_ms = NM_WINDOW_S * 1000;
+    nm_due_touch(&close->nm->due, index);
     close->added += is_new;
     *known = index + 1;
     return index;
@@ -254,7 +255,20 @@ static void derived_put(struct service_close *close, uint32_t number, uint32_t w
     row->last_at = at;
     row->last_raw = value;
     row->seen_count += row->seen_count != UINT32_MAX;
+    nm_due_touch(&close->nm->due, index);
     close->points++;
+}
+
+void nm_services_forget(struct nm *nm)
+{
+    for (uint32_t number = 0; number < nm->services.names.count; number++) {
+        uint32_t *series = nm->services.rows[number].series;
+        for (uint32_t i = 0; i < NM_SERVICE_SERIES; i++) {
+            if (series[i] != 0 && nm->due.lives[series[i] - 1].seen_s == 0) {
+                series[i] = 0;
+            }
+        }
+    }
 }
 
 /* No requests: the rates are zero, and about durations there is nothing to say. */

@@ -31,7 +31,7 @@ static ql_err normalise_open(const struct ql_stage_env *env, void **ret_stage)
     nm_counts_init(&nm->counts, env->stats);
     ql_buf_init(&nm->scratch, 2 * QL_LABELS_BYTES_MAX);
     /* All three, even when one fails: close takes half-built parts, not unmade ones. */
-    const ql_err due = nm_due_init(&nm->due, env->config->series_max);
+    const ql_err due = nm_due_init(&nm->due, ql_series_index_max(env->series));
     const ql_err services = nm_services_init(&nm->services);
     const ql_err calls = nm_calls_init(&nm->calls);
     const ql_err err = due != QL_OK ? due : services != QL_OK ? services : calls;
@@ -75,6 +75,7 @@ static void normalise_tick(void *stage, ql_time now, struct ql_batch *bus)
     normalise_advance(nm, now, true);
     nm_services_tick(nm, now, bus);
     nm_calls_tick(nm, now, bus);
+    nm_idle_tick(nm, bus);
     nm_runs_tick(nm, bus);
 }
 
@@ -92,6 +93,7 @@ static ql_err normalise_save(const void *stage, struct ql_buf *out)
         (void)ql_buf_i64(out, nm->quotas[i].minute);
         (void)ql_buf_u32(out, nm->quotas[i].count);
     }
+    (void)ql_buf_u32(out, nm->idle_next_s);
     (void)nm_services_save(&nm->services, out);
     (void)nm_calls_save(&nm->calls, out);
     (void)ql_buf_u32(out, ql_series_count(nm->table));
@@ -110,6 +112,7 @@ static ql_err normalise_load(void *stage, uint32_t version, struct ql_reader *in
         nm->quotas[i].minute = ql_reader_i64(in);
         nm->quotas[i].count = ql_reader_u32(in);
     }
+    nm->idle_next_s = ql_reader_u32(in);
     ql_err err = nm_services_load(&nm->services, ql_series_count(nm->table), in);
     if (err == QL_OK) {
         err = nm_calls_load(&nm->calls, nm->services.names.count, in);
@@ -131,8 +134,9 @@ static size_t normalise_bytes(const void *stage)
 const struct ql_stage_type ql_normalise_stage = {
     .name = "normalise",
     .reads = QL_LIST_BIT(runs) | QL_LIST_BIT(samples) | QL_LIST_BIT(logs) | QL_LIST_BIT(spans),
-    .writes = QL_LIST_BIT(points) | QL_LIST_BIT(edges) | QL_LIST_BIT(entities),
-    .state_version = 2,
+    .writes = QL_LIST_BIT(points) | QL_LIST_BIT(retired) | QL_LIST_BIT(edges) |
+              QL_LIST_BIT(entities),
+    .state_version = 3,
     .open = normalise_open,
     .close = normalise_close,
     .push = normalise_push,

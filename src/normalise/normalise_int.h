@@ -82,6 +82,8 @@ int64_t nm_due_paused_ns(const struct nm_due *due, ql_time from, ql_time to);
 /* A sample of this series arrived. */
 void nm_due_seen(struct nm_due *due, const struct ql_series *row, uint32_t index,
                  double absence_steps);
+/* Counts as arrived, without silence being waited for: when it is born, and what is made here. */
+void nm_due_touch(struct nm_due *due, uint32_t index);
 static inline void nm_due_prefetch(const struct nm_due *due, uint32_t index)
 {
     __builtin_prefetch(&due->lives[index], 1);
@@ -145,6 +147,8 @@ void nm_services_advance(struct nm_services *services, ql_time now);
 uint32_t nm_service_number(struct nm_services *services, ql_str name);
 void nm_service_span(struct nm *nm, uint32_t number, const struct ql_span *span, ql_time now);
 void nm_service_log(struct nm *nm, const struct ql_log *log, ql_time now, uint32_t source);
+/* Lets go of derived series whose life was ended. */
+void nm_services_forget(struct nm *nm);
 void nm_services_tick(struct nm *nm, ql_time now, struct ql_batch *bus);
 ql_err nm_services_save(const struct nm_services *services, struct ql_buf *out);
 QL_MUST_USE ql_err nm_services_load(struct nm_services *services, uint32_t series_count,
@@ -182,6 +186,11 @@ struct nm_quota { int64_t minute; uint32_t count; };
 void nm_runs_push(struct nm *nm, ql_time now, struct ql_batch *bus);
 void nm_runs_tick(struct nm *nm, struct ql_batch *bus);
 
+/* ---- nm_idle.c: which series are forgotten ------------------------------------------ */
+
+/* Lists them in `retired` and lets go of what the stage has of them. */
+void nm_idle_tick(struct nm *nm, struct ql_batch *bus);
+
 /* ---- the stage -------------------------------------------------------------------- */
 
 struct nm {
@@ -190,6 +199,7 @@ struct nm {
     struct nm_counts counts;
     struct nm_quota quotas[NM_SOURCE_COUNT]; /* new series by source */
     struct nm_due due;
+    uint32_t idle_next_s;           /* of nm_due_clock(): the next look for what is idle */
     struct nm_services services;
     struct nm_calls calls;
     struct ql_buf scratch;

@@ -17,7 +17,7 @@
  *               What one holds is told at the first judgement after that at which the last five
  *               minutes burn as well.
  *
- * Reads         points (count); slo_parts, changes (core).
+ * Reads         points, retired (count); slo_parts, changes (core).
  * Writes        slo_parts (count); signals, entities (core).
  * Bounds        QL_CONFIG_SLOS_MAX SLOs; per shard 65,536 series that count, each for at most
  *               16 sides of SLOs, and 32,768 parts between two flushes; per SLO 47 kB of rings.

@@ -170,7 +170,7 @@ static ql_err count_open(const struct ql_stage_env *env, void **ret_stage)
         return QL_E_MEMORY;
     }
     c->series = env->series;
-    c->series_max = env->config->series_max;
+    c->series_max = ql_series_index_max(env->series);
     c->minute = INT64_MIN;
     ql_map64_init(&c->parts.of, SLO_PARTS_MAX);
     ql_buf_init(&c->scratch, QL_LABELS_BYTES_MAX);
@@ -377,6 +377,27 @@ static void tracks_silent(struct count *c, ql_time now, struct ql_batch *bus)
     }
 }
 
+/* The last track takes the place of one that goes. */
+static void track_drop(struct count *c, uint32_t track)
+{
+    const uint32_t last = --c->track_count;
+    if (track != last) {
+        c->tracks[track] = c->tracks[last];
+        c->marks[c->tracks[track].series] = MARK_TRACKS + track;
+    }
+}
+
+static void count_forget(struct count *c, const struct ql_batch *bus)
+{
+    for (uint32_t i = 0; i < bus->retired.count; i++) {
+        uint32_t *mark = &c->marks[bus->retired.at[i].series];
+        if (*mark >= MARK_TRACKS) {
+            track_drop(c, *mark - MARK_TRACKS);
+        }
+        *mark = MARK_UNKNOWN;
+    }
+}
+
 static void count_tick(void *stage, ql_time now, struct ql_batch *bus)
 {
     struct count *c = stage;
@@ -387,6 +408,7 @@ static void count_tick(void *stage, ql_time now, struct ql_batch *bus)
         tracks_silent(c, now, bus);
         c->minute = slo_minute_of(now.ns);
     }
+    count_forget(c, bus);
     slo_parts_flush(&c->parts, bus);
 }
 
@@ -442,7 +464,7 @@ static ql_err count_load(void *stage, uint32_t version, struct ql_reader *in)
 
 const struct ql_stage_type ql_slo_count_stage = {
     .name = "slo_count",
-    .reads = QL_LIST_BIT(points),
+    .reads = QL_LIST_BIT(points) | QL_LIST_BIT(retired),
     .writes = QL_LIST_BIT(slo_parts),
     .state_version = COUNT_STATE_VERSION,
     .open = count_open,
