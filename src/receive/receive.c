@@ -203,7 +203,7 @@ static const char *receive_refused(void *host, const struct ql_http_request *req
     ql_receive_count_dropped(&door->receive->counts, media.door,
                              receive_refused_reason(refusal->status), 1);
     if (refusal->status == 408) {
-        refusal->status = 503; /* a sender would not try again, and the line may have been at fault */
+        refusal->status = 503; /* or it would not try again, where the line may have been at fault */
     }
     return ql_receive_refusal(style, media.format, refusal->status, ql_str_of(refusal->text), body);
 }

@@ -103,7 +103,8 @@ static const char *reply_rejected_name(enum ql_door door)
     }
 }
 
-static void reply_otlp_partial(struct ql_buf *out, const struct receive_outcome *outcome, ql_str text)
+static void reply_otlp_partial(struct ql_buf *out, const struct receive_outcome *outcome,
+                               ql_str text)
 {
     const uint32_t rejected = reply_refused_count(outcome);
     if (outcome->format == QL_FORMAT_JSON) {

@@ -27,7 +27,8 @@ static void window_say(struct receive_outside *outside, const struct ql_run *run
     struct ql_buf labels;
     ql_buf_init(&labels, 2 * QL_LABELS_BYTES_MAX);
     (void)ql_labels_text(run->labels, &labels);
-    (void)snprintf(outside->text, sizeof(outside->text), "%s than limits.sample_%s_max, %.15g s: %.160s",
+    (void)snprintf(outside->text, sizeof(outside->text),
+                   "%s than limits.sample_%s_max, %.15g s: %.160s",
                    old ? "a sample is further behind the clock" : "a sample is further ahead",
                    old ? "behind" : "ahead", allowed_s, labels.bytes > 0 ? labels.at : "");
     ql_buf_fini(&labels);
