@@ -170,6 +170,14 @@ static ql_err serve_engine(struct serve *s)
     return err;
 }
 
+/* Senders are told what is too far from the wall's time, but not where time comes with samples. */
+static void serve_window(struct serve *s, const struct ql_config *config)
+{
+    if (!s->options.clock_input) {
+        ql_receive_set_window(s->receive, config->sample_ahead_s_max, config->sample_behind_s_max);
+    }
+}
+
 static ql_err serve_edges(struct serve *s)
 {
     const struct ql_receive_env receive_env = {
@@ -188,6 +196,7 @@ static ql_err serve_edges(struct serve *s)
     char why[512] = "";
     ql_err err = ql_receive_new(&receive_env, &s->receive);
     if (err == QL_OK) {
+        serve_window(s, s->config);
         err = ql_api_new(&api_env, &s->api, why, sizeof(why));
     }
     if (err == QL_OK) {
@@ -354,6 +363,7 @@ static void serve_reload(struct serve *s)
     } else {
         ql_lookahead_reload(s->lookahead, config);
         ql_api_reload(s->api, config);
+        serve_window(s, config);
         ql_config_free(s->reloaded); /* nobody reads it any more */
         s->reloaded = config;
         QL_LOG(INFO, "configuration reloaded");

@@ -158,7 +158,7 @@ struct ql_config {
     double body_bytes_max;
     double series_idle_s;
     uint32_t series_max;              /* all told; memory is reserved for this many */
-    uint32_t series_new_per_min_max;  /* per source (door and sender) */
+    uint32_t series_new_per_min_max;  /* per door; shards have their share */
     double sample_ahead_s_max, sample_behind_s_max;
     uint32_t batches_in_flight_max;
     /* engine */

@@ -21,20 +21,80 @@ static void test_ten_times_the_size(void **state)
     (void)close(fd);
 }
 
-static void test_ten_times_the_size_chunked(void **state)
+/* `count` chunks of 64 KiB; whether the server let all of them be sent. */
+static bool send_chunks(int fd, int count)
 {
     static char chunk[65536 + 16];
+    const size_t head = (size_t)snprintf(chunk, sizeof(chunk), "10000\r\n");
+    bool all = true;
+    memset(chunk + head, 'x', 65536);
+    memcpy(chunk + head + 65536, "\r\n", 2);
+    for (int i = 0; i < count; i++) {
+        all = client_send_all(fd, chunk, head + 65538) == head + 65538 && all;
+    }
+    return all;
+}
+
+static void test_ten_times_the_size_chunked(void **state)
+{
     const int fd = client_open(*state);
     reply_have = 0;
     client_send(fd, "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n");
-    const int head = snprintf(chunk, sizeof(chunk), "10000\r\n");
-    memset(chunk + head, 'x', 65536);
-    memcpy(chunk + head + 65536, "\r\n", 2);
-    for (int i = 0; i < 30; i++) {
-        (void)client_send_all(fd, chunk, (size_t)head + 65538);
-    }
+    assert_true(send_chunks(fd, 30));
     client_send(fd, "0\r\n\r\n");
     assert_int_equal(client_read(fd, false).status, 413);
+    (void)close(fd);
+}
+
+/* Far over the limit, and the client reads only when it has sent all: no reset instead of an
+ * answer, which it would take for a bad line and send all of it again, for ever. */
+static void test_chunks_without_end(void **state)
+{
+    const struct fixture *fixture = *state;
+    const int fd = client_open(fixture);
+    reply_have = 0;
+    client_send(fd, "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n");
+    assert_true(send_chunks(fd, 256)); /* 16 MiB */
+    client_send(fd, "0\r\n\r\n");
+    const struct reply reply = client_read(fd, false);
+    assert_int_equal(reply.status, 413);
+    assert_non_null(strstr(reply.head, "Connection: close\r\n"));
+    assert_string_equal(reply.body, "{\"error\":\"the body is larger than this path takes\"}\n");
+    assert_false(client_more(fd)); /* and no second answer */
+    (void)close(fd);
+    assert_int_equal(ql_stats_sum(fixture->stats, "ql_http_requests_total", "code=\"413\""), 1);
+}
+
+/* A length that is no length: chunks go on, whatever Content-Length says beside them. */
+static void test_chunks_beside_a_length(void **state)
+{
+    const int fd = client_open(*state);
+    reply_have = 0;
+    client_send(fd, "POST /nowhere HTTP/1.1\r\n" HOST "Content-Length: 5\r\n"
+                    "Transfer-Encoding: chunked\r\n\r\n");
+    (void)send_chunks(fd, 256);
+    const struct reply reply = client_read(fd, false);
+    assert_true(reply.status == 404 || reply.status == 400);
+    assert_non_null(strstr(reply.head, "Connection: close\r\n"));
+    (void)close(fd);
+}
+
+/* Slower than 4 KiB/s for twice the idle limit (a second here): told so, and cut off. */
+static void test_a_trickle(void **state)
+{
+    const int fd = client_open(*state);
+    reply_have = 0;
+    client_send(fd, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 1000\r\n\r\n");
+    struct pollfd look = { .fd = fd, .events = POLLIN };
+    int sent = 0;
+    while (sent < 30 && poll(&look, 1, 300) == 0) {
+        assert_int_equal(client_send_all(fd, "x", 1), 1);
+        sent++;
+    }
+    const struct reply reply = client_read(fd, false);
+    assert_int_equal(reply.status, 408);
+    assert_non_null(strstr(reply.body, "too slowly"));
+    assert_in_range(sent, 6, 20);
     (void)close(fd);
 }
 
@@ -224,6 +284,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH(test_ten_times_the_size),
         WITH(test_ten_times_the_size_chunked),
+        WITH(test_chunks_without_end),
+        WITH(test_chunks_beside_a_length),
+        WITH(test_a_trickle),
         WITH(test_wrong_order_and_noise),
         WITH(test_half_a_request_and_gone),
         WITH(test_client_leaves_before_the_answer),

@@ -12,9 +12,10 @@
  * Errors        start: QL_E_IO (address in use, bad address), QL_E_CONFIG.
  * Bounds        body_bytes_max per route (413 beyond it, without reading on);
  *               connections_max; idle connections are closed after idle_s, and so are
- *               those whose headers take longer than head_s; a body that
- *               comes slower than 4 KiB/s for long is given up; bodies_bytes_max in all
- *               (503 beyond it); 256 headers and 256 parameters a request; streams_max.
+ *               those whose headers take longer than head_s; a body that comes slower
+ *               than 4 KiB/s for long is given up (408); bodies_bytes_max in all (503
+ *               beyond it); 256 headers and 256 parameters a request; streams_max.
+ *               Who is refused in the middle of a body reads why, if it ends within 2 s.
  * Metrics       ql_http_requests_total{path,code} and its microseconds, request bytes,
  *               requests in flight. `path` is the route, never what a client wrote.
  */
@@ -64,6 +65,7 @@ struct ql_http_stream {
 };
 void ql_http_answer_stream(struct ql_http_request *request, const struct ql_http_stream *stream);
 
+struct ql_http_refusal { unsigned status; const char *text; };
 struct ql_http_route {
     const char *method;     /* "GET", "POST", ... */
     const char *path;       /* exact, or a prefix when it ends in '*' */
@@ -73,9 +75,12 @@ struct ql_http_route {
     bool deferred;          /* the handler may return before it has answered */
     bool slow;              /* may take long: runs on a pool of its own, 64 wait, then 503 */
     bool raw_body;          /* the body is never taken apart as form parameters */
-    /* Told when the server itself refuses a request to this route (413, 503 ...), so that
-     * whoever counts refusals misses none; may be NULL. */
-    void (*refused)(void *host, unsigned status);
+    /* Called once when the server itself refuses a request to this route (413, 503, 408 ...):
+     * counts it, may change the status, and may write the answer in the route's own form to
+     * `body`, of which it returns the content type (static). Where it returns NULL, or is
+     * NULL, the body is {"error": text}. */
+    const char *(*refused)(void *host, const struct ql_http_request *request,
+                           struct ql_http_refusal *refusal, struct ql_buf *body);
 };
 
 struct ql_http_settings {

@@ -87,6 +87,7 @@ struct ql_http_request {
     _Atomic int refs;
     struct ql_http_request *next, *previous; /* requests under way, under http->lock */
     bool begun, listed, refused;       /* refused: what still comes of the body is dropped */
+    bool long_body;                    /* of unknown length or too long to read for nothing */
     bool on_stage;                     /* the handler was called */
     int64_t began_ns;
     /* what came */
@@ -102,8 +103,9 @@ struct ql_http_request {
     size_t body_held;                  /* this request's share of http->bodies_bytes */
     int linger_fd;
     /* the server's own refusal; only the pool's thread looks at it */
-    unsigned refusal_status;
-    const char *refusal;
+    struct ql_http_refusal refusal;
+    const char *refusal_type;
+    struct ql_buf refusal_body;
     char allow[64];
     /* the handler's answer; written before `state` says so */
     unsigned status;

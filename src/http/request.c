@@ -44,6 +44,7 @@ void ql_http_request_unref(struct ql_http_request *request)
     free(request->body);
     free(request->form);
     free(request->form_params.at);
+    ql_buf_fini(&request->refusal_body);
     free(request);
 }
 

@@ -8,14 +8,16 @@
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 #define SERVER_CONNECTION_BYTES 65536u /* headers, and the pieces in which a body comes */
 #define SERVER_BODIES_BYTES_MAX ((size_t)1 << 30)
 #define SERVER_DROP_BYTES 65536u /* a body no longer than this is read rather than cut off */
-#define SERVER_DROP_BYTES_MAX (4u << 20)
 #define SERVER_HEAD_S 30u
+#define SERVER_REFUSAL_BYTES_MAX 4096u
+#define SERVER_RETRY_AFTER "5" /* seconds */
 #define SERVER_BODY_BYTES_PER_S_MIN 4096
 
 /* ---- requests under way --------------------------------------------------------- */
@@ -72,41 +74,78 @@ static enum MHD_Result server_queue(struct ql_http_request *request, unsigned st
     return MHD_queue_response(request->connection, status, response);
 }
 
+/* The client may still be sending: lets it read the answer. */
+static void server_linger(struct ql_http_request *request)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    request->linger_fd = info == NULL ? -1 : dup(info->connect_fd);
+}
+
 /* A refusal by the server itself. `cut`: the body, still to come, is not waited for. */
 static enum MHD_Result server_queue_refusal(struct ql_http_request *request, bool cut)
 {
-    char body[600];
-    (void)snprintf(body, sizeof(body), "{\"error\":\"%s\"}\n", request->refusal);
+    const struct ql_buf *body = &request->refusal_body;
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(strlen(body), body, MHD_RESPMEM_MUST_COPY);
+        MHD_create_response_from_buffer(body->bytes, body->at, MHD_RESPMEM_MUST_COPY);
     if (response == NULL) {
         return MHD_NO;
     }
-    (void)MHD_add_response_header(response, "Content-Type", "application/json");
+    (void)MHD_add_response_header(response, "Content-Type", request->refusal_type);
     if (request->allow[0] != '\0') {
         (void)MHD_add_response_header(response, "Allow", request->allow);
     }
-    if (request->refusal_status == 503) {
-        (void)MHD_add_response_header(response, "Retry-After", "5");
+    if (request->refusal.status == 503) {
+        (void)MHD_add_response_header(response, "Retry-After", SERVER_RETRY_AFTER);
     }
     if (cut) {
         (void)MHD_add_response_header(response, "Connection", "close");
-        const union MHD_ConnectionInfo *info =
-            MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        request->linger_fd = info == NULL ? -1 : dup(info->connect_fd);
+        server_linger(request);
     }
-    const enum MHD_Result result = server_queue(request, request->refusal_status, response);
+    const enum MHD_Result result = server_queue(request, request->refusal.status, response);
     MHD_destroy_response(response);
     return result;
 }
 
+/* libmicrohttpd takes no answer in the middle of a body, so this one goes past it. Nothing of
+ * ours is on its way then: the answer before was sent before this request was read. */
+static enum MHD_Result server_break_off(struct ql_http_request *request)
+{
+    char head[320];
+    const unsigned status = request->refusal.status;
+    const struct ql_buf *body = &request->refusal_body;
+    const int head_bytes = snprintf(
+        head, sizeof(head),
+        "HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Type: %s\r\n%sContent-Length: %zu\r\n\r\n",
+        status, MHD_get_reason_phrase_for(status), request->refusal_type,
+        status == 503 ? "Retry-After: " SERVER_RETRY_AFTER "\r\n" : "", body->bytes);
+    QL_ASSERT(head_bytes > 0 && (size_t)head_bytes < sizeof(head));
+    struct iovec parts[] = { { head, (size_t)head_bytes }, { body->at, body->bytes } };
+    const struct msghdr message = { .msg_iov = parts, .msg_iovlen = QL_COUNT_OF(parts) };
+    server_linger(request);
+    if (request->linger_fd >= 0) {
+        /* Less than a new socket's buffer: it goes at once and whole, or the client is gone. */
+        (void)sendmsg(request->linger_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+    ql_http_count(request->http, request->row, status);
+    return MHD_NO;
+}
+
 static void server_refuse(struct ql_http_request *request, unsigned status, const char *text)
 {
+    const struct ql_http_route *route = request->route;
+    struct ql_buf *body = &request->refusal_body;
+    QL_ASSERT(!request->refused);
     request->refused = true;
-    request->refusal_status = status;
-    request->refusal = text;
-    if (request->route != NULL && request->route->refused != NULL) {
-        request->route->refused(request->route->host, status);
+    request->refusal = (struct ql_http_refusal){ status, text };
+    request->refusal_type = NULL;
+    ql_buf_init(body, SERVER_REFUSAL_BYTES_MAX);
+    if (route != NULL && route->refused != NULL) {
+        request->refusal_type = route->refused(route->host, request, &request->refusal, body);
+    }
+    if (request->refusal_type == NULL) {
+        request->refusal_type = "application/json";
+        (void)ql_buf_printf(body, "{\"error\":\"%s\"}\n", text);
     }
 }
 
@@ -118,12 +157,13 @@ static struct server_body server_body_expected(const struct ql_http_request *req
 {
     struct server_body body = { .any = false };
     int64_t bytes = 0;
+    const bool chunked = ql_http_header(request, "Transfer-Encoding").bytes > 0;
     const ql_str length = ql_http_header(request, "Content-Length");
-    if (length.bytes > 0 && ql_str_to_i64(length, &bytes) == QL_OK && bytes >= 0) {
+    if (!chunked && length.bytes > 0 && ql_str_to_i64(length, &bytes) == QL_OK && bytes >= 0) {
         body.bytes = (uint64_t)bytes;
         body.length_known = true;
     }
-    body.any = body.bytes > 0 || ql_http_header(request, "Transfer-Encoding").bytes > 0;
+    body.any = body.bytes > 0 || chunked;
     body.waits = ql_http_header(request, "Expect").bytes > 0;
     return body;
 }
@@ -165,11 +205,10 @@ static void server_read(struct ql_http_request *request, const char *method)
     case QL_E_FULL: server_refuse(request, 431, "too many headers or parameters"); return;
     default: server_refuse(request, 503, "no memory"); return;
     }
-    if (atomic_load(&request->http->closing)) {
-        server_refuse(request, 503, "the server is shutting down");
-        return;
-    }
     server_route(request);
+    if (!request->refused && atomic_load(&request->http->closing)) {
+        server_refuse(request, 503, "the server is shutting down");
+    }
 }
 
 static enum MHD_Result server_begin(struct ql_http_request *request, const char *method)
@@ -184,8 +223,8 @@ static enum MHD_Result server_begin(struct ql_http_request *request, const char 
         server_check(request, &body);
     }
     /* A short body is read and dropped, which keeps the connection usable. */
-    const bool cut = body.any && (body.waits || !body.length_known ||
-                                  body.bytes > SERVER_DROP_BYTES);
+    request->long_body = body.any && (!body.length_known || body.bytes > SERVER_DROP_BYTES);
+    const bool cut = body.any && (body.waits || request->long_body);
     return request->refused && cut ? server_queue_refusal(request, true) : MHD_YES;
 }
 
@@ -232,23 +271,15 @@ static enum MHD_Result server_body(struct ql_http_request *request, const char *
     if (request->http->stats != NULL) {
         ql_stat_add(request->http->bytes_in, (int64_t)bytes);
     }
-    if (server_too_slow(request)) {
-        if (!request->refused) {
-            server_refuse(request, 408, "the body came too slowly");
-        }
-        ql_http_count(request->http, request->row, request->refusal_status);
-        return MHD_NO; /* libmicrohttpd takes no answer in the middle of a body */
-    }
-    if (!request->refused) {
+    const bool slow = server_too_slow(request);
+    if (request->refused) {
+        request->dropped_bytes += bytes;
+    } else if (slow) {
+        server_refuse(request, 408, "the body came too slowly");
+    } else {
         server_body_keep(request, data, bytes);
-        return MHD_YES;
     }
-    request->dropped_bytes += bytes;
-    if (request->dropped_bytes > SERVER_DROP_BYTES_MAX) {
-        ql_http_count(request->http, request->row, request->refusal_status);
-        return MHD_NO;
-    }
-    return MHD_YES;
+    return slow || (request->refused && request->long_body) ? server_break_off(request) : MHD_YES;
 }
 
 /* ---- the whole request is there ------------------------------------------------- */

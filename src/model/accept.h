@@ -9,9 +9,10 @@
  *               for the call only.
  * Bounds        submit may wait up to two seconds while too many bytes are in flight.
  * Threads       any. done() runs on the journal's thread: it must not block.
- * Errors        submit: QL_E_FULL (queue full: answer 429 or 503 with Retry-After),
- *               QL_E_IO (journal cannot be written, e.g. disk full: 503), QL_E_CLOSED
- *               (shutting down: 503). On error done() is not called.
+ * Errors        submit: QL_E_FULL (queue full: answer 503 with Retry-After, never 429, on
+ *               which Prometheus drops its data), QL_E_IO (journal cannot be written, e.g.
+ *               disk full: 503), QL_E_CLOSED (shutting down: 503). On error done() is not
+ *               called.
  */
 #ifndef QL_MODEL_ACCEPT_H
 #define QL_MODEL_ACCEPT_H
@@ -31,7 +32,7 @@ struct ql_submission {
 
 struct ql_accept {
     void *host;
-    /* An empty batch, or NULL when all are in flight (answer 429 or 503). */
+    /* An empty batch, or NULL when all are in flight (answer 503). */
     struct ql_batch *(*batch_take)(void *host);
     void (*batch_give_back)(void *host, struct ql_batch *batch); /* unused after all */
     QL_MUST_USE ql_err (*submit)(void *host, const struct ql_submission *submission);

@@ -100,9 +100,9 @@ static void edge_paired(struct nm *nm, uint32_t caller, struct nm_call_entry chi
 
 static void edge_named(struct nm *nm, uint32_t caller, const struct ql_span *span, uint32_t source)
 {
-    const uint32_t callee = nm_service_number(&nm->services, span->peer);
-    if (callee == QL_MAP_NONE) {
-        nm_drop(&nm->counts, source, NM_REASON_CARDINALITY, 1);
+    const uint32_t callee = nm_peer_number(&nm->services, span->peer);
+    if (callee == QL_MAP_NONE) { /* the span itself counts all the same */
+        nm_drop(&nm->counts, source, NM_REASON_PEERS_FULL, 1);
         return;
     }
     struct nm_edge *edge = caller == callee ? NULL : edge_at(nm, caller, callee, source);

@@ -157,7 +157,8 @@ static inline void sample_push(struct runs_pass *pass, struct ql_series *row, ui
 
 /* ---- series seen for the first time ----------------------------------------------- */
 
-/* May this source bring one more new series in this minute? */
+/* May this source bring one more new series in this minute? Series are spread evenly over the
+ * shards, so each shard has an equal share, rounded up. */
 static bool quota_is_open(struct nm *nm, uint32_t source)
 {
     struct nm_quota *quota = &nm->quotas[source < NM_SOURCE_COUNT ? source : 0];
@@ -165,7 +166,8 @@ static bool quota_is_open(struct nm *nm, uint32_t source)
     if (quota->minute != minute) {
         *quota = (struct nm_quota){ .minute = minute };
     }
-    return quota->count < nm->config->series_new_per_min_max;
+    const uint32_t all = nm->config->series_new_per_min_max;
+    return quota->count < all / nm->shard_count + (all % nm->shard_count != 0);
 }
 
 /* A block in another form than before may name a series that is known. */

@@ -81,11 +81,11 @@ double nm_bucket_quantile_ns(const uint32_t buckets[NM_BUCKET_COUNT], uint32_t c
 ql_err nm_services_init(struct nm_services *services)
 {
     *services = (struct nm_services){ .closed_window = INT64_MIN };
-    ql_intern_init(&services->names, NM_SERVICES_MAX,
-                   (size_t)NM_SERVICES_MAX * (SERVICE_NAME_BYTES_MAX + 64));
+    ql_intern_init(&services->names, NM_NAMES_MAX,
+                   (size_t)NM_NAMES_MAX * (SERVICE_NAME_BYTES_MAX + 64));
     ql_buf_init(&services->scratch, 4096);
-    services->rows = ql_pages_new(NM_SERVICES_MAX * sizeof(*services->rows));
-    services->states = ql_pages_new(NM_SERVICES_MAX * sizeof(*services->states));
+    services->rows = ql_pages_new(NM_NAMES_MAX * sizeof(*services->rows));
+    services->states = ql_pages_new(NM_NAMES_MAX * sizeof(*services->states));
     return services->rows == NULL || services->states == NULL ? QL_E_MEMORY : QL_OK;
 }
 
@@ -93,8 +93,8 @@ void nm_services_fini(struct nm_services *services)
 {
     ql_intern_fini(&services->names);
     ql_buf_fini(&services->scratch);
-    ql_pages_free(services->rows, NM_SERVICES_MAX * sizeof(*services->rows));
-    ql_pages_free(services->states, NM_SERVICES_MAX * sizeof(*services->states));
+    ql_pages_free(services->rows, NM_NAMES_MAX * sizeof(*services->rows));
+    ql_pages_free(services->states, NM_NAMES_MAX * sizeof(*services->states));
     services->rows = NULL;
     services->states = NULL;
 }
@@ -106,23 +106,43 @@ void nm_services_advance(struct nm_services *services, ql_time now)
     }
 }
 
-uint32_t nm_service_number(struct nm_services *services, ql_str name)
+static bool services_have_room(const struct nm_services *services, bool for_service)
 {
-    uint32_t number;
+    const uint32_t peers = services->names.count - services->service_count;
+    return for_service ? services->service_count < NM_SERVICES_MAX : peers < NM_PEERS_MAX;
+}
+
+static uint32_t service_find_or_add(struct nm_services *services, ql_str name, bool as_service)
+{
     if (name.bytes == 0) {
         name = QL_STR("unknown");
     }
-    if (name.bytes > SERVICE_NAME_BYTES_MAX) {
+    uint32_t number = ql_intern_find(&services->names, name);
+    const bool known = number != QL_MAP_NONE;
+    if (known && (!as_service || services->states[number].is_service != 0)) {
+        return number;
+    }
+    /* A new name, or a peer that turns out to be a service. */
+    if (name.bytes > SERVICE_NAME_BYTES_MAX || !services_have_room(services, as_service) ||
+        (!known && ql_intern_put(&services->names, name, &number) != QL_OK)) {
         return QL_MAP_NONE;
     }
-    const uint32_t before = services->names.count;
-    if (ql_intern_put(&services->names, name, &number) != QL_OK) {
-        return QL_MAP_NONE;
-    }
-    if (services->names.count != before) {
+    if (!known) {
         services->states[number].announced_window = INT64_MIN;
     }
+    services->states[number].is_service = as_service;
+    services->service_count += as_service;
     return number;
+}
+
+uint32_t nm_service_number(struct nm_services *services, ql_str name)
+{
+    return service_find_or_add(services, name, true);
+}
+
+uint32_t nm_peer_number(struct nm_services *services, ql_str name)
+{
+    return service_find_or_add(services, name, false);
 }
 
 /* The open window nearest to the one of `at`. */
@@ -388,6 +408,7 @@ ql_err nm_services_save(const struct nm_services *services, struct ql_buf *out)
     for (uint32_t number = 0; number < services->names.count; number++) {
         const struct nm_service_state *state = &services->states[number];
         (void)ql_buf_lstr(out, ql_intern_text(&services->names, number));
+        (void)ql_buf_u8(out, state->is_service);
         (void)ql_buf_i64(out, state->announced_window);
         (void)ql_buf_u8(out, state->has_spans);
         (void)ql_buf_u8(out, state->severities);
@@ -403,7 +424,9 @@ ql_err nm_services_load(struct nm_services *services, uint32_t series_count, str
     services->closed_window = ql_reader_i64(in);
     const uint32_t count = ql_reader_u32(in);
     for (uint32_t i = 0; i < count; i++) {
-        const uint32_t number = nm_service_number(services, ql_reader_lstr(in));
+        const ql_str name = ql_reader_lstr(in);
+        const bool is_service = ql_reader_u8(in) != 0;
+        const uint32_t number = service_find_or_add(services, name, is_service);
         if (in->failed || number != i) {
             return QL_E_MALFORMED;
         }

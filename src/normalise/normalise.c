@@ -28,6 +28,7 @@ static ql_err normalise_open(const struct ql_stage_env *env, void **ret_stage)
     }
     nm->config = env->config;
     nm->table = env->series;
+    nm->shard_count = env->shard_count > 0 ? env->shard_count : 1;
     nm_counts_init(&nm->counts, env->stats);
     ql_buf_init(&nm->scratch, 2 * QL_LABELS_BYTES_MAX);
     /* All three, even when one fails: close takes half-built parts, not unmade ones. */
@@ -136,7 +137,7 @@ const struct ql_stage_type ql_normalise_stage = {
     .reads = QL_LIST_BIT(runs) | QL_LIST_BIT(samples) | QL_LIST_BIT(logs) | QL_LIST_BIT(spans),
     .writes = QL_LIST_BIT(points) | QL_LIST_BIT(retired) | QL_LIST_BIT(edges) |
               QL_LIST_BIT(entities),
-    .state_version = 3,
+    .state_version = 4,
     .open = normalise_open,
     .close = normalise_close,
     .push = normalise_push,

@@ -8,9 +8,10 @@
  * Reads         runs, samples, logs, spans.
  * Writes        points, retired (series that are forgotten), edges, entities (names of the
  *               services that edges speak of); rows of the series table.
- * Bounds        16 B a series, 4096 services (3 kB each once it has spans), 131072 spans
- *               that wait for their parent or child (16 B each); all touched lazily. What
- *               does not fit is counted in ql_records_dropped_total{source,reason}.
+ * Bounds        16 B a series, 4096 services (3 kB each once it has spans), 1024 names that
+ *               are only called, 131072 spans that wait for their parent or child (16 B
+ *               each); all touched lazily. What does not fit is counted in
+ *               ql_records_dropped_total{source,reason}.
  * Determinism   integers, + - * / on doubles; nothing depends on addresses.
  */
 #ifndef QL_NORMALISE_NORMALISE_H

@@ -18,7 +18,7 @@
 #define NM_REASON_MAP(X)                                                               \
     X(CARDINALITY, "cardinality") X(MALFORMED, "malformed") X(OLD, "too_old")          \
     X(FUTURE, "too_far_ahead") X(DUPLICATE, "duplicate") X(NOT_FINITE, "not_finite")   \
-    X(BATCH_FULL, "batch_full")
+    X(BATCH_FULL, "batch_full") X(PEERS_FULL, "peers_full")
 enum nm_reason {
 #define X(name, text) NM_REASON_##name,
     NM_REASON_MAP(X)
@@ -99,7 +99,9 @@ QL_MUST_USE ql_err nm_due_load(struct nm_due *due, uint32_t series_count, struct
 
 enum {
     NM_WINDOW_S = 10,
-    NM_SERVICES_MAX = 4096,
+    NM_SERVICES_MAX = 4096, /* names that spans and logs came from */
+    NM_PEERS_MAX = 1024,    /* names that were only called: hosts, databases, others' services */
+    NM_NAMES_MAX = NM_SERVICES_MAX + NM_PEERS_MAX,
     NM_SLOT_COUNT = 3,     /* windows that are open at once */
     NM_BUCKET_COUNT = 256,
     NM_SEVERITY_COUNT = 7, /* unset, trace .. fatal */
@@ -121,10 +123,13 @@ struct nm_service {
 /* What is asked of every service at every window, apart from the large rows. */
 struct nm_service_state {
     int64_t announced_window; /* when its entity was last written; INT64_MIN: never */
-    uint8_t has_spans, severities, pad[6];
+    uint8_t has_spans, severities;
+    uint8_t is_service;       /* it told something itself; else a peer */
+    uint8_t pad[5];
 };
 struct nm_services {
     struct ql_intern names;
+    uint32_t service_count;  /* of the names; the others are peers */
     struct nm_service *rows; /* by number in `names` */
     struct nm_service_state *states;
     int64_t closed_window;   /* INT64_MIN: no time seen yet */
@@ -143,8 +148,10 @@ struct nm; /* below */
 QL_MUST_USE ql_err nm_services_init(struct nm_services *services);
 void nm_services_fini(struct nm_services *services);
 void nm_services_advance(struct nm_services *services, ql_time now);
-/* The number of a service; QL_MAP_NONE when there is no room. */
+/* The number of a service, or of what one called; QL_MAP_NONE when there is no room. Peers
+ * have a room of their own, so that many hosts cannot keep out a service. */
 uint32_t nm_service_number(struct nm_services *services, ql_str name);
+uint32_t nm_peer_number(struct nm_services *services, ql_str name);
 void nm_service_span(struct nm *nm, uint32_t number, const struct ql_span *span, ql_time now);
 void nm_service_log(struct nm *nm, const struct ql_log *log, ql_time now, uint32_t source);
 /* Lets go of derived series whose life was ended. */
@@ -198,6 +205,7 @@ struct nm {
     struct ql_series_table *table;  /* borrowed */
     struct nm_counts counts;
     struct nm_quota quotas[NM_SOURCE_COUNT]; /* new series by source */
+    uint32_t shard_count;           /* each has its share of what is set for all */
     struct nm_due due;
     uint32_t idle_next_s;           /* of nm_due_clock(): the next look for what is idle */
     struct nm_services services;

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#define VERSION ql_normalise_stage.state_version
 enum { SERIES_MAX = 5000, SOURCE = QL_DOOR_REMOTE_WRITE };
 static const int64_t start_s = 1767603600;
 
@@ -27,18 +28,20 @@ struct fixture {
     struct ql_batch bus;
 };
 
-static void fixture_open(struct fixture *f)
+static void fixture_open_shard(struct fixture *f, uint32_t shard_count)
 {
     assert_int_equal(ql_config_default(&f->config), QL_OK);
     f->config->series_max = SERIES_MAX;
     f->stats = ql_stats_new(500);
     assert_int_equal(ql_series_table_new(SERIES_MAX, &f->table), QL_OK);
     const struct ql_stage_env env = {
-        .config = f->config, .series = f->table, .stats = f->stats, .shard_count = 1
+        .config = f->config, .series = f->table, .stats = f->stats, .shard_count = shard_count
     };
     assert_int_equal(ql_normalise_stage.open(&env, &f->stage), QL_OK);
     ql_batch_init(&f->bus, 64 << 20);
 }
+
+static void fixture_open(struct fixture *f) { fixture_open_shard(f, 1); }
 
 static void fixture_close(struct fixture *f)
 {
@@ -346,6 +349,30 @@ static void new_series_have_a_quota(void **state)
     ql_normalise_stage.push(f.stage, at_s(120.0), &f.bus);
     assert_int_equal(f.bus.points.count, 1);
     fixture_close(&f);
+}
+
+/* All shards together take what is set, not each of them. */
+static void the_quota_is_shared_by_the_shards(void **state)
+{
+    static const struct { uint32_t max, shards, want; } rows[] = {
+        { 100, 1, 100 }, { 100, 4, 25 }, { 100, 3, 34 }, { 2, 4, 1 }, { UINT32_MAX, 2, 150 },
+    };
+    (void)state;
+    for (size_t r = 0; r < QL_COUNT_OF(rows); r++) {
+        struct fixture f;
+        char name[64];
+        fixture_open_shard(&f, rows[r].shards);
+        f.config->series_new_per_min_max = rows[r].max;
+        bus_begin(&f);
+        for (int i = 0; i < 150; i++) {
+            (void)snprintf(name, sizeof(name), "g{i=\"%d\"}", i);
+            bus_sample(&f, name, QL_METRIC_GAUGE, at_s(0.0), 1.0);
+        }
+        ql_normalise_stage.push(f.stage, at_s(0.0), &f.bus);
+        assert_int_equal(ql_series_count(f.table), rows[r].want);
+        assert_int_equal(dropped(&f, "cardinality"), 150 - rows[r].want);
+        fixture_close(&f);
+    }
 }
 
 /* With the quota used up, a known series in another order of labels is still known. */
@@ -740,6 +767,7 @@ static void day_step(struct fixture *f, struct ql_rng *rng, int step, uint64_t *
         struct ql_span *span =
             bus_span(f, service, id, parent, step * 7.0 - 5.0, 1000.0 * ql_rng_ratio(rng));
         span->error = ql_rng_below(rng, 10) == 0;
+        span->peer = ql_rng_below(rng, 9) == 0 ? QL_STR("db") : QL_STR("");
         struct ql_log *log = ql_batch_add_log(&f->bus);
         *log = (struct ql_log){ .at = span->start, .severity = (uint8_t)ql_rng_below(rng, 25) };
         log->service = span->service;
@@ -763,11 +791,47 @@ static void fixture_checkpoint(struct fixture *f)
     struct ql_reader table_in = ql_reader_of(ql_buf_view(&table));
     struct ql_reader stage_in = ql_reader_of(ql_buf_view(&stage));
     assert_int_equal(ql_series_load(f->table, &table_in), QL_OK);
-    const uint32_t version = ql_normalise_stage.state_version;
-    assert_int_equal(ql_normalise_stage.load(f->stage, version, &stage_in), QL_OK);
+    assert_int_equal(ql_normalise_stage.load(f->stage, VERSION, &stage_in), QL_OK);
     assert_int_equal(ql_reader_left(&stage_in), 0);
     ql_buf_fini(&table);
     ql_buf_fini(&stage);
+}
+
+/* A service that calls thousands of hosts takes no room from services that come later, and what
+ * was called before it told anything of itself is a service all the same. */
+static void peers_keep_out_no_service(void **state)
+{
+    struct fixture f;
+    char name[32];
+    (void)state;
+    fixture_open(&f);
+    bus_begin(&f);
+    ql_normalise_stage.tick(f.stage, at_s(0.0), &f.bus);
+    for (uint32_t i = 0; i < NM_SERVICES_MAX + 100; i++) {
+        (void)snprintf(name, sizeof(name), "10.0.%u.%u", i / 256, i % 256);
+        bus_span(&f, "crawler", i + 1, 0, 1.0, 10.0)->peer = ql_batch_text(&f.bus, ql_str_of(name));
+    }
+    ql_normalise_stage.push(f.stage, at_s(2.0), &f.bus);
+    assert_int_equal(dropped(&f, "peers_full"), NM_SERVICES_MAX + 100 - NM_PEERS_MAX);
+    assert_int_equal(dropped(&f, "cardinality"), 0);
+    fixture_checkpoint(&f);
+    bus_begin(&f);
+    for (uint32_t i = 1; i < NM_SERVICES_MAX; i++) {
+        (void)snprintf(name, sizeof(name), i == 1 ? "10.0.0.0" : "late%u", i);
+        bus_span(&f, name, 10000 + i, 0, 1.0, 10.0)->peer = QL_STR("crawler");
+    }
+    bus_span(&f, "one too many", 20000, 0, 1.0, 10.0);
+    bus_span(&f, "crawler", 20001, 0, 1.0, 10.0)->peer = QL_STR("db"); /* its room was given back */
+    ql_normalise_stage.push(f.stage, at_s(2.0), &f.bus);
+    assert_int_equal(dropped(&f, "cardinality"), 1);
+    assert_int_equal(dropped(&f, "peers_full"), 0);
+    bus_begin(&f); /* of four series a service, the table here has room for the first thousand's */
+    stage_tick(&f, 30.0);
+    assert_string_equal(metric_points(&f, "service_requests_per_second{service=\"late1000\"}"),
+                        "0:0 10:0.1 20:0 ");
+    assert_string_equal(metric_points(&f, "service_requests_per_second{service=\"10.0.0.0\"}"),
+                        "0:0 10:0.1 20:0 ");
+    fixture_close(&f);
 }
 
 static uint64_t day_run(uint64_t seed, int checkpoint_every)
@@ -817,14 +881,12 @@ static void broken_checkpoints_are_refused(void **state)
     for (size_t cut = 0; cut < saved.bytes; cut += 1 + saved.bytes / 50) {
         fixture_open(&f);
         struct ql_reader in = ql_reader_of((ql_str){ saved.at, cut });
-        const uint32_t version = ql_normalise_stage.state_version;
-        assert_int_equal(ql_normalise_stage.load(f.stage, version, &in), QL_E_MALFORMED);
+        assert_int_equal(ql_normalise_stage.load(f.stage, VERSION, &in), QL_E_MALFORMED);
         fixture_close(&f);
     }
     fixture_open(&f);
     struct ql_reader in = ql_reader_of(ql_buf_view(&saved));
-    const uint32_t other = ql_normalise_stage.state_version + 1;
-    assert_int_equal(ql_normalise_stage.load(f.stage, other, &in), QL_E_VERSION);
+    assert_int_equal(ql_normalise_stage.load(f.stage, VERSION + 1, &in), QL_E_VERSION);
     fixture_close(&f);
     ql_buf_fini(&saved);
 }
@@ -838,6 +900,7 @@ int main(void)
         cmocka_unit_test(a_pause_is_no_silence),
         cmocka_unit_test(wrong_clocks),
         cmocka_unit_test(new_series_have_a_quota),
+        cmocka_unit_test(the_quota_is_shared_by_the_shards),
         cmocka_unit_test(another_form_of_a_known_series_is_no_new_one),
         cmocka_unit_test(bad_labels_are_counted),
         cmocka_unit_test(steps_are_learnt),
@@ -850,6 +913,7 @@ int main(void)
         cmocka_unit_test(logs_become_rates_by_severity),
         cmocka_unit_test(calls_become_edges),
         cmocka_unit_test(too_many_services_are_counted),
+        cmocka_unit_test(peers_keep_out_no_service),
         cmocka_unit_test(a_day_repeats_from_any_checkpoint),
         cmocka_unit_test(broken_checkpoints_are_refused),
     };

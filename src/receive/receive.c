@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 /* Every path as its senders know it, at the root and under the prefix for shared ports. */
@@ -34,6 +35,7 @@ struct receive_door {
 
 struct ql_receive {
     struct ql_accept accept;
+    _Atomic double ahead_s, behind_s; /* of the engine's window of time; see window.c */
     struct ql_wire_limits limits;
     struct receive_counts counts;
     struct receive_door doors[RECEIVE_ROWS];
@@ -48,6 +50,7 @@ struct receive_call {
     struct media_verdict media;
     uint32_t record_count;
     struct ql_reject reject;
+    struct receive_outside outside;
 };
 
 /* The end of every call, good or bad: counts, answers, frees. */
@@ -67,6 +70,7 @@ static void receive_finish(struct receive_call *call, ql_err err)
                      &(struct receive_outcome){ .err = err,
                                                 .accepted_count = call->record_count,
                                                 .reject = &call->reject,
+                                                .outside = &call->outside,
                                                 .format = call->media.format,
                                                 .door = door });
     free(call);
@@ -123,7 +127,40 @@ static void receive_take(struct receive_call *call)
         return;
     }
     call->record_count = count;
+    const struct receive_window window = { .ahead_s = call->receive->ahead_s,
+                                           .behind_s = call->receive->behind_s };
+    ql_receive_find_outside(batch, accepted, &window, &call->outside);
     receive_submit(call, accepted, batch);
+}
+
+/* What the sender says it sends, and in which style it is answered. */
+static ql_err receive_judge(const struct receive_door *door, const struct ql_http_request *request,
+                            struct media_verdict *ret_media, enum receive_style *ret_style)
+{
+    const struct media_headers headers = {
+        .content_type = ql_http_header(request, "Content-Type"),
+        .content_encoding = ql_http_header(request, "Content-Encoding"),
+        .write_version = ql_http_header(request, "X-Prometheus-Remote-Write-Version"),
+    };
+    const ql_err err = ql_receive_judge_media(door->row->door, &headers, ret_media);
+    /* Remote write is told as remote write also when it came to the OTLP path. */
+    *ret_style = ret_media->door == QL_DOOR_REMOTE_WRITE ? STYLE_WRITE : door->row->style;
+    return err;
+}
+
+static void receive_no_memory(const struct receive_door *door, struct ql_http_request *request)
+{
+    const struct ql_reject none = { 0 };
+    const struct receive_outside nothing = { 0 };
+    struct media_verdict media;
+    enum receive_style style;
+    (void)receive_judge(door, request, &media, &style);
+    ql_receive_count_dropped(&door->receive->counts, media.door, QL_REASON_MEMORY, 1);
+    ql_receive_reply(request, style, &(struct receive_outcome){ .err = QL_E_MEMORY,
+                                                                .reject = &none,
+                                                                .outside = &nothing,
+                                                                .format = media.format,
+                                                                .door = media.door });
 }
 
 static void receive_handle(void *host, struct ql_http_request *request)
@@ -131,21 +168,12 @@ static void receive_handle(void *host, struct ql_http_request *request)
     const struct receive_door *door = host;
     struct receive_call *call = calloc(1, sizeof(*call));
     if (call == NULL) {
-        ql_receive_count_dropped(&door->receive->counts, door->row->door, QL_REASON_MEMORY, 1);
-        ql_http_fail(request, 503, "no memory, try again");
+        receive_no_memory(door, request);
         return;
     }
-    *call = (struct receive_call){ .receive = door->receive, .request = request,
-                                   .style = door->row->style };
-    const struct media_headers headers = {
-        .content_type = ql_http_header(request, "Content-Type"),
-        .content_encoding = ql_http_header(request, "Content-Encoding"),
-        .write_version = ql_http_header(request, "X-Prometheus-Remote-Write-Version"),
-    };
-    const ql_err err = ql_receive_judge_media(door->row->door, &headers, &call->media);
-    if (call->media.door == QL_DOOR_REMOTE_WRITE) {
-        call->style = STYLE_WRITE; /* also when it came to the OTLP path */
-    }
+    call->receive = door->receive;
+    call->request = request;
+    const ql_err err = receive_judge(door, request, &call->media, &call->style);
     if (err != QL_OK) {
         ql_reject_add(&call->reject, call->media.reason, "%s", call->media.why);
         receive_finish(call, err);
@@ -154,14 +182,30 @@ static void receive_handle(void *host, struct ql_http_request *request)
     receive_take(call);
 }
 
-/* The server refused before the door saw it: the sender was told, the count is ours. */
-static void receive_refused(void *host, unsigned status)
+static enum ql_reason receive_refused_reason(unsigned status)
+{
+    switch (status) {
+    case 413: return QL_REASON_TOO_LARGE;
+    case 503: return QL_REASON_QUEUE_FULL;
+    case 408: return QL_REASON_TOO_SLOW;
+    default: return QL_REASON_MALFORMED;
+    }
+}
+
+/* The server refused before the door saw it: counted, and told as the door would. */
+static const char *receive_refused(void *host, const struct ql_http_request *request,
+                                   struct ql_http_refusal *refusal, struct ql_buf *body)
 {
     const struct receive_door *door = host;
-    const enum ql_reason reason = status == 413   ? QL_REASON_TOO_LARGE
-                                  : status == 503 ? QL_REASON_MEMORY
-                                                  : QL_REASON_MALFORMED;
-    ql_receive_count_dropped(&door->receive->counts, door->row->door, reason, 1);
+    struct media_verdict media;
+    enum receive_style style;
+    (void)receive_judge(door, request, &media, &style);
+    ql_receive_count_dropped(&door->receive->counts, media.door,
+                             receive_refused_reason(refusal->status), 1);
+    if (refusal->status == 408) {
+        refusal->status = 503; /* or it would not try again, where the line may have been at fault */
+    }
+    return ql_receive_refusal(style, media.format, refusal->status, ql_str_of(refusal->text), body);
 }
 
 static void receive_gone(void *host, struct ql_http_request *request)
@@ -181,6 +225,7 @@ ql_err ql_receive_new(const struct ql_receive_env *env, struct ql_receive **ret_
     }
     receive->accept = *env->accept;
     receive->limits.body_bytes_max = env->body_bytes_max;
+    ql_receive_set_window(receive, HUGE_VAL, HUGE_VAL);
     ql_receive_counts_init(&receive->counts, env->stats);
     for (uint32_t i = 0; i < RECEIVE_ROWS; i++) {
         receive->doors[i] = (struct receive_door){ receive, &rows[i] };
@@ -196,6 +241,12 @@ ql_err ql_receive_new(const struct ql_receive_env *env, struct ql_receive **ret_
     };
     *ret_receive = receive;
     return QL_OK;
+}
+
+void ql_receive_set_window(struct ql_receive *receive, double ahead_s, double behind_s)
+{
+    receive->ahead_s = ahead_s;
+    receive->behind_s = behind_s;
 }
 
 void ql_receive_free(struct ql_receive *receive) { free(receive); }

@@ -32,6 +32,9 @@ struct ql_receive_env {
 
 struct ql_receive;
 QL_MUST_USE ql_err ql_receive_new(const struct ql_receive_env *env, struct ql_receive **ret_receive);
+/* How far from now the engine takes samples: senders are told what is outside. Until the first
+ * call nothing is. May be called at any time; holds for requests that come later. */
+void ql_receive_set_window(struct ql_receive *receive, double ahead_s, double behind_s);
 void ql_receive_free(struct ql_receive *receive); /* NULL is fine */
 /* Rows to add to the server's table. */
 const struct ql_http_route *ql_receive_routes(const struct ql_receive *receive,

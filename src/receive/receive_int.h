@@ -45,6 +45,17 @@ struct media_headers { ql_str content_type, content_encoding, write_version; };
 QL_MUST_USE ql_err ql_receive_judge_media(enum ql_door door, const struct media_headers *headers,
                                           struct media_verdict *ret_verdict);
 
+/* ---- window.c: samples that the engine will leave out for their time alone. Pure --------- */
+
+struct receive_window { double ahead_s, behind_s; };
+struct receive_outside {
+    uint32_t count;
+    char text[256]; /* about the first; set when count > 0 */
+};
+void ql_receive_find_outside(const struct ql_batch *batch, ql_time now,
+                             const struct receive_window *window,
+                             struct receive_outside *ret_outside);
+
 /* ---- reply.c: what each kind of sender is told -------------------------------------- */
 
 enum receive_style { STYLE_WRITE, STYLE_OTLP, STYLE_ALERTS, STYLE_CHANGES };
@@ -53,10 +64,14 @@ struct receive_outcome {
     ql_err err;              /* of the decoder, the queue or the journal; QL_OK: durable */
     uint32_t accepted_count;
     const struct ql_reject *reject;
+    const struct receive_outside *outside; /* counted in accepted_count, and told as refused */
     enum ql_format format;   /* answers come in the form of the question */
     enum ql_door door;
 };
 void ql_receive_reply(struct ql_http_request *request, enum receive_style style,
                       const struct receive_outcome *outcome);
+/* The body of a refusal as this kind of sender reads it; returns its content type. */
+const char *ql_receive_refusal(enum receive_style style, enum ql_format format, unsigned status,
+                               ql_str text, struct ql_buf *out);
 
 #endif

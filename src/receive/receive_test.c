@@ -211,7 +211,8 @@ static const struct row otlp_rows[] = {
       "{\"timeUnixNano\":\"1000000000\",\"asDouble\":1},{\"timeUnixNano\":\"1000000000\"}]}}]}]}]}", 0, 0,
       200, "application/json", "{\"partialSuccess\":{\"rejectedDataPoints\":\"1\",\"errorMessage\":\"",
       "accepted", "source=\"otlp_metrics\"", 1, false },
-    { "too large", "/v1/metrics", PROTO, "@big", 0, 0, 413, "", "", "dropped",
+    { "too large", "/v1/metrics", PROTO, "@big", 0, 0, 413, "application/x-protobuf",
+      "\x08\x08\x12\x27the body is larger than this path takes", "dropped",
       DROPPED("otlp_metrics", "too_large"), 1, false },
     { "queue full, JSON", "/v1/metrics", JSON, GAUGE("1"), QL_E_FULL, 0, 503, "Retry-After: 1",
       "{\"code\":14,", "dropped", DROPPED("otlp_metrics", "queue_full"), 1, false },
@@ -301,6 +302,174 @@ static void test_others(void **state)
     }
 }
 
+/* ---- refused by the server, before a door sees it -------------------------------------- */
+
+/* The same body in chunks, past the limit in the middle of it. */
+static struct reply chunks_post(const struct fixture *f, const char *path, const char *headers)
+{
+    static char chunk[0x10000 + 16];
+    char head[1024];
+    const size_t mark = (size_t)snprintf(chunk, sizeof(chunk), "10000\r\n");
+    memset(chunk + mark, 'x', 0x10000);
+    memcpy(chunk + mark + 0x10000, "\r\n", 2);
+    const int fd = client_connect(f->port);
+    (void)snprintf(head, sizeof(head),
+                   "POST %s HTTP/1.1\r\nHost: x\r\n%sTransfer-Encoding: chunked\r\n\r\n", path,
+                   headers);
+    reply_have = 0;
+    client_send(fd, head);
+    for (int i = 0; i < 4; i++) {
+        (void)client_send_all(fd, chunk, mark + 0x10002);
+    }
+    const struct reply reply = client_read(fd, false);
+    (void)close(fd);
+    return reply;
+}
+
+#define TOO_LARGE "the body is larger than this path takes"
+
+static void test_refusals_of_the_server(void **state)
+{
+    static const struct { const char *path, *headers, *type, *body, *source; } rows_413[] = {
+        { "/api/v1/write", WRITE, "text/plain; charset=utf-8", TOO_LARGE "\n", "remote_write" },
+        { "/v1/metrics", WRITE, "text/plain; charset=utf-8", TOO_LARGE "\n", "remote_write" },
+        { "/v1/metrics", PROTO, "application/x-protobuf", "\x08\x08\x12\x27" TOO_LARGE, "otlp_metrics" },
+        { "/v1/logs", JSON, "application/json", "{\"code\":8,\"message\":\"" TOO_LARGE "\"}",
+          "otlp_logs" },
+        { "/otlp/v1/traces", "", "application/json", "{\"code\":8,\"message\":\"" TOO_LARGE "\"}",
+          "otlp_traces" },
+        { "/api/v2/alerts", JSON, "application/json", "\"" TOO_LARGE "\"\n", "alerts" },
+        { "/api/v1/changes", JSON, "application/json", "{\"error\":\"" TOO_LARGE "\"}\n", "changes" },
+    };
+    for (size_t i = 0; i < 2 * QL_COUNT_OF(rows_413); i++) {
+        const bool in_chunks = i % 2 == 1;
+        const size_t r = i / 2;
+        char type[128], labels[128];
+        print_message("  %s%s\n", rows_413[r].path, in_chunks ? ", in chunks" : "");
+        (void)doors_up(state);
+        const struct fixture *f = *state;
+        const struct row row = { .path = rows_413[r].path, .headers = rows_413[r].headers,
+                                 .body = "@big" };
+        const struct reply reply =
+            in_chunks ? chunks_post(f, row.path, row.headers) : row_post(f, &row);
+        (void)snprintf(type, sizeof(type), "Content-Type: %s\r\n", rows_413[r].type);
+        (void)snprintf(labels, sizeof(labels), "source=\"%s\",reason=\"too_large\"",
+                       rows_413[r].source);
+        assert_int_equal(reply.status, 413);
+        assert_non_null(strstr(reply.head, type));
+        assert_non_null(strstr(reply.head, "Connection: close\r\n"));
+        assert_string_equal(reply.body, rows_413[r].body);
+        assert_int_equal(ql_stats_sum(f->stats, "ql_records_dropped_total", labels), 1);
+        assert_int_equal(ql_stats_sum(f->stats, "ql_records_dropped_total", ""), 1);
+        (void)doors_down(state);
+    }
+}
+
+/* No room for the body, and a body that trickles: both are to be sent again. */
+static void test_no_room_and_too_slow(void **state)
+{
+    struct fixture *f = *state;
+    struct ql_http_settings settings = { .listen = "127.0.0.1:0", .threads = 1,
+                                         .connections_max = 100, .idle_s = 1,
+                                         .bodies_bytes_max = 1000, .stats = f->stats };
+    struct ql_http *http = NULL;
+    char why[256] = "";
+    settings.routes = ql_receive_routes(f->receive, &settings.route_count);
+    assert_int_equal(ql_http_start(&settings, &http, why, sizeof(why)), QL_OK);
+    const struct fixture small = { .port = ql_http_port(http) };
+    struct reply reply = chunks_post(&small, "/v1/logs", PROTO);
+    assert_int_equal(reply.status, 503);
+    assert_non_null(strstr(reply.head, "Retry-After: 5\r\n"));
+    assert_string_equal(reply.body, "\x08\x0e\x12\x18too many bytes under way");
+    assert_int_equal(ql_stats_sum(f->stats, "ql_records_dropped_total",
+                                  DROPPED("otlp_logs", "queue_full")), 1);
+    const int fd = client_connect(small.port);
+    struct pollfd look = { .fd = fd, .events = POLLIN };
+    reply_have = 0;
+    client_send(fd, "POST /api/v1/write HTTP/1.1\r\nHost: x\r\n" WRITE "Content-Length: 500\r\n\r\n");
+    for (int i = 0; i < 30 && poll(&look, 1, 300) == 0; i++) {
+        client_send(fd, "x");
+    }
+    reply = client_read(fd, false);
+    assert_int_equal(reply.status, 503);
+    assert_string_equal(reply.body, "the body came too slowly\n");
+    assert_int_equal(ql_stats_sum(f->stats, "ql_records_dropped_total",
+                                  DROPPED("remote_write", "too_slow")), 1);
+    (void)close(fd);
+    ql_http_stop(http, 100);
+}
+
+/* ---- told at the door, dropped by the engine -------------------------------------------- */
+
+/* The samples of every row are of 1970. They go to the journal as they came, and the engine
+ * counts them when it drops them: here they are only told. */
+static void test_outside_of_the_window(void **state)
+{
+    static const struct { const char *path, *headers, *body; int status; const char *want; } told[] = {
+        { "/api/v1/write", WRITE, "@good", 400,
+          "1 of 1 records refused, the rest was kept: a sample is further behind the clock than "
+          "limits.sample_behind_max, 3600 s: up{job=\"a\"}\n" },
+        { "/v1/metrics", JSON, GAUGE("1.5"), 200,
+          "{\"partialSuccess\":{\"rejectedDataPoints\":\"1\",\"errorMessage\":\"1 of 1 records refused, "
+          "the rest was kept: a sample is further behind the clock than limits.sample_behind_max, "
+          "3600 s: g\"}}" },
+    };
+    for (size_t i = 0; i < QL_COUNT_OF(told); i++) {
+        (void)doors_up(state);
+        const struct fixture *f = *state;
+        const struct row row = { .path = told[i].path, .headers = told[i].headers,
+                                 .body = told[i].body };
+        ql_receive_set_window(f->receive, 600, 3600);
+        struct reply reply = row_post(f, &row);
+        assert_int_equal(reply.status, told[i].status);
+        assert_string_equal(reply.body, told[i].want);
+        assert_int_equal(f->engine.submitted_count, 1);
+        assert_int_equal(ql_stats_sum(f->stats, "ql_records_dropped_total", ""), 0);
+        assert_int_equal(ql_stats_sum(f->stats, "ql_records_accepted_total", ""), 1);
+        ql_receive_set_window(f->receive, 600, 1e300); /* a reload allowed more */
+        reply = row_post(f, &row);
+        assert_true(reply.status == 204 || strcmp(reply.body, "{}") == 0);
+        (void)doors_down(state);
+    }
+}
+
+static void test_window_edges(void **state)
+{
+    (void)state;
+    static const struct { double behind_s, ahead_s; uint32_t outside; const char *first; } rows[] = {
+        { 10, 10, 0, "" },
+        { 9.5, 10, 1, "behind the clock than limits.sample_behind_max, 9.5 s: a" },
+        { 10, 9.5, 1, "ahead than limits.sample_ahead_max, 9.5 s: b" },
+        { 1, 1, 2, "behind" },
+        { 1e300, 1e300, 0, "" },
+    };
+    for (size_t i = 0; i < QL_COUNT_OF(rows); i++) {
+        const ql_time now = { 1000 * QL_NS_PER_S };
+        struct ql_buf labels[2];
+        struct receive_outside outside = { .count = 99 };
+        struct ql_batch batch;
+        ql_batch_init(&batch, 1 << 20);
+        for (int k = 0; k < 2; k++) { /* ten seconds ago, now, and in ten seconds */
+            ql_buf_init(&labels[k], 1000);
+            assert_int_equal(ql_labels_parse(ql_str_of(k == 0 ? "a" : "b"), &labels[k]), QL_OK);
+            struct ql_run *run = ql_batch_add_run(&batch);
+            *run = (struct ql_run){ .labels = ql_buf_view(&labels[k]),
+                                    .sample_first = batch.samples.count, .sample_count = 2 };
+            for (int s = 0; s < 2; s++) {
+                struct ql_sample *sample = ql_batch_add_sample(&batch);
+                *sample = (struct ql_sample){ { now.ns + (s - 1 + k) * 10 * QL_NS_PER_S }, 1.0 };
+            }
+        }
+        ql_receive_find_outside(
+            &batch, now, &(struct receive_window){ rows[i].ahead_s, rows[i].behind_s }, &outside);
+        assert_int_equal(outside.count, rows[i].outside);
+        assert_true(outside.count == 0 || strstr(outside.text, rows[i].first) != NULL);
+        ql_batch_fini(&batch);
+        ql_buf_fini(&labels[0]);
+        ql_buf_fini(&labels[1]);
+    }
+}
+
 /* What the journal gets is what came, still compressed, and says how to read it again. */
 static void test_journal_gets_the_bytes(void **state)
 {
@@ -357,6 +526,10 @@ int main(void)
         cmocka_unit_test(test_write),
         cmocka_unit_test(test_otlp),
         cmocka_unit_test(test_others),
+        cmocka_unit_test(test_refusals_of_the_server),
+        cmocka_unit_test_setup_teardown(test_no_room_and_too_slow, doors_up, doors_down),
+        cmocka_unit_test(test_outside_of_the_window),
+        cmocka_unit_test(test_window_edges),
         cmocka_unit_test_setup_teardown(test_journal_gets_the_bytes, doors_up, doors_down),
         cmocka_unit_test_setup_teardown(test_more_senders_than_batches, doors_up, doors_down),
     };

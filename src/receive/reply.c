@@ -7,6 +7,10 @@
  *   unknown type     415              415 Status                415            415
  *   too large        413              413 Status                413            413
  *   no room now      503, Retry-After: never 429, which Prometheus does not retry by default
+ *   body too slow    503 likewise: a sender takes any 4xx for "never again"
+ *
+ * What the HTTP server refuses before a door sees it (too large, no room, too slow) has the same
+ * body. "Refused" are also the samples of window.c, though the journal holds them.
  */
 #include "receive/receive_int.h"
 #include "wire/json_out.h"
@@ -32,6 +36,11 @@ static const char *reply_retry_after(ql_err err)
     return err == QL_E_FULL || err == QL_E_MEMORY ? "1" : "10";
 }
 
+static uint32_t reply_refused_count(const struct receive_outcome *outcome)
+{
+    return outcome->reject->total + outcome->outside->count;
+}
+
 /* One sentence for people: what was refused, and the first reason. */
 static void reply_text(const struct receive_outcome *outcome, char *text, size_t bytes)
 {
@@ -39,7 +48,8 @@ static void reply_text(const struct receive_outcome *outcome, char *text, size_t
     switch (outcome->err) {
     case QL_OK:
         (void)snprintf(text, bytes, "%u of %u records refused, the rest was kept: %s",
-                       reject->total, reject->total + outcome->accepted_count, reject->text);
+                       reply_refused_count(outcome), reject->total + outcome->accepted_count,
+                       reject->total > 0 ? reject->text : outcome->outside->text);
         break;
     case QL_E_FULL: (void)snprintf(text, bytes, "the engine is busy, try again"); break;
     case QL_E_CLOSED: (void)snprintf(text, bytes, "shutting down, try again"); break;
@@ -61,21 +71,6 @@ static void reply_send(struct ql_http_request *request, const struct receive_out
                                                       .content_type = content_type,
                                                       .body = body,
                                                       .headers = status == 503 ? retry : NULL });
-}
-
-/* ---- remote write ----------------------------------------------------------------- */
-
-static void reply_write(struct ql_http_request *request, const struct receive_outcome *outcome)
-{
-    char text[512];
-    if (outcome->err == QL_OK && outcome->reject->total == 0) {
-        reply_send(request, outcome, 204, NULL, QL_STR(""));
-        return;
-    }
-    reply_text(outcome, text, sizeof(text) - 1);
-    memcpy(text + strlen(text), "\n", 2);
-    reply_send(request, outcome, outcome->err == QL_OK ? 400 : reply_status(outcome->err),
-               "text/plain; charset=utf-8", ql_str_of(text));
 }
 
 /* ---- OTLP ------------------------------------------------------------------------- */
@@ -108,26 +103,20 @@ static const char *reply_rejected_name(enum ql_door door)
     }
 }
 
-static void reply_otlp_ok(struct ql_buf *out, const struct receive_outcome *outcome)
+static void reply_otlp_partial(struct ql_buf *out, const struct receive_outcome *outcome,
+                               ql_str text)
 {
-    const uint32_t rejected = outcome->reject->total;
-    const bool json = outcome->format == QL_FORMAT_JSON;
-    char text[512];
-    if (rejected == 0) {
-        (void)ql_buf_text(out, json ? "{}" : "");
-        return;
-    }
-    reply_text(outcome, text, sizeof(text));
-    if (json) {
+    const uint32_t rejected = reply_refused_count(outcome);
+    if (outcome->format == QL_FORMAT_JSON) {
         (void)ql_buf_printf(out, "{\"partialSuccess\":{\"%s\":\"%u\",\"errorMessage\":\"",
                             reply_rejected_name(outcome->door), rejected);
-        ql_json_escape(out, ql_str_of(text));
+        ql_json_escape(out, text);
         (void)ql_buf_text(out, "\"}}");
         return;
     }
     struct ql_buf inner;
     ql_buf_init(&inner, REPLY_BYTES_MAX);
-    reply_message(&inner, rejected, ql_str_of(text));
+    reply_message(&inner, rejected, text);
     (void)ql_buf_u8(out, 0x0A);
     reply_varint(out, inner.bytes);
     (void)ql_buf_str(out, ql_buf_view(&inner));
@@ -145,83 +134,84 @@ static unsigned reply_rpc_code(unsigned status)
     }
 }
 
-static void reply_otlp_error(struct ql_buf *out, const struct receive_outcome *outcome)
+static const char *reply_otlp_type(enum ql_format format)
 {
-    const unsigned code = reply_rpc_code(reply_status(outcome->err));
-    char text[512];
-    reply_text(outcome, text, sizeof(text));
-    if (outcome->format == QL_FORMAT_JSON) {
-        (void)ql_buf_printf(out, "{\"code\":%u,\"message\":\"", code);
-        ql_json_escape(out, ql_str_of(text));
-        (void)ql_buf_text(out, "\"}");
-    } else {
-        reply_message(out, code, ql_str_of(text));
-    }
+    return format == QL_FORMAT_JSON ? "application/json" : "application/x-protobuf";
 }
 
-static void reply_otlp(struct ql_http_request *request, const struct receive_outcome *outcome)
+/* ---- refusals ----------------------------------------------------------------------- */
+
+static void reply_quoted(struct ql_buf *out, const char *before, ql_str text, const char *behind)
 {
-    struct ql_buf out;
-    ql_buf_init(&out, REPLY_BYTES_MAX);
-    if (outcome->err == QL_OK) {
-        reply_otlp_ok(&out, outcome);
-    } else {
-        reply_otlp_error(&out, outcome);
-    }
-    reply_send(request, outcome, outcome->err == QL_OK ? 200 : reply_status(outcome->err),
-               outcome->format == QL_FORMAT_JSON ? "application/json" : "application/x-protobuf",
-               ql_buf_view(&out));
-    ql_buf_fini(&out);
+    (void)ql_buf_text(out, before);
+    ql_json_escape(out, text);
+    (void)ql_buf_text(out, behind);
 }
 
-/* ---- Alertmanager, changes --------------------------------------------------------- */
-
-static void reply_alerts(struct ql_http_request *request, const struct receive_outcome *outcome)
+const char *ql_receive_refusal(enum receive_style style, enum ql_format format, unsigned status,
+                               ql_str text, struct ql_buf *out)
 {
-    struct ql_buf out;
-    char text[512];
-    if (outcome->err == QL_OK && outcome->reject->total == 0) {
-        reply_send(request, outcome, 200, NULL, QL_STR(""));
+    switch (style) {
+    case STYLE_WRITE:
+        (void)ql_buf_str(out, text);
+        (void)ql_buf_char(out, '\n');
+        return "text/plain; charset=utf-8";
+    case STYLE_OTLP: /* google.rpc.Status */
+        if (format == QL_FORMAT_JSON) {
+            (void)ql_buf_printf(out, "{\"code\":%u,", reply_rpc_code(status));
+            reply_quoted(out, "\"message\":\"", text, "\"}");
+        } else {
+            reply_message(out, reply_rpc_code(status), text);
+        }
+        return reply_otlp_type(format);
+    case STYLE_ALERTS: reply_quoted(out, "\"", text, "\"\n"); break; /* errors are JSON strings */
+    case STYLE_CHANGES: reply_quoted(out, "{\"error\":\"", text, "\"}\n"); break;
+    }
+    return "application/json";
+}
+
+/* ---- answers ------------------------------------------------------------------------ */
+
+/* Everything was kept. */
+static void reply_taken(struct ql_http_request *request, enum receive_style style,
+                        const struct receive_outcome *outcome, struct ql_buf *out)
+{
+    switch (style) {
+    case STYLE_WRITE: reply_send(request, outcome, 204, NULL, QL_STR("")); return;
+    case STYLE_ALERTS: reply_send(request, outcome, 200, NULL, QL_STR("")); return;
+    case STYLE_OTLP:
+        (void)ql_buf_text(out, outcome->format == QL_FORMAT_JSON ? "{}" : "");
+        reply_send(request, outcome, 200, reply_otlp_type(outcome->format), ql_buf_view(out));
+        return;
+    case STYLE_CHANGES:
+        (void)ql_buf_printf(out, "{\"accepted\":%u}\n", outcome->accepted_count);
+        reply_send(request, outcome, 200, "application/json", ql_buf_view(out));
         return;
     }
-    reply_text(outcome, text, sizeof(text));
-    ql_buf_init(&out, REPLY_BYTES_MAX);
-    (void)ql_buf_char(&out, '"'); /* its errors are JSON strings */
-    ql_json_escape(&out, ql_str_of(text));
-    (void)ql_buf_text(&out, "\"\n");
-    reply_send(request, outcome, outcome->err == QL_OK ? 400 : reply_status(outcome->err),
-               "application/json", ql_buf_view(&out));
-    ql_buf_fini(&out);
-}
-
-static void reply_changes(struct ql_http_request *request, const struct receive_outcome *outcome)
-{
-    struct ql_buf out;
-    char text[512];
-    const bool good = outcome->err == QL_OK && outcome->reject->total == 0;
-    ql_buf_init(&out, REPLY_BYTES_MAX);
-    if (good) {
-        (void)ql_buf_printf(&out, "{\"accepted\":%u}\n", outcome->accepted_count);
-    } else {
-        reply_text(outcome, text, sizeof(text));
-        (void)ql_buf_text(&out, "{\"error\":\"");
-        ql_json_escape(&out, ql_str_of(text));
-        (void)ql_buf_text(&out, "\"}\n");
-    }
-    reply_send(request, outcome,
-               good ? 200 : outcome->err == QL_OK ? 400 : reply_status(outcome->err),
-               "application/json", ql_buf_view(&out));
-    ql_buf_fini(&out);
+    QL_ASSERT(false); /* a style without a reply */
 }
 
 void ql_receive_reply(struct ql_http_request *request, enum receive_style style,
                       const struct receive_outcome *outcome)
 {
-    switch (style) {
-    case STYLE_WRITE: reply_write(request, outcome); return;
-    case STYLE_OTLP: reply_otlp(request, outcome); return;
-    case STYLE_ALERTS: reply_alerts(request, outcome); return;
-    case STYLE_CHANGES: reply_changes(request, outcome); return;
+    const bool good = outcome->err == QL_OK;
+    struct ql_buf out;
+    char text[512];
+    ql_buf_init(&out, REPLY_BYTES_MAX);
+    if (good && reply_refused_count(outcome) == 0) {
+        reply_taken(request, style, outcome, &out);
+        ql_buf_fini(&out);
+        return;
     }
-    QL_ASSERT(false); /* a style without a reply */
+    reply_text(outcome, text, sizeof(text));
+    if (good && style == STYLE_OTLP) {
+        reply_otlp_partial(&out, outcome, ql_str_of(text));
+        reply_send(request, outcome, 200, reply_otlp_type(outcome->format), ql_buf_view(&out));
+    } else {
+        const unsigned status = good ? 400 : reply_status(outcome->err);
+        const char *type =
+            ql_receive_refusal(style, outcome->format, status, ql_str_of(text), &out);
+        reply_send(request, outcome, status, type, ql_buf_view(&out));
+    }
+    ql_buf_fini(&out);
 }

@@ -44,7 +44,7 @@ enum ql_format { QL_FORMAT_PROTOBUF, QL_FORMAT_JSON, QL_FORMAT_TEXT, QL_FORMAT_O
     X(UNSUPPORTED, "unsupported") X(CARDINALITY, "cardinality") X(OLD, "too_old")      \
     X(FUTURE, "too_far_ahead") X(DUPLICATE, "duplicate") X(QUEUE_FULL, "queue_full")   \
     X(DISK_FULL, "disk_full") X(TIME, "bad_time") X(MEMORY, "memory")                  \
-    X(NOT_FINITE, "not_finite")
+    X(NOT_FINITE, "not_finite") X(TOO_SLOW, "too_slow")
 enum ql_reason {
 #define X(name, text) QL_REASON_##name,
     QL_REASON_MAP(X)
