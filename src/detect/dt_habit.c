@@ -3,7 +3,7 @@
  * Good for     weekly jobs, the first hour of Monday, a report on Friday evening.
  * Bad for      what comes every second week or on the first of the month.
  * Method       counting weeks; one missing week (a holiday) is forgiven, two begin anew.
- * Cost         20 bytes; called only while a series is odd past its threshold.
+ * Cost         24 bytes; called only while a series is odd past its threshold.
  */
 #include "detect/dt_habit.h"
 
@@ -38,10 +38,12 @@ static uint32_t habit_since(const struct ql_dt_habit *h, uint32_t i, uint32_t ho
     return (hour + WEEK_HOURS - h->hour[i] + SLACK_HOURS) % WEEK_HOURS;
 }
 
-static uint32_t habit_find(const struct ql_dt_habit *h, uint32_t hour)
+/* What is back around its level is the end of whatever was away from it. */
+static uint32_t habit_find(const struct ql_dt_habit *h, uint32_t hour, enum ql_dt_way way)
 {
     for (uint32_t i = 0; i < QL_DT_HABITS; i++) {
-        if (h->weeks[i] > 0 && habit_since(h, i, hour) <= h->length[i] + 2u * SLACK_HOURS) {
+        if (h->weeks[i] > 0 && (way == QL_DT_AROUND || h->way[i] == way) &&
+            habit_since(h, i, hour) <= h->length[i] + 2u * SLACK_HOURS) {
             return i;
         }
     }
@@ -78,40 +80,56 @@ static uint32_t habit_before(const struct ql_dt_habit *h, uint32_t i, uint8_t we
     return age == 0 ? h->weeks[i] - 1u : h->weeks[i];
 }
 
-bool ql_dt_habit_knows(const struct ql_dt_habit *h, int64_t at_ns, float reach)
+bool ql_dt_habit_knows(const struct ql_dt_habit *h, const struct ql_dt_habit_now *now)
 {
-    const struct habit_time now = habit_time_of(at_ns);
-    const uint32_t i = habit_find(h, now.hour);
-    if (i == QL_DT_HABITS || habit_before(h, i, now.week) < WEEKS_KNOWN) {
+    const struct habit_time time = habit_time_of(now->at_ns);
+    const uint32_t i = habit_find(h, time.hour, now->way);
+    if (i == QL_DT_HABITS || habit_before(h, i, time.week) < WEEKS_KNOWN ||
+        habit_reach(now->reach) > h->reach[i] + FURTHER_MOST) {
         return false;
     }
-    return habit_reach(reach) <= h->reach[i] + FURTHER_MOST;
+    return !now->stays || habit_since(h, i, time.hour) <= h->length[i] + (uint32_t)SLACK_HOURS;
 }
 
-bool ql_dt_habit_note(struct ql_dt_habit *h, int64_t at_ns, float reach)
+/* Returns true for the first time this week. */
+static bool habit_week(struct ql_dt_habit *h, uint32_t i, uint8_t week)
 {
-    const struct habit_time now = habit_time_of(at_ns);
-    uint32_t i = habit_find(h, now.hour);
-    const uint8_t far = habit_reach(reach);
-    if (i == QL_DT_HABITS) {
-        i = habit_least(h, now.week);
-        h->hour[i] = (uint8_t)now.hour;
-        h->length[i] = 0;
-        h->weeks[i] = 1;
-        h->week[i] = now.week;
-        h->reach[i] = far;
+    if (h->week[i] == week) {
         return false;
     }
-    const uint32_t before = habit_before(h, i, now.week);
-    const bool first = h->week[i] != now.week;
-    if (first) {
-        h->weeks[i] = (uint8_t)(before < UINT8_MAX ? before + 1 : UINT8_MAX);
-        h->week[i] = now.week;
+    const uint32_t before = habit_before(h, i, week);
+    h->weeks[i] = (uint8_t)(before < UINT8_MAX ? before + 1 : UINT8_MAX);
+    h->week[i] = week;
+    return true;
+}
+
+bool ql_dt_habit_back(struct ql_dt_habit *h, const struct ql_dt_habit_now *now)
+{
+    const struct habit_time time = habit_time_of(now->at_ns);
+    const uint32_t i = habit_find(h, time.hour, now->way);
+    QL_ASSERT(i < QL_DT_HABITS);
+    return habit_week(h, i, time.week);
+}
+
+void ql_dt_habit_note(struct ql_dt_habit *h, const struct ql_dt_habit_now *now)
+{
+    const struct habit_time time = habit_time_of(now->at_ns);
+    const uint8_t far = habit_reach(now->reach);
+    uint32_t i = habit_find(h, time.hour, now->way);
+    if (i == QL_DT_HABITS) {
+        i = habit_least(h, time.week);
+        h->hour[i] = (uint8_t)time.hour;
+        h->length[i] = 0;
+        h->weeks[i] = 1;
+        h->week[i] = time.week;
+        h->reach[i] = far;
+        h->way[i] = (uint8_t)now->way;
+        return;
     }
-    const uint32_t since = habit_since(h, i, now.hour);
+    (void)habit_week(h, i, time.week);
+    const uint32_t since = habit_since(h, i, time.hour);
     if (since > h->length[i] + (uint32_t)SLACK_HOURS && h->length[i] < LENGTH_MAX) {
         h->length[i]++;
     }
     h->reach[i] = far > h->reach[i] ? far : h->reach[i];
-    return first && before >= WEEKS_KNOWN;
 }

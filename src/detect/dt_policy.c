@@ -323,7 +323,9 @@ ql_err ql_dt_policy_load(struct ql_dt_policy *p, struct ql_reader *in)
     }
     uint32_t bounded = 0;
     for (uint32_t i = 0; i < count; i++) {
-        p->marks[i] = (struct ql_dt_mark){ .flags = ql_reader_u8(in), .run = ql_reader_u8(in) };
+        /* One after the other: members of an initialiser are evaluated in no stated order. */
+        p->marks[i] = (struct ql_dt_mark){ .flags = ql_reader_u8(in) };
+        p->marks[i].run = ql_reader_u8(in);
         bounded += (p->marks[i].flags & QL_DT_MARK_BOUND) != 0;
     }
     ql_err err = load_bounds(p, in);

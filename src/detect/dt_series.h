@@ -108,7 +108,6 @@ struct ql_dt_series {
     uint8_t season_warm;       /* points until the seasonal lanes are settled */
     struct ql_tails tails;
     struct ql_dt_habit week;   /* when it was odd in the weeks before */
-    uint32_t pad;
 };
 #define QL_DT_SEASONAL 8u      /* of flags (the others: dt_signal.h): the profile is in use */
 _Static_assert(sizeof(struct ql_dt_series) == 248, "state of a series, no hidden padding");

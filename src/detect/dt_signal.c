@@ -21,6 +21,7 @@ const struct ql_dt_rule ql_dt_rule_default = {
 };
 
 #define SIGNAL_GREW 4.0f /* evidence: about a decade */
+#define WAY_SPREADS 4.0f /* nearer to the slow level than that is neither above nor below it */
 
 enum ql_signal_kind ql_dt_kind_of(const struct ql_dt_verdict *v)
 {
@@ -46,23 +47,32 @@ static bool signal_calm_enough(const struct ql_dt_series *s, const struct ql_dt_
     return s->quiet_run >= rule->calm_count && (step_ms == 0 || calm_s >= rule->calm_s);
 }
 
-static float signal_reach(const struct ql_dt_series *s)
+static struct ql_dt_habit_now signal_now(const struct ql_dt_series *s,
+                                         const struct ql_dt_input *in,
+                                         const struct ql_dt_verdict *v)
 {
-    return s->last > s->slow ? s->last - s->slow : s->slow - s->last;
+    const float off = s->last - s->slow, reach = off < 0.0f ? -off : off;
+    return (struct ql_dt_habit_now){
+        .at_ns = in->at_ns + in->shift_ns,
+        .reach = reach,
+        .way = reach <= WAY_SPREADS * s->spread_long ? QL_DT_AROUND
+               : off > 0.0f                          ? QL_DT_UP
+                                                     : QL_DT_DOWN,
+        .stays = v->shifted,
+    };
 }
 
 enum ql_dt_change ql_dt_signal_open(struct ql_dt_series *s, const struct ql_dt_input *in,
                                     const struct ql_dt_verdict *v)
 {
     QL_ASSERT((s->flags & QL_DT_OPEN) == 0);
-    const int64_t local_ns = in->at_ns + in->shift_ns;
-    const bool known = ql_dt_habit_knows(&s->week, local_ns, signal_reach(s));
-    const bool back = ql_dt_habit_note(&s->week, local_ns, signal_reach(s));
-    if (known) {
-        return back ? QL_DT_RECURRED : QL_DT_SAME;
+    const struct ql_dt_habit_now now = signal_now(s, in, v);
+    if (ql_dt_habit_knows(&s->week, &now)) {
+        return ql_dt_habit_back(&s->week, &now) ? QL_DT_RECURRED : QL_DT_SAME;
     }
+    ql_dt_habit_note(&s->week, &now);
     s->flags |= QL_DT_OPEN;
-    s->kind = (uint8_t)ql_dt_kind_of(v);
+    s->kind = (uint8_t)(v->shifted ? QL_SIGNAL_LEVEL_SHIFT : ql_dt_kind_of(v));
     s->peak = v->evidence;
     s->habit += 1.0f;
     s->quiet_run = 0;
@@ -89,7 +99,8 @@ enum ql_dt_change ql_dt_signal_step(struct ql_dt_series *s, const struct ql_dt_r
         return signal_try(s, rule, in, v);
     }
     if (v->evidence_surprise >= rule->threshold) {
-        (void)ql_dt_habit_note(&s->week, in->at_ns + in->shift_ns, signal_reach(s));
+        const struct ql_dt_habit_now now = signal_now(s, in, v);
+        ql_dt_habit_note(&s->week, &now);
     }
     const bool calm = v->evidence_surprise < rule->threshold - rule->close_below;
     s->quiet_run = (uint16_t)(!calm ? 0 : s->quiet_run + (s->quiet_run < UINT16_MAX));

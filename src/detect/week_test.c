@@ -38,12 +38,16 @@ static bool peak_covers(const struct peak *p, uint32_t point)
 static void life_week(struct life *life, uint32_t week, double base, const struct peak *peaks,
                       uint32_t peak_count)
 {
+    double climb = 0.0;
     life->opened = life->recurred = 0;
     for (uint32_t i = 0; i < WEEK_POINTS; i++) {
         const uint32_t day = i / (24 * HOUR_POINTS), hour = i / HOUR_POINTS % 24;
         double value = day < 5 && hour >= 8 && hour < 18 ? base : 100.0;
         for (uint32_t k = 0; k < peak_count; k++) {
-            value = peak_covers(&peaks[k], i) ? peaks[k].height : value;
+            if (peak_covers(&peaks[k], i)) { /* below zero: each value a fifth above the last */
+                climb = climb > 0.0 ? climb * 1.2 : 400.0;
+                value = peaks[k].height < 0.0 ? climb : peaks[k].height;
+            }
         }
         value += 4.0 * ql_rng_normal(&life->rng);
         const int64_t at_s = MONDAY + ((int64_t)week * WEEK_POINTS + i) * STEP_S;
@@ -104,34 +108,108 @@ static void monday_morning_is_silent_and_sunday_is_not(void **state)
     }
 }
 
+/* Weeks 1 to 3 teach a peak on Mondays; what the fourth brings instead. */
+static const struct {
+    const char *story;
+    struct peak usual, then;
+    bool news;
+} fourth_rows[] = {
+    { "it comes back", { 0, 9, 2, 400.0 }, { 0, 9, 2, 400.0 }, false },
+    { "an hour longer", { 0, 9, 2, 400.0 }, { 0, 9, 3, 400.0 }, false },
+    { "it does not end", { 0, 9, 2, 400.0 }, { 0, 9, 159, 400.0 }, true },
+    { "to zero instead of up", { 0, 9, 2, 400.0 }, { 0, 9, 2, 0.0 }, true },
+    { "up instead of to zero", { 0, 9, 2, 0.0 }, { 0, 9, 2, 200.0 }, true },
+    { "to zero as ever", { 0, 9, 2, 0.0 }, { 0, 9, 2, 0.0 }, false },
+    { "it climbs and climbs", { 0, 9, 2, 400.0 }, { 0, 9, 2, -1.0 }, true },
+};
+
+static void what_is_known_hides_nothing_else(void **state)
+{
+    (void)state;
+    uint32_t failed = 0;
+    for (size_t r = 0; r < QL_COUNT_OF(fourth_rows); r++) {
+        for (uint64_t seed = 1; seed <= 5; seed++) {
+            struct life life;
+            life_open(&life, seed);
+            life_week(&life, 0, 100.0, NULL, 0);
+            for (uint32_t week = 1; week <= 3; week++) {
+                life_week(&life, week, 100.0, &fourth_rows[r].usual, 1);
+            }
+            if (life.opened != 0) {
+                print_message("%s: the third is news (seed %u)\n", fourth_rows[r].story,
+                              (unsigned)seed);
+                failed++;
+            }
+            life_week(&life, 4, 100.0, &fourth_rows[r].then, 1);
+            if ((life.opened > 0) != fourth_rows[r].news) {
+                print_message("%s: %u opened (seed %u)\n", fourth_rows[r].story, life.opened,
+                              (unsigned)seed);
+                failed++;
+            }
+            ql_dt_judge_fini(&life.judge);
+        }
+    }
+    assert_int_equal(failed, 0);
+}
+
+static struct ql_dt_habit_now at(int64_t ns)
+{
+    return (struct ql_dt_habit_now){ .at_ns = ns, .reach = 20.0f, .way = QL_DT_UP };
+}
+
+static bool knows(const struct ql_dt_habit *h, struct ql_dt_habit_now now)
+{
+    return ql_dt_habit_knows(h, &now);
+}
+
+static void note(struct ql_dt_habit *h, int64_t ns)
+{
+    const struct ql_dt_habit_now now = at(ns);
+    ql_dt_habit_note(h, &now);
+}
+
 static void the_list_of_hours(void **state)
 {
     (void)state;
     const int64_t hour = INT64_C(3600) * QL_NS_PER_S, week = 168 * hour;
     const int64_t nine = MONDAY * QL_NS_PER_S + 9 * hour;
     struct ql_dt_habit h = { 0 };
-    assert_false(ql_dt_habit_knows(&h, nine, 20.0f));
-    assert_false(ql_dt_habit_note(&h, nine, 20.0f));
-    assert_false(ql_dt_habit_note(&h, nine + week, 20.0f));
-    assert_false(ql_dt_habit_knows(&h, nine + week, 20.0f)); /* seen in one week before */
-    assert_true(ql_dt_habit_knows(&h, nine + 2 * week, 20.0f));
-    assert_true(ql_dt_habit_knows(&h, nine + 2 * week - hour, 20.0f)); /* an hour early */
-    assert_false(ql_dt_habit_knows(&h, nine + 2 * week + 4 * hour, 20.0f));
-    assert_false(ql_dt_habit_knows(&h, nine + 2 * week, 60.0f)); /* three times as far */
-    assert_true(ql_dt_habit_knows(&h, nine + 3 * week, 20.0f));  /* a holiday between */
-    assert_false(ql_dt_habit_knows(&h, nine + 4 * week, 20.0f)); /* forgotten */
-    assert_true(ql_dt_habit_note(&h, nine + 2 * week, 20.0f));
-    assert_false(ql_dt_habit_note(&h, nine + 2 * week, 20.0f)); /* once a week */
+    assert_false(knows(&h, at(nine)));
+    note(&h, nine);
+    note(&h, nine + week);
+    assert_false(knows(&h, at(nine + week))); /* seen in one week before */
+    assert_true(knows(&h, at(nine + 2 * week)));
+    assert_true(knows(&h, at(nine + 2 * week - hour))); /* an hour early */
+    assert_false(knows(&h, at(nine + 2 * week + 4 * hour)));
+    struct ql_dt_habit_now other = at(nine + 2 * week);
+    other.reach = 60.0f; /* three times as far */
+    assert_false(knows(&h, other));
+    other.reach = 20.0f;
+    other.way = QL_DT_DOWN;
+    assert_false(knows(&h, other));
+    other.way = QL_DT_AROUND;
+    assert_true(knows(&h, other));
+    other.stays = true;
+    assert_true(knows(&h, other)); /* in the hour in which it was odd before */
+    other.at_ns += hour;
+    assert_false(knows(&h, other));
+    assert_true(knows(&h, at(nine + 3 * week)));  /* a holiday between */
+    assert_false(knows(&h, at(nine + 4 * week))); /* forgotten */
+    const struct ql_dt_habit_now third = at(nine + 2 * week), later = at(nine + 2 * week + hour);
+    assert_true(ql_dt_habit_back(&h, &third));
+    assert_false(ql_dt_habit_back(&h, &third)); /* once a week */
+    assert_false(ql_dt_habit_back(&h, &later));
+    assert_false(knows(&h, at(nine + 2 * week + 2 * hour))); /* nobody was told of more */
     for (int64_t k = 1; k <= 4; k++) { /* the list is full: the oldest single one goes */
-        (void)ql_dt_habit_note(&h, nine + 2 * week + 20 * k * hour, 20.0f);
+        note(&h, nine + 2 * week + 20 * k * hour);
     }
-    assert_true(ql_dt_habit_knows(&h, nine + 3 * week, 20.0f));
+    assert_true(knows(&h, at(nine + 3 * week)));
     /* Sunday 23:30 and Monday 0:30 are neighbours. */
     struct ql_dt_habit ring = { 0 };
     const int64_t midnight = MONDAY * QL_NS_PER_S;
-    (void)ql_dt_habit_note(&ring, midnight - hour / 2, 20.0f);
-    (void)ql_dt_habit_note(&ring, midnight + week - hour / 2, 20.0f);
-    assert_true(ql_dt_habit_knows(&ring, midnight + 2 * week - hour / 2, 20.0f));
+    note(&ring, midnight - hour / 2);
+    note(&ring, midnight + week - hour / 2);
+    assert_true(knows(&ring, at(midnight + 2 * week - hour / 2)));
 }
 
 int main(void)
@@ -139,6 +217,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_list_of_hours),
         cmocka_unit_test(a_weekly_peak_is_expected_in_week_three),
+        cmocka_unit_test(what_is_known_hides_nothing_else),
         cmocka_unit_test(monday_morning_is_silent_and_sunday_is_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
