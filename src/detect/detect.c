@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 enum { PREFETCH_POINTS = 10, BAND_EVERY = 16 };
-#define STATE_VERSION 5u
+#define STATE_VERSION 6u
 
 /* ---- life ----------------------------------------------------------------------- */
 
