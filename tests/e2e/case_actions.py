@@ -3,7 +3,6 @@ import contextlib
 import json
 import os
 import sqlite3
-import time
 
 import openapi_check
 from case_api import cli
@@ -32,13 +31,7 @@ class Ill(Told):
     def __init__(self, place, steps):
         self.lived = MONDAY
         lines = "".join(f"  - {{name: s{i}, run: {json.dumps(step)}, timeout: 1m}}\n" for i, step in enumerate(steps))
-        Quell.__init__(self, place, CONFIG.format(steps=lines))
-
-    def start(self):
-        self.program = self.place.run("quell", [
-            self.place.binary, "serve", "--listen", f"127.0.0.1:{self.port}",
-            "--config", self.config_path, "--data", self.data, "--clock", "input"])
-        wait_until("quell is ready", self.ready, 10)
+        Quell.__init__(self, place, CONFIG.format(steps=lines), clock="input")
 
     def more(self, seconds, chunk=STEP):
         fault, rough = MONDAY + 6 * HOUR, {"cart": noise(11), "mail": noise(12)}
@@ -53,10 +46,10 @@ class Ill(Told):
     def fall_ill(self, count):
         """The actions that await approval then."""
         self.more(6 * HOUR, HOUR)
-        self.judged_until('latency_ms{service="cart"}', self.lived - STEP, STEP)
+        self.settled()
         for _ in range(60):
             self.more(STEP)
-            time.sleep(0.05)
+            self.settled()
             if len(self.actions("awaiting approval")) >= count:
                 break
         found = self.actions("awaiting approval")

@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.request
 
-from harness import Quell, SmallDisk, check, wait_until
+from harness import SmallDisk, check, wait_until
 
 SEED = 20260105
 
@@ -238,20 +238,10 @@ def checkpoint_leaves_room(place):
         check({"Before", "During"} <= names, f"after a kill only {names} are known")
 
 
-class Clocked(Quell):
-    """Its time is that of its input: a tick comes with each body."""
-
-    def start(self):
-        self.program = self.place.run("quell", [
-            self.place.binary, "serve", "--listen", f"127.0.0.1:{self.port}", "--data", self.data,
-            "--clock", "input", "--config", self.config_path])
-        wait_until("quell is ready", self.ready, 20)
-
-
 def store_behind(place):
     """Somebody writes in state.db for hours: results wait in memory, then input is refused, and all
     of it is there as soon as they are done, also when the daemon is killed meanwhile."""
-    quell = Clocked(place, "engine:\n  tick: 1s\n")
+    quell = place.quell("engine:\n  tick: 1s\n", clock="input")
     acknowledged, at = set(), 1767571200
 
     def tell():

@@ -1,6 +1,5 @@
 """Idle series are forgotten: a flood fills a small table, goes idle, and new series come in again."""
 from case_promql import send
-from case_slos import Configured
 from harness import check, wait_until
 
 START = 1767571200
@@ -24,7 +23,7 @@ def status(quell, key):
 
 
 def idle_series_make_room(place):
-    quell = Configured(place, LIMITS.format(1000))
+    quell = place.quell(LIMITS.format(1000), clock="input")
     at = steady(quell, START, 200)
     write(quell, at, [("flood", i) for i in range(1500)])
     wait_until("the flood is refused", lambda: quell.dropped("remote_write", reason="cardinality") >= 500)
@@ -50,7 +49,7 @@ def idle_series_make_room(place):
 
 
 def a_lower_limit_starts(place):
-    quell = Configured(place, LIMITS.format(5000))
+    quell = place.quell(LIMITS.format(5000), clock="input")
     at = steady(quell, START, 100)
     write(quell, at, [("flood", i) for i in range(2000)])
     wait_until("all are taken", lambda: status(quell, "series") == 2010)
