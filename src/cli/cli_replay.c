@@ -17,12 +17,10 @@ struct replay_counts {
 
 static void replay_incident(const struct ql_incident *incident, ql_time now)
 {
-    static const char *const events[] = { "opened", "grew", "acknowledged", "resolved",
-                                          "reopened", "merged" };
     char at[QL_TIME_TEXT_BYTES];
     if (incident->event != QL_INC_GREW) {
         (void)printf("%s  incident %" PRIu64 " %-12s %.*s\n", ql_time_text(now, at), incident->id.v,
-                     events[incident->event], QL_STR_ARG(incident->title));
+                     ql_incident_event_text(incident->event), QL_STR_ARG(incident->title));
     }
 }
 

@@ -90,6 +90,7 @@ static void effects_publish(struct ql_engine *engine, const struct ql_batch *bus
         ql_json_out_init(&json, &text);
         ql_json_out_object(&json, NULL);
         ql_json_out_u64(&json, "id", incident->id.v);
+        ql_json_out_text(&json, "event", ql_incident_event_text(incident->event));
         ql_json_out_text(&json, "state", ql_incident_state_text(incident->state));
         ql_json_out_str(&json, "title", incident->title);
         ql_json_out_end(&json);

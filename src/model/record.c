@@ -36,6 +36,13 @@ const char *ql_incident_state_text(enum ql_incident_state state)
     return (unsigned)state < QL_COUNT_OF(texts) ? texts[state] : "unknown";
 }
 
+const char *ql_incident_event_text(enum ql_incident_event event)
+{
+    static const char *const texts[] = { "opened", "grew", "acknowledged", "resolved",
+                                         "reopened", "merged" };
+    return (unsigned)event < QL_COUNT_OF(texts) ? texts[event] : "unknown";
+}
+
 const char *ql_cause_role_text(enum ql_cause_role role)
 {
     static const char *const texts[] = { "state change", "first symptom", "impact" };

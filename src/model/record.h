@@ -221,6 +221,7 @@ const char *ql_incident_state_text(enum ql_incident_state state); /* "open", ...
 enum ql_incident_event {
     QL_INC_OPENED, QL_INC_GREW, QL_INC_ACKED, QL_INC_RESOLVED, QL_INC_REOPENED, QL_INC_MERGED
 };
+const char *ql_incident_event_text(enum ql_incident_event event); /* "opened", ... */
 struct ql_incident { /* the incident as it stands after `event` */
     ql_id id;                       /* 1, 2, 3, ... in order of opening */
     enum ql_incident_event event;

@@ -216,6 +216,7 @@ async function live() {
 
     await send([alert('checkout', 'HighLatency'), alert('checkout', 'HighErrorRate')]);
     await rows(page).first().waitFor(); // by itself: nothing was reloaded
+    await page.locator('p[role=status]', { hasText: /Incident \d+ opened: / }).waitFor({ state: 'attached' });
     assert.equal(await rows(page).count(), 1);
     await page.getByLabel('Filter by title').fill('no such thing');
     await page.getByText('No incident matches').waitFor();

@@ -144,10 +144,12 @@ export class ApiError extends Error {
   }
 }
 
+const TIMEOUT_MS = 20_000; // the daemon gives up on a command after five seconds
+
 async function call<T>(path: string, init?: RequestInit): Promise<T> {
   let answer: Response;
   try {
-    answer = await fetch(path, init);
+    answer = await fetch(path, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
   } catch {
     throw new ApiError(0, 'The daemon does not answer.');
   }

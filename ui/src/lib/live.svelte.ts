@@ -3,7 +3,7 @@
 import { api } from './api';
 
 export interface LiveEvent {
-  kind: 'incident' | 'action' | 'signal';
+  kind: 'incident' | 'action';
   data: Record<string, unknown>;
 }
 type Listener = (event: LiveEvent | null) => void;
@@ -36,7 +36,8 @@ class Live {
     }, 1000);
   }
 
-  /** Called for every event, and with null after a reconnect: fetch everything anew. */
+  /** Called for every event, and with null when the stream (re)opens: fetch everything anew,
+   *  for what came between the last fetch and now is not told. */
   listen(listener: Listener): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
@@ -50,13 +51,12 @@ class Live {
     const source = new EventSource('/api/v1/events');
     this.source = source;
     source.onopen = () => {
-      const again = this.connected === false;
       this.connected = true;
       this.retryMs = RETRY_MS_FIRST;
-      if (again) this.tell(null);
+      this.tell(null);
     };
     source.onerror = () => this.lost(source);
-    for (const kind of ['incident', 'action', 'signal'] as const) {
+    for (const kind of ['incident', 'action'] as const) {
       source.addEventListener(kind, (message: MessageEvent<string>) => {
         const data = parse(message.data);
         if (data) this.tell({ kind, data });
