@@ -3,18 +3,9 @@
  * saved and loaded in between does not show.
  *
  * A steady fleet goes on throughout and in the end alone; of each generation one pod errs just before it ends. */
-#include "base/buf.h"
-#include "config/config.h"
-#include "engine/machine.h"
-#include "model/labels.h"
+#include "engine/machine_test.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
 
 enum { STEADY = 40, PODS = 6, METRICS = 10, STEP_S = 15, LIFE = 160,
        GENERATIONS = 20, ALONE = 3200, STEPS = GENERATIONS * LIFE + ALONE };
@@ -25,39 +16,19 @@ struct seen { uint64_t digest; uint32_t opened, closed, forgotten; char forgot[2
 static struct ql_machine *machine_open(const char *limits, uint32_t shards, struct ql_stats *stats)
 {
     char yaml[1024];
-    struct ql_config *config;
-    struct ql_buf why;
-    struct ql_machine *machine = calloc(1, sizeof(*machine));
-    assert_non_null(machine);
-    ql_buf_init(&why, 65536);
     (void)snprintf(yaml, sizeof(yaml),
                    "limits: {%s}\nengine: {shards: %u}\nslos:\n"
                    "  - {name: good, target: 99, match: 'm0{app=\"web\"}', above: 1e9}\n"
                    "policies:\n  - {name: low, match: 'm1', importance: low, valid_range: [0, 1e6]}\n"
                    "tenants:\n  - {name: web, match: '{app=\"web\"}', signals_per_day: 20}\n",
                    limits, shards);
-    if (ql_config_parse(ql_str_of(yaml), "test", &config, &why) != QL_OK) {
-        fail_msg("%s", why.at);
-    }
-    ql_buf_fini(&why);
-    assert_int_equal(ql_machine_open(machine, config, stats), QL_OK);
-    return machine;
+    return machine_of(yaml, stats);
 }
 
 static void run_add(struct ql_batch *batch, const char *text, int step, double value)
 {
-    struct ql_buf block;
-    ql_buf_init(&block, 4096);
-    assert_int_equal(ql_labels_parse(ql_str_of(text), &block), QL_OK);
-    struct ql_run *run = ql_batch_add_run(batch);
-    const uint32_t first = batch->samples.count;
-    struct ql_sample *sample = ql_batch_more_samples(batch, 1);
-    assert_true(run != NULL && sample != NULL);
-    *run = (struct ql_run){ .labels = ql_batch_text(batch, ql_buf_view(&block)),
-                            .raw = ql_hash128_of(block.at, block.bytes),
-                            .type = QL_METRIC_GAUGE, .sample_first = first, .sample_count = 1 };
-    *sample = (struct ql_sample){ { (START_S + (int64_t)step * STEP_S) * QL_NS_PER_S }, value };
-    ql_buf_fini(&block);
+    const ql_time at = { (START_S + (int64_t)step * STEP_S) * QL_NS_PER_S };
+    run_of_one(batch, text, QL_METRIC_GAUGE, at, value);
 }
 
 /* In the last minutes pod 3 leaves everything behind, two of its metrics beyond their range. */

@@ -2,17 +2,7 @@
  * are, and with all state saved and loaded in between, the same burn rate signals.
  *
  * Forty series of eight pods and a sender that goes silent while its service burns. */
-#include "base/buf.h"
-#include "config/config.h"
-#include "engine/machine.h"
-#include "model/labels.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
+#include "engine/machine_test.h"
 
 enum { PODS = 8, CODES = 5, STEP_S = 15, STEPS = 720, FAULT_AT = 400, SILENT_AT = 430,
        BACK_AT = 500, EVENTS_MAX = 16 };
@@ -23,43 +13,23 @@ struct seen { char texts[EVENTS_MAX][320]; uint32_t count; uint64_t digest; };
 static struct ql_machine *machine_open(uint32_t shards, struct ql_stats *stats)
 {
     char yaml[1024];
-    struct ql_config *config;
-    struct ql_buf why;
-    struct ql_machine *machine = calloc(1, sizeof(*machine));
-    assert_non_null(machine);
-    ql_buf_init(&why, 65536);
     (void)snprintf(yaml, sizeof(yaml),
                    "limits: {series_max: 10000}\nengine: {shards: %u}\nslos:\n"
                    "  - {name: good, target: 99.9, good: 'requests_total{code!=\"500\"}', "
                    "total: requests_total}\n"
                    "  - {name: bad, target: 99.9, bad: 'requests_total{code=~\"5..\"}', "
                    "total: requests_total, entity: shop}\n", shards);
-    if (ql_config_parse(ql_str_of(yaml), "test", &config, &why) != QL_OK) {
-        fail_msg("%s", why.at);
-    }
-    ql_buf_fini(&why);
-    assert_int_equal(ql_machine_open(machine, config, stats), QL_OK);
-    return machine;
+    return machine_of(yaml, stats);
 }
 
 static void run_add(struct ql_batch *batch, int pod, int code, int step, double value)
 {
     char text[128];
-    struct ql_buf block;
-    ql_buf_init(&block, 4096);
     (void)snprintf(text, sizeof(text),
                    "requests_total{code=\"%d\",pod=\"p%d\",service=\"checkout\"}",
                    200 + 75 * code, pod);
-    assert_int_equal(ql_labels_parse(ql_str_of(text), &block), QL_OK);
-    struct ql_run *run = ql_batch_add_run(batch);
-    const uint32_t first = batch->samples.count;
-    struct ql_sample *sample = ql_batch_more_samples(batch, 1);
-    assert_true(run != NULL && sample != NULL);
-    *run = (struct ql_run){ .labels = ql_batch_text(batch, ql_buf_view(&block)),
-                            .raw = ql_hash128_of(block.at, block.bytes),
-                            .sample_first = first, .sample_count = 1 };
-    *sample = (struct ql_sample){ { (START_S + (int64_t)step * STEP_S) * QL_NS_PER_S }, value };
-    ql_buf_fini(&block);
+    const ql_time at = { (START_S + (int64_t)step * STEP_S) * QL_NS_PER_S };
+    run_of_one(batch, text, QL_METRIC_UNKNOWN, at, value);
 }
 
 /* Of code 500 a fifth of all from FAULT_AT on; then nothing comes, then all is well. */
