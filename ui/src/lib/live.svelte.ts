@@ -111,12 +111,18 @@ function parse(text: string): Record<string, unknown> | null {
 
 export const live = new Live();
 
-/** Runs `work` soon, at most once in `ms`, and once more for what came meanwhile. */
+/** Runs `work` soon, at most once in `ms`, and once more for what came meanwhile; no more once
+ *  the effect or the part of the page that called this has gone. */
 export function calmly(work: () => void, ms: number): () => void {
   let timer: ReturnType<typeof setTimeout> | null = null;
   let last = 0;
+  let gone = false;
+  $effect(() => () => {
+    gone = true;
+    if (timer !== null) clearTimeout(timer);
+  });
   return () => {
-    if (timer !== null) return;
+    if (timer !== null || gone) return;
     timer = setTimeout(
       () => {
         timer = null;
@@ -125,5 +131,18 @@ export function calmly(work: () => void, ms: number): () => void {
       },
       Math.max(30, last + ms - Date.now()),
     );
+  };
+}
+
+/** For a part of the page that asks the daemon: each call starts a question and returns what tells
+ *  whether its answer still counts. It does not once a newer one was asked, or the part has gone. */
+export function questions(): () => () => boolean {
+  let newest = 0;
+  $effect(() => () => {
+    newest = NaN;
+  });
+  return () => {
+    const mine = ++newest;
+    return () => mine === newest;
   };
 }
