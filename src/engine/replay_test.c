@@ -611,7 +611,7 @@ static void ids_are_not_given_twice(void **state)
 
 static bool day_acknowledged(const struct place *place, unsigned count)
 {
-    for (int i = 0; i < 20000 && atomic_load(&place->acknowledged) < count; i++) {
+    for (int i = 0; i < 60000 && atomic_load(&place->acknowledged) < count; i++) {
         (void)usleep(500);
     }
     return atomic_load(&place->acknowledged) >= count;
