@@ -185,4 +185,30 @@ static inline void rig_expect(struct rig *rig, const char *states)
     }
 }
 
+static const char one_step[] = "runbooks:\n"
+                               "- name: restart\n"
+                               "  entity: service/*\n"
+                               "  mode: %s\n"
+                               "  dry_run: %s\n"
+                               "  steady: 0s\n"
+                               "  steps: [{name: go, run: [/bin/ctl, '{name}'], timeout: 10s}]\n"
+                               "act: {mode: %s}\n";
+
+static inline void rig_open_one(struct rig *rig, const char *mode, const char *ceiling,
+                                bool dry_run)
+{
+    char yaml[1024];
+    (void)snprintf(yaml, sizeof(yaml), one_step, mode, dry_run ? "true" : "false", ceiling);
+    rig_open(rig, yaml);
+}
+
+static inline ql_id rig_step(struct rig *rig, int seconds, const char *states)
+{
+    rig_tick(rig, seconds);
+    rig_expect(rig, states);
+    const ql_id id = rig->bus.actions.count > 0 ? rig_last(rig)->id : (ql_id){ 0 };
+    ql_batch_reset(&rig->bus);
+    return id;
+}
+
 #endif

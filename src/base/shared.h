@@ -32,6 +32,7 @@ void ql_shared_init(struct ql_shared *shared, uint32_t count_max, size_t bytes_m
 void ql_shared_fini(struct ql_shared *shared);
 QL_MUST_USE ql_err ql_shared_take(struct ql_shared *shared, ql_str text, uint32_t *ret_number);
 void ql_shared_drop(struct ql_shared *shared, uint32_t number);
+uint32_t ql_shared_find(const struct ql_shared *shared, ql_str text); /* QL_MAP_NONE if absent */
 ql_str ql_shared_text(const struct ql_shared *shared, uint32_t number); /* asserts that it is held */
 size_t ql_shared_bytes(const struct ql_shared *shared);
 

@@ -68,6 +68,8 @@ static void behaves_like_counted_texts(void **state)
     for (uint32_t i = 0; i < 200000; i++) {
         const uint32_t pick = (uint32_t)ql_rng_below(&rng, TEXT_COUNT);
         const bool take = ql_rng_below(&rng, 100) < (i / 20000 % 2 == 0 ? 60 : 30);
+        assert_int_equal(ql_shared_find(&shared, text_of(pick, text)),
+                         holders[pick] > 0 ? numbers[pick] : QL_MAP_NONE);
         if (take) {
             uint32_t number;
             assert_int_equal(ql_shared_take(&shared, text_of(pick, text), &number), QL_OK);
@@ -110,11 +112,34 @@ static void churn_is_bounded(void **state)
     ql_shared_fini(&shared);
 }
 
+static void limits_refuse_new_texts_only(void **state)
+{
+    static const struct { uint32_t count_max; size_t bytes_max; } rows[] = {
+        { 1, 1 << 20 }, { 100, 120 },
+    };
+    const ql_str second = QL_STR("a second text that is longer than the arena of the second row has "
+                                 "room for, by far, whatever the arena rounds it to");
+    (void)state;
+    for (size_t i = 0; i < QL_COUNT_OF(rows); i++) {
+        struct ql_shared shared;
+        uint32_t number = 7;
+        ql_shared_init(&shared, rows[i].count_max, rows[i].bytes_max);
+        assert_int_equal(ql_shared_take(&shared, QL_STR("first"), &number), QL_OK);
+        assert_int_equal(number, 0);
+        assert_int_equal(ql_shared_take(&shared, second, &number), QL_E_FULL);
+        assert_int_equal(shared.count, 1);
+        assert_int_equal(ql_shared_take(&shared, QL_STR("first"), &number), QL_OK);
+        assert_int_equal(number, 0);
+        ql_shared_fini(&shared);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(behaves_like_counted_texts),
         cmocka_unit_test(churn_is_bounded),
+        cmocka_unit_test(limits_refuse_new_texts_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,18 +6,8 @@
 
 #include "base/rng.h"
 #include "config/config_test.h"
-#include "engine/engine.h"
+#include "engine/engine_test.h"
 #include "store/history.h"
-#include "wire/wire.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 enum { STEP_S = 60, DAYS = 3, STEPS = DAYS * 86400 / STEP_S, SPANS = 6 };
 enum { /* minutes before the end */
@@ -51,21 +41,10 @@ static struct ql_engine *engine_open(struct ql_stats *stats)
 
 static void submit(struct ql_engine *engine, enum ql_door door, const struct ql_buf *body, ql_time at)
 {
-    const struct ql_accept *accept = ql_engine_accept(engine);
-    const struct ql_wire_limits limits = { 20 << 20 };
     const struct ql_wire_input in = {
         .door = door, .format = door == QL_DOOR_SCRAPE ? QL_FORMAT_TEXT : QL_FORMAT_JSON,
         .accepted = at, .origin = { "", 0 }, .body = ql_buf_view(body) };
-    struct ql_reject reject = { 0 };
-    struct ql_batch *batch;
-    while ((batch = accept->batch_take(accept->host)) == NULL) {
-        (void)usleep(200);
-    }
-    assert_int_equal(ql_wire_decode(&in, &limits, batch, &reject), QL_OK);
-    const struct ql_submission submission = {
-        .door = (uint16_t)door, .format = (uint8_t)in.format, .accepted = at, .origin = in.origin,
-        .bytes = in.body, .batch = batch };
-    assert_int_equal(accept->submit(accept->host, &submission), QL_OK);
+    engine_feed(engine, &in, NULL, NULL);
 }
 
 static bool between(int left, int from, int to) { return left <= from && left > to; }
@@ -172,13 +151,8 @@ static int up(void **state)
 
 static int down(void **state)
 {
-    const pid_t pid = fork();
     (void)state;
-    if (pid == 0) {
-        (void)execlp("rm", "rm", "-rf", data_dir, (char *)NULL);
-        _exit(1);
-    }
-    (void)waitpid(pid, NULL, 0);
+    folder_remove(data_dir);
     return 0;
 }
 
@@ -365,14 +339,8 @@ static void remove_all(const char *folder)
 {
     char path[128];
     (void)snprintf(path, sizeof(path), "%s/%s", data_dir, folder);
-    const pid_t pid = fork();
-    if (pid == 0) {
-        (void)execlp("rm", "rm", "-r", path, (char *)NULL);
-        _exit(1);
-    }
-    int status = 1;
-    (void)waitpid(pid, &status, 0);
-    assert_int_equal(status, 0);
+    assert_int_equal(access(path, F_OK), 0);
+    folder_remove(path);
 }
 
 /* The last one: it takes the folder apart. */

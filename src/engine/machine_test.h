@@ -4,7 +4,7 @@
 #define QL_ENGINE_MACHINE_TEST_H
 
 #include "base/buf.h"
-#include "config/config.h"
+#include "config/config_test.h"
 #include "engine/machine.h"
 #include "model/labels.h"
 
@@ -17,16 +17,9 @@
 
 static inline struct ql_machine *machine_of(const char *yaml, struct ql_stats *stats)
 {
-    struct ql_config *config;
-    struct ql_buf why;
     struct ql_machine *machine = calloc(1, sizeof(*machine));
     assert_non_null(machine);
-    ql_buf_init(&why, 65536);
-    if (ql_config_parse(ql_str_of(yaml), "test", &config, &why) != QL_OK) {
-        fail_msg("%s", why.at);
-    }
-    ql_buf_fini(&why);
-    assert_int_equal(ql_machine_open(machine, config, stats), QL_OK);
+    assert_int_equal(ql_machine_open(machine, test_config(yaml), stats), QL_OK);
     return machine;
 }
 

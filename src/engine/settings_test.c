@@ -405,16 +405,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_taken_is_taken_again),
-        cmocka_unit_test_setup_teardown(a_crash_keeps_the_old_settings, life_setup, life_teardown),
-        cmocka_unit_test_setup_teardown(a_cut_journal_has_settings, life_setup, life_teardown),
-        cmocka_unit_test_setup_teardown(a_cut_journal_has_shards, life_setup, life_teardown),
-        cmocka_unit_test_setup_teardown(a_checkpoint_has_settings, life_setup, life_teardown),
-        cmocka_unit_test_setup_teardown(ticks_come_as_the_new_file_says, life_setup, life_teardown),
-        cmocka_unit_test_setup_teardown(the_older_checkpoint_is_tried, life_setup, life_teardown),
+        WITH_LIFE(a_crash_keeps_the_old_settings),
+        WITH_LIFE(a_cut_journal_has_settings),
+        WITH_LIFE(a_cut_journal_has_shards),
+        WITH_LIFE(a_checkpoint_has_settings),
+        WITH_LIFE(ticks_come_as_the_new_file_says),
+        WITH_LIFE(the_older_checkpoint_is_tried),
         cmocka_unit_test_setup_teardown(shards_stay_until_the_state_goes, life_setup,
                                         life_teardown),
-        cmocka_unit_test_setup_teardown(series_max_changes_at_a_start, life_setup, life_teardown),
-        cmocka_unit_test_setup_teardown(settings_wait_for_the_disk, life_setup, life_teardown),
+        WITH_LIFE(series_max_changes_at_a_start),
+        WITH_LIFE(settings_wait_for_the_disk),
         cmocka_unit_test(steps_are_not_run_once_forbidden),
     };
     return cmocka_run_group_tests_name("engine/settings", tests, NULL, NULL);

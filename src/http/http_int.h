@@ -145,6 +145,15 @@ const struct ql_http_route *ql_http_route_find(const struct ql_http_route *route
                                                ql_str method, ql_str path, ql_str *ret_rest,
                                                char *ret_allow, size_t allow_bytes);
 
+/* ---- exchange.c: what libmicrohttpd calls ------------------------------------------ */
+
+void *ql_http_on_uri(void *http, const char *uri, struct MHD_Connection *connection);
+enum MHD_Result ql_http_on_access(void *http, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *bytes, void **slot);
+void ql_http_on_completed(void *http, struct MHD_Connection *connection, void **slot,
+                          enum MHD_RequestTerminationCode code);
+
 /* ---- server.c ------------------------------------------------------------------- */
 
 struct ql_http {

@@ -18,35 +18,39 @@ struct http_patient { /* one connection */
 };
 
 struct http_patience {
-    pthread_mutex_t lock;
-    pthread_cond_t end;
+    struct ql_wait wait;
     pthread_t thread;
-    bool closing;
     int64_t head_ns, idle_ns;
-    struct http_patient *first;
+    pthread_mutex_t lock;
+    struct http_patient *first; /* under lock */
 };
 
-static void patience_look(const struct http_patience *patience)
+static void patience_look(struct http_patience *patience)
 {
     const int64_t now = ql_clock_mono_ns();
+    (void)pthread_mutex_lock(&patience->lock);
     for (struct http_patient *p = patience->first; p != NULL; p = p->next) {
         if (now > atomic_load_explicit(&p->until_ns, memory_order_relaxed)) {
             (void)shutdown(p->fd, SHUT_RDWR); /* the server's thread sees it and closes it */
         }
     }
+    (void)pthread_mutex_unlock(&patience->lock);
 }
 
 static void *patience_run(void *context)
 {
     struct http_patience *patience = context;
-    (void)pthread_mutex_lock(&patience->lock);
-    while (!patience->closing) {
-        const struct timespec until = ql_wait_deadline(QL_S(1));
-        (void)pthread_cond_timedwait(&patience->end, &patience->lock, &until);
+    while (ql_wait_for(&patience->wait, 1)) {
         patience_look(patience);
     }
-    (void)pthread_mutex_unlock(&patience->lock);
     return NULL;
+}
+
+static void patience_release(struct http_patience *patience)
+{
+    ql_wait_fini(&patience->wait);
+    (void)pthread_mutex_destroy(&patience->lock);
+    free(patience);
 }
 
 struct http_patience *ql_http_patience_new(uint32_t head_s, uint32_t idle_s)
@@ -58,11 +62,9 @@ struct http_patience *ql_http_patience_new(uint32_t head_s, uint32_t idle_s)
     patience->head_ns = head_s * QL_NS_PER_S;
     patience->idle_ns = idle_s * QL_NS_PER_S;
     (void)pthread_mutex_init(&patience->lock, NULL);
-    (void)ql_wait_cond_init(&patience->end);
+    ql_wait_init(&patience->wait);
     if (pthread_create(&patience->thread, NULL, patience_run, patience) != 0) {
-        (void)pthread_cond_destroy(&patience->end);
-        (void)pthread_mutex_destroy(&patience->lock);
-        free(patience);
+        patience_release(patience);
         return NULL;
     }
     return patience;
@@ -73,15 +75,10 @@ void ql_http_patience_free(struct http_patience *patience)
     if (patience == NULL) {
         return;
     }
-    (void)pthread_mutex_lock(&patience->lock);
-    patience->closing = true;
-    (void)pthread_cond_signal(&patience->end);
-    (void)pthread_mutex_unlock(&patience->lock);
+    ql_wait_stop(&patience->wait);
     (void)pthread_join(patience->thread, NULL);
     QL_ASSERT(patience->first == NULL); /* the daemon has closed them all */
-    (void)pthread_cond_destroy(&patience->end);
-    (void)pthread_mutex_destroy(&patience->lock);
-    free(patience);
+    patience_release(patience);
 }
 
 /* Without memory a connection is only held to the idle limit. */

@@ -148,7 +148,7 @@ static void test_hundred_clients(void **state)
                      6 * MANY_CLIENTS * MANY_ROUNDS);
 }
 
-static int server_up_one(void **state) { return server_up_with(state, 1); }
+static int server_up_one(void **state) { return server_up_with(state, 1, 0); }
 
 /* ---- streams --------------------------------------------------------------------- */
 

@@ -193,18 +193,23 @@ struct fixture {
 static inline struct ql_http_settings settings_make(struct ql_stats *stats)
 {
     return (struct ql_http_settings){ .listen = "127.0.0.1:0", .threads = 2,
-                                      .connections_max = 256, .idle_s = 1, .head_s = 1, .streams_max = 2,
+                                      .connections_max = 256, .idle_s = 60, .head_s = 60,
+                                      .streams_max = 2,
                                       .routes = routes, .route_count = QL_COUNT_OF(routes),
                                       .stats = stats };
 }
 
-static inline int server_up_with(void **state, uint32_t threads)
+/* `patience_s` for idle clients and for headers; 0: more than a test takes. */
+static inline int server_up_with(void **state, uint32_t threads, uint32_t patience_s)
 {
     static struct fixture fixture;
     char why[256] = "";
     fixture.stats = ql_stats_new(1000);
     struct ql_http_settings settings = settings_make(fixture.stats);
     settings.threads = threads;
+    if (patience_s > 0) {
+        settings.idle_s = settings.head_s = patience_s;
+    }
     later.closing = later.held = false;
     later.count = later.done_count = 0;
     streams.open = streams.closed = 0;
@@ -216,7 +221,7 @@ static inline int server_up_with(void **state, uint32_t threads)
     return 0;
 }
 
-static inline int server_up(void **state) { return server_up_with(state, 2); }
+static inline int server_up(void **state) { return server_up_with(state, 2, 0); }
 
 static inline int server_down(void **state)
 {

@@ -1,5 +1,5 @@
 /* policy_test - whom a policy of a core's signal reaches, what is counted, who changed lately. */
-#include "config/config.h"
+#include "config/config_test.h"
 #include "model/labels.h"
 #include "policy/ruling.h"
 
@@ -18,16 +18,9 @@ static ql_time at_minute(int64_t minute)
 
 static struct ql_config *config_of(const char *policies)
 {
-    struct ql_config *config;
     char yaml[2048];
-    struct ql_buf why;
-    ql_buf_init(&why, 65536);
     (void)snprintf(yaml, sizeof(yaml), "policies: [%s]\n", policies);
-    if (ql_config_parse(ql_str_of(yaml), "row", &config, &why) != QL_OK) {
-        fail_msg("%s", why.at);
-    }
-    ql_buf_fini(&why);
-    return config;
+    return test_config(yaml);
 }
 
 /* ---- one word of all policies ------------------------------------------------------- */

@@ -102,6 +102,16 @@ struct pq_node *pq_node_new(struct pq_parser *p, enum pq_kind kind, enum ql_prom
 /* A selector from its name or brace on, with range and offset (parse_selector.c). */
 struct pq_node *pq_parse_selector(struct pq_parser *p);
 QL_MUST_USE bool pq_parse_offset(struct pq_parser *p, struct pq_node *node);
+QL_MUST_USE bool pq_node_add(struct pq_parser *p, struct pq_node *node, struct pq_node *arg);
+/* Past a token of this kind, in what `where` names. */
+QL_MUST_USE bool pq_expect(struct pq_parser *p, enum pq_token_kind kind, const char *wanted,
+                           const char *where);
+/* Behind its name (parse_call.c). */
+struct pq_aggregate_row { const char *name; enum pq_aggregate which; bool parameter; };
+const struct pq_aggregate_row *pq_aggregate_here(const struct pq_parser *p); /* NULL: no such name */
+struct pq_node *pq_parse_aggregate(struct pq_parser *p, const struct pq_aggregate_row *row,
+                                   size_t at);
+struct pq_node *pq_parse_call(struct pq_parser *p, ql_str name, size_t at);
 /* (a, b, c) */
 QL_MUST_USE bool pq_parse_names(struct pq_parser *p, struct pq_names *ret_names);
 struct pq_node *pq_parse_expression(struct pq_parser *p, int power_min);
