@@ -387,14 +387,65 @@ static void group_accept(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uin
     }
 }
 
+/* Whether so many members are enough for a row to say something. */
+static bool group_enough(const struct ql_dt_group *group, enum ql_dt_group_kind kind,
+                         uint32_t present)
+{
+    return kind == QL_DT_GROUP_PEERS
+               ? present >= QL_DT_PEERS_MIN
+               : (double)present >= ROW_PRESENT_MIN * (double)group->count;
+}
+
+/* Ends what is open; true when it was told. */
+static bool group_end(struct ql_dt_group *group, enum ql_dt_group_kind kind, int64_t now_ns,
+                      struct ql_dt_group_finding *f)
+{
+    const uint32_t lead = group->lead < group->count ? group->lead : 0;
+    const bool told = group->told == QL_DT_GROUP_TOLD;
+    *f = (struct ql_dt_group_finding){
+        .kind = kind, .change = QL_DT_CLOSED, .series = group->members[lead],
+        .onset_ns = group->rise_ns, .at_ns = now_ns, .count = group->count,
+    };
+    group->signal.flags &= (uint8_t)~QL_DT_OPEN;
+    group->told = QL_DT_GROUP_UNTOLD;
+    group->missed = 0;
+    group->run = 0;
+    group->rise_ns = 0;
+    return told;
+}
+
+/* Of what is open a row says nothing when too few are there, or not the one that it is about: it
+ * waits for a while, and then ends. True: the row was such a one. */
+static bool group_misses(struct ql_dt_group *group, struct ql_dt_group_finding *f, bool *ret_told)
+{
+    const enum ql_dt_group_kind kind = f->kind;
+    const uint32_t lead = group->lead < group->count ? group->lead : 0, present = f->peers;
+    const bool few = !group_enough(group, kind, present);
+    *ret_told = false;
+    if ((group->signal.flags & QL_DT_OPEN) == 0 || (!few && isfinite(group->values[lead]))) {
+        group->missed = 0;
+        return false;
+    }
+    if (++group->missed >= QL_DT_GROUP_MISSED) {
+        *ret_told = group_end(group, kind, group->row_ns, f);
+        f->lapse = few ? QL_DT_GROUP_FEW : QL_DT_GROUP_AWAY;
+        f->peers = present;
+    }
+    return true;
+}
+
 static bool group_row(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint32_t index,
                       const struct ql_dt_rule *rule, struct ql_dt_group_finding *f)
 {
     struct ql_dt_group *group = &g->groups[kind][index];
+    bool ended;
     *f = (struct ql_dt_group_finding){ .kind = kind };
     const uint32_t lead = kind == QL_DT_GROUP_ENTITY
                               ? entity_row(g, index, &f->verdict, &f->peers)
                               : ql_dt_peers_row(group, &f->verdict, &f->peers);
+    if (group_misses(group, f, &ended)) {
+        return ended;
+    }
     if (!f->verdict.judged) {
         return false;
     }
@@ -488,9 +539,7 @@ static bool group_lives(const struct ql_dt_group *group, enum ql_dt_group_kind k
     for (uint32_t i = 0; i < group->count; i++) {
         left += group->members[i] != QL_DT_GROUP_GONE;
     }
-    return group->sealed == 0       ? left > 0
-           : kind == QL_DT_GROUP_PEERS ? left >= QL_DT_PEERS_MIN
-                                    : (double)left >= ROW_PRESENT_MIN * (double)group->count;
+    return group->sealed == 0 ? left > 0 : group_enough(group, kind, left);
 }
 
 /* Whoever waits alone for peers waits no more. */
@@ -500,25 +549,6 @@ static void single_leave(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uin
     if (key != 0 && ql_map64_get(&g->open_of[kind], key) == (SINGLE | series)) {
         (void)ql_map64_drop(&g->open_of[kind], key);
     }
-}
-
-/* Ends what is open; true when it was told. */
-static bool group_end(struct ql_dt_group *group, enum ql_dt_group_kind kind, int64_t now_ns,
-                      struct ql_dt_group_finding *f)
-{
-    const uint32_t lead = group->lead < group->count ? group->lead : 0;
-    const bool told = group->told == QL_DT_GROUP_TOLD;
-    *f = (struct ql_dt_group_finding){
-        .kind = kind, .change = QL_DT_CLOSED, .series = group->members[lead],
-        .onset_ns = group->rise_ns, .at_ns = now_ns,
-        .value = isfinite(group->values[lead]) ? group->values[lead] : 0.0,
-    };
-    f->verdict.expected = f->verdict.lower = f->verdict.upper = f->value;
-    group->signal.flags &= (uint8_t)~QL_DT_OPEN;
-    group->told = QL_DT_GROUP_UNTOLD;
-    group->run = 0;
-    group->rise_ns = 0;
-    return told;
 }
 
 static void place_leave(struct ql_dt_groups *g, enum ql_dt_group_kind kind,
@@ -560,6 +590,21 @@ bool ql_dt_groups_leave(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint
         group_free(g, kind, index);
     }
     return told;
+}
+
+bool ql_dt_groups_leads(const struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint32_t series)
+{
+    const uint32_t index = ql_dt_group_of(g, kind, series);
+    const struct ql_dt_group *group = index == QL_MAP_NONE ? NULL : &g->groups[kind][index];
+    return group != NULL && (group->signal.flags & QL_DT_OPEN) != 0 &&
+           group->lead < group->count && group->members[group->lead] == series;
+}
+
+bool ql_dt_groups_end(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint32_t index,
+                      int64_t now_ns, struct ql_dt_group_finding *ret_finding)
+{
+    struct ql_dt_group *group = &g->groups[kind][index];
+    return (group->signal.flags & QL_DT_OPEN) != 0 && group_end(group, kind, now_ns, ret_finding);
 }
 
 /* ---- checkpoint --------------------------------------------------------------------- */

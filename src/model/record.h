@@ -155,6 +155,7 @@ struct ql_signal {
     enum ql_signal_kind kind;
     enum ql_phase phase;
     enum ql_importance importance;
+    bool lapsed;                    /* CLOSE: it cannot be judged any more; no recovery */
     ql_time onset, at;              /* first odd point; this judgement */
     double value, expected, lower, upper; /* the band `value` was judged against */
     double surprise;
