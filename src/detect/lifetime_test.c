@@ -465,6 +465,125 @@ static void silence_after_values_out_of_range(void **state)
     }
 }
 
+/* ---- ended by their sender --------------------------------------------------------------- */
+
+enum { END_ROW = 100, WAIT_ROWS = 5 };
+#define CART "service=\"cart\",pod="
+#define UP_A "up{" CART "\"a\"}"
+/* After the text: e it ends, s it falls silent, g it goes on, n it begins two rows later, r it ends
+ * and is back within the wait, R long after, 0 it goes on as 0. */
+static const struct ended_row {
+    const char *story;
+    struct { const char *text; uint64_t entity; } series[4];
+    const char *what;
+    uint32_t opened, closed;
+    const char *policy;
+} ended_rows[] = {
+    { "a service that ends as a whole is absent",
+      { { "a{" CART "\"a\"}", 20 }, { "b{" CART "\"a\"}", 20 }, { UP_A, 20 } }, "eee", 2, 0, "" },
+    { "a pod that is replaced is not",
+      { { "a{" CART "\"a\"}", 20 }, { UP_A, 20 }, { "a{" CART "\"b\"}", 20 },
+        { "up{" CART "\"b\"}", 20 } }, "eenn", 0, 0, "" },
+    { "nor is one of two", { { "a{" CART "\"a\"}", 20 }, { "a{" CART "\"b\"}", 20 } }, "eg", 0, 0,
+      "" },
+    { "two that end together are",
+      { { "a{" CART "\"a\"}", 20 }, { "a{" CART "\"b\"}", 20 } }, "ee", 2, 0, "" },
+    { "one metric of a program is not",
+      { { "a{" CART "\"a\"}", 20 }, { "b{" CART "\"a\"}", 20 } }, "eg", 0, 0, "" },
+    { "a host that does not answer is absent",
+      { { "load{instance=\"h\"}", 30 }, { "up{instance=\"h\"}", 30 },
+        { "scrape_samples_scraped{instance=\"h\"}", 30 } }, "e0g", 1, 0, "" },
+    { "a host that was taken away is not",
+      { { "load{instance=\"h\"}", 30 }, { "up{instance=\"h\"}", 30 } }, "ee", 0, 0, "" },
+    { "a host that nobody scrapes is", { { "load{instance=\"h\"}", 30 } }, "e", 1, 0, "" },
+    { "what is of nothing known is", { { "load{x=\"h\"}", 0 }, { "m{x=\"h\"}", 0 } }, "eg", 1, 0,
+      "" },
+    { "back in time is not", { { "a{" CART "\"a\"}", 20 } }, "r", 0, 0, "" },
+    { "back later ends it", { { "a{" CART "\"a\"}", 20 } }, "R", 1, 1, "" },
+    { "a silence needs no whole entity",
+      { { "a{" CART "\"a\"}", 20 }, { "b{" CART "\"a\"}", 20 } }, "sg", 1, 0, "" },
+    { "held and over before it is told", { { "a{" CART "\"a\"}", 20 } }, "R", 0, 0,
+      "policies: [{name: row, match: '{}', mute: ['daily 01:00-02:00']}]\n" },
+};
+
+static void ended_fill(struct world *w, const struct ended_row *row)
+{
+    for (uint32_t i = 0; i < w->count; i++) {
+        const char what = i + 1 < w->count ? row->what[i] : 'g';
+        const uint32_t since = w->row - END_ROW;
+        const bool ends = what == 'e' || what == 'r' || what == 'R' || what == 's';
+        const uint32_t back = what == 'r' ? 3 : what == 'R' ? 20 : UINT32_MAX;
+        w->values[i] = noise(w, 100.0, 5.0);
+        if (w->row < END_ROW) {
+            w->values[i] = what == 'n' ? (double)NAN : what == '0' ? 1.0 : w->values[i];
+        } else if (ends && since < back) {
+            w->values[i] = NAN;
+            w->holes[i] = what == 's' ? (since == 0 ? 1 : 0) : (since == 0 ? 2 : 0);
+        } else if (what == '0' || (what == 'n' && since < 2)) {
+            w->values[i] = what == '0' ? 0.0 : (double)NAN;
+        }
+    }
+}
+
+static void what_ended_is_absent_with_its_entity(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n < QL_COUNT_OF(ended_rows); n++) {
+        const struct ended_row *row = &ended_rows[n];
+        static struct world w;
+        world_open(&w, row->policy);
+        for (uint32_t i = 0; i < strlen(row->what); i++) {
+            (void)world_add(&w, row->series[i].text, row->series[i].entity);
+        }
+        (void)world_add(&w, "other{job=\"x\"}", 99);
+        while (w.row < END_ROW + 40) {
+            ended_fill(&w, row);
+            world_row(&w);
+            if (w.row == END_ROW + 3) {
+                world_restart(&w);
+            }
+        }
+        uint32_t opened = 0, closed = 0;
+        for (uint32_t i = 0; i < w.seen_count; i++) {
+            const struct seen *s = &w.seen[i];
+            if (s->kind != QL_SIGNAL_ABSENCE) {
+                continue;
+            }
+            const bool open = s->phase == QL_PHASE_OPEN;
+            const uint32_t wait = row->what[0] == 's' ? 0 : WAIT_ROWS;
+            opened += open;
+            closed += !open;
+            if (s->onset_row != END_ROW - 1 || s->lapsed ||
+                (open && (s->row + 1 < END_ROW + wait || s->row > END_ROW + wait + 1)) ||
+                (!open && s->row != END_ROW + 20)) {
+                fail_msg("%s: %s in row %u", row->story, s->why, s->row);
+            }
+        }
+        if (opened != row->opened || closed != row->closed) {
+            fail_msg("%s: %u opened, %u closed", row->story, opened, closed);
+        }
+        world_close(&w);
+    }
+}
+
+/* Where nothing else tells the time, an hour on the clock does. */
+static void what_ends_alone_is_absent(void **state)
+{
+    static struct world w;
+    (void)state;
+    world_open(&w, "");
+    const uint32_t only = world_add(&w, "a{" CART "\"a\"}", 20);
+    while (w.row < END_ROW + 62) {
+        w.values[only] = w.row < END_ROW ? noise(&w, 100.0, 5.0) : (double)NAN;
+        w.holes[only] = w.row == END_ROW ? 2 : 0;
+        world_row(&w);
+    }
+    assert_int_equal(w.seen_count, 1);
+    assert_int_equal(seen_last(&w)->kind, QL_SIGNAL_ABSENCE);
+    assert_int_equal(seen_last(&w)->onset_row, END_ROW - 1);
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -472,6 +591,8 @@ int main(void)
         cmocka_unit_test(settings_end_what_they_switch_off),
         cmocka_unit_test(what_falls_silent_twice_is_given_up),
         cmocka_unit_test(silence_after_values_out_of_range),
+        cmocka_unit_test(what_ended_is_absent_with_its_entity),
+        cmocka_unit_test(what_ends_alone_is_absent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
