@@ -194,6 +194,11 @@ static void groups_push(struct dt_stage *d, struct ql_batch *bus, const struct q
     }
 }
 
+static void steady_count(struct ql_dt_series *s)
+{
+    s->steady_run = (uint16_t)(s->steady_run < UINT16_MAX ? s->steady_run + 1 : UINT16_MAX);
+}
+
 static void value_push(struct dt_stage *d, struct ql_batch *bus, const struct ql_point *point)
 {
     struct ql_dt_series *s = &d->judge.states[point->series];
@@ -204,11 +209,11 @@ static void value_push(struct dt_stage *d, struct ql_batch *bus, const struct ql
     if ((s->flags & (QL_DT_ABSENT | QL_DT_ENDED)) != 0) {
         dt_absent_value(d, bus, point);
     }
-    s->steady_run = (uint16_t)(s->steady_run < UINT16_MAX ? s->steady_run + 1 : UINT16_MAX);
     const bool ruled = d->policy.active && !ql_dt_policy_idle(&d->policy, point->series);
     if (ruled && dt_bound_push(d, bus, point)) {
         d->judge.newest_ns =
             point->at.ns > d->judge.newest_ns ? point->at.ns : d->judge.newest_ns;
+        steady_count(s);
         return;
     }
     const bool want_band = (s->flags & QL_DT_OPEN) != 0 || s->count % BAND_EVERY == 0;
@@ -222,6 +227,7 @@ static void value_push(struct dt_stage *d, struct ql_batch *bus, const struct ql
     if (ruled) {
         change = value_ruled(d, point, change, &v);
     }
+    steady_count(s);
     if (change == QL_DT_RECURRED) {
         ql_stat_add(d->recurred, 1);
     } else if (change != QL_DT_SAME) {
