@@ -10,7 +10,8 @@
  *
  * Bounds        248 B a series; up to 270 B more for a series in groups (dt_group.h); 1 kB more
  *               for each of the at most series_max / 4 daily profiles; 0.7 MB of pools;
- *               with tenants 1 B a series and 190 kB each (dt_tenant.h).
+ *               with tenants 1 B a series and 190 kB each (dt_tenant.h); 64 kB for the entities
+ *               of series that ended.
  * Errors        as stage.h. What could not be written is counted as
  *               ql_detect_dropped_total{what=...}.
  */

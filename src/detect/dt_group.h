@@ -42,6 +42,7 @@
 #define QL_DT_GROUP_MISSED 30u /* rows: longer than a replica takes to start anew */
 
 #define QL_DT_GROUP_GONE UINT32_MAX /* a place whose series is forgotten */
+#define QL_DT_GROUP_SINGLE (UINT32_C(1) << 31) /* in open_of: a series still without peers */
 
 enum ql_dt_group_kind { QL_DT_GROUP_ENTITY, QL_DT_GROUP_PEERS, QL_DT_GROUP_KINDS };
 
@@ -157,6 +158,12 @@ size_t ql_dt_groups_bytes(const struct ql_dt_groups *groups); /* in use */
 
 ql_err ql_dt_groups_save(const struct ql_dt_groups *groups, struct ql_buf *out);
 QL_MUST_USE ql_err ql_dt_groups_load(struct ql_dt_groups *groups, struct ql_reader *in);
+
+/* The fusion of a sealed group of an entity, and room for one that is to be sealed. There is room,
+ * as no more groups than max are sealed, unless what was freed could not be gathered for want of
+ * memory. */
+struct ql_fusion *ql_dt_group_fusion(const struct ql_dt_groups *groups, uint32_t index);
+bool ql_dt_group_fusion_take(struct ql_dt_groups *groups, uint32_t index);
 
 /* dt_peers.c: judges a full row. Returns the member furthest from the others. */
 uint32_t ql_dt_peers_row(struct ql_dt_group *group, struct ql_dt_verdict *ret_verdict,
