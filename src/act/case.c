@@ -231,7 +231,7 @@ void ql_ac_signal_seen(struct ql_act *act, const struct ql_signal *signal)
     const bool open = signal->phase != QL_PHASE_CLOSE;
     ql_ac_run_signal(act, signal->id, signal, open);
     if (signal->kind == QL_SIGNAL_ABSENCE) {
-        case_silence(act, signal, open);
+        case_silence(act, signal, open || signal->lapsed);
     }
     const uint32_t row = ql_map64_get(&act->member_of, signal->id.v);
     if (row == QL_MAP_NONE) {

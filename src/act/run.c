@@ -347,17 +347,20 @@ void ql_ac_command_seen(struct ql_act *act, const struct ql_command *command)
 static void run_trigger_news(struct ac_trigger *t, ql_id id, const struct ql_signal *signal,
                              bool open)
 {
+    const bool lapsed = signal != NULL && signal->lapsed;
     if (t->id.v == id.v) {
         t->open = open;
+        t->silent |= lapsed; /* it ended because nobody can tell any more */
         return;
     }
     if (signal == NULL || !ql_series_id_eq(t->series, signal->series)) {
         return;
     }
     if (signal->kind == QL_SIGNAL_ABSENCE) {
-        t->silent = open;
+        t->silent = open || lapsed;
     } else if (open && !t->open) { /* the same series is odd again, under a new id */
         t->open = 1;
+        t->silent = 0;
         t->id = id;
     }
 }

@@ -105,6 +105,36 @@ static void missing_data_is_not_recovery(void **state)
     rig_close(&rig);
 }
 
+/* What an action deleted cannot be judged any more, as a replica of four: nothing was repaired. */
+static void what_lapses_is_not_recovery(void **state)
+{
+    static const struct { bool lapsed, absent; const char *end; } rows[] = {
+        { false, false, "succeeded" },
+        { true, false, "ineffective,refused" },
+        { true, true, "ineffective,refused" },
+        { false, true, "ineffective,refused" },
+    };
+    (void)state;
+    for (size_t i = 0; i < QL_COUNT_OF(rows); i++) {
+        struct rig rig;
+        rig_open_one(&rig, "auto", "auto", false);
+        rig_trouble(&rig, 1, 100);
+        const ql_id id = rig_step(&rig, 1, "proposed,running!");
+        rig_outcome(&rig, id, 0);
+        (void)rig_step(&rig, 1, "verifying");
+        rig_member(&rig, 1, 100, "service/checkout", false);
+        rig.bus.signals.at[rig.bus.signals.count - 1].lapsed = rows[i].lapsed;
+        if (rows[i].absent) { /* it was silent, and that too was given up */
+            rig_absence(&rig, 100, true);
+            rig_absence(&rig, 100, false);
+            rig.bus.signals.at[rig.bus.signals.count - 1].lapsed = true;
+        }
+        (void)rig_step(&rig, 10, rows[i].lapsed || rows[i].absent ? "" : "succeeded");
+        (void)rig_step(&rig, 290, rows[i].lapsed || rows[i].absent ? rows[i].end : "");
+        rig_close(&rig);
+    }
+}
+
 static void data_that_comes_back_calm_is_recovery(void **state)
 {
     (void)state;
@@ -226,6 +256,7 @@ int main(void)
         cmocka_unit_test(no_word_from_a_step_is_a_failure_that_is_not_retried),
         cmocka_unit_test(an_outcome_behind_a_leap_of_time_counts),
         cmocka_unit_test(missing_data_is_not_recovery),
+        cmocka_unit_test(what_lapses_is_not_recovery),
         cmocka_unit_test(data_that_comes_back_calm_is_recovery),
         cmocka_unit_test(a_success_that_does_not_last_counts_against_it),
         cmocka_unit_test(a_success_that_lasts_clears_the_strikes),

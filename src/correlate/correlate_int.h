@@ -108,12 +108,11 @@ struct ql_correlate {
     ql_time now;
 };
 
-/* Whether a signal may open an incident, alone or as one of two: no reset, and no failing disk
- * unless a policy says that it matters. */
+/* Whether a signal may open an incident, alone or as one of two: no failing disk, unless a policy
+ * says that it matters. */
 static inline bool ql_co_opens_with(const struct co_member *m)
 {
-    return m->signal_kind != QL_SIGNAL_RESET &&
-           (m->signal_kind != QL_SIGNAL_DISK || m->importance >= QL_IMPORTANCE_HIGH);
+    return m->signal_kind != QL_SIGNAL_DISK || m->importance >= QL_IMPORTANCE_HIGH;
 }
 
 /* ---- table.c: rows and lists ---- */

@@ -105,12 +105,12 @@ static void weak_signals_wait_and_follow_the_incident_they_belong_to(void **stat
     world_free(w);
 }
 
-static void two_odd_series_open_one_incident_and_resets_open_none(void **state)
+static void two_odd_series_open_one_incident_and_disks_open_none(void **state)
 {
     (void)state;
     struct world *w = world_new();
-    signal_kind(w, "search", "cpu", 0, 20.0, QL_PHASE_OPEN, QL_SIGNAL_RESET);
-    signal_kind(w, "search", "mem", 0, 20.0, QL_PHASE_OPEN, QL_SIGNAL_RESET);
+    signal_kind(w, "search", "sda", 0, 20.0, QL_PHASE_OPEN, QL_SIGNAL_DISK);
+    signal_kind(w, "search", "sdb", 0, 20.0, QL_PHASE_OPEN, QL_SIGNAL_DISK);
     odd(w, "payment", "memory_bytes", 0, 6.0);
     step(w, 10);
     assert_int_equal(w->seen_count, 0);
@@ -264,7 +264,7 @@ int main(void)
         cmocka_unit_test(importance_decides_what_opens_alone),
         cmocka_unit_test(failing_disks_open_none_unless_they_matter),
         cmocka_unit_test(weak_signals_wait_and_follow_the_incident_they_belong_to),
-        cmocka_unit_test(two_odd_series_open_one_incident_and_resets_open_none),
+        cmocka_unit_test(two_odd_series_open_one_incident_and_disks_open_none),
         cmocka_unit_test(a_weak_symptom_that_lasts_opens_one),
         cmocka_unit_test(a_newcomer_between_two_incidents_merges_them),
         cmocka_unit_test(a_new_call_edge_merges_what_it_joins),

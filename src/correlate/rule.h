@@ -5,11 +5,10 @@
  *         the join window of the other, and not one number under two names), or one signal
  *         that is extreme (surprise >= 12), or one that callers feel (latency, errors,
  *         availability) and that is strong (surprise >= 8) or has lasted as long as the
- *         join window. A counter reset alone never opens anything; nor do failing disks,
- *         which may be found weeks after they began, many at once. One weak odd series
- *         therefore pages nobody. A policy may say otherwise: a signal of high or critical
- *         importance opens alone, one of low importance opens nothing and helps no other
- *         to; it still joins.
+ *         join window. Failing disks, which may be found weeks after they began, many at
+ *         once, open nothing by themselves. One weak odd series therefore pages nobody. A policy
+ *         may say otherwise: a signal of high or critical importance opens alone, one of low
+ *         importance opens nothing and helps no other to; it still joins.
  * JOIN    A new member joins an incident when it is near one of its entities and close in
  *         time. Near: the same entity, or reached along call edges in one direction (what
  *         fails hurts its callers), or calling the same callee, or touched by the same
@@ -38,7 +37,7 @@ struct ql_rule_evidence {
     bool low, high;          /* importance by policy: never opens; opens alone */
     bool burn;               /* an error budget burns: high by what somebody promised */
     bool symptom;            /* the strongest signal is one that callers feel */
-    uint32_t series_count;   /* distinct odd series of the neighbourhood, resets left out */
+    uint32_t series_count;   /* distinct odd series of the neighbourhood, failing disks left out */
     double surprise_max;
     ql_duration lasted;      /* of the newcomer, when it still lasts; else 0 */
 };

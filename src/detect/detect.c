@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 enum { PREFETCH_POINTS = 10, BAND_EVERY = 16 };
-#define STATE_VERSION 6u
+#define STATE_VERSION 7u
 
 /* ---- life ----------------------------------------------------------------------- */
 
@@ -24,6 +24,7 @@ static void detect_close(void *stage)
     ql_dt_drill_close(&d->drill);
     ql_dt_groups_close(&d->groups);
     free(d->absent);
+    dt_ended_close(d);
     ql_buf_fini(&d->scratch);
     free(d);
 }
@@ -48,10 +49,12 @@ static ql_err detect_open(const struct ql_stage_env *env, void **ret_stage)
     d->series = env->series;
     d->stats = env->stats;
     d->enabled = env->config->detect_enabled;
+    d->switched = !d->enabled || !env->config->detect_groups;
     d->shard_share = 1.0 / (env->shard_count > 0 ? (double)env->shard_count : 1.0);
     d->absent = malloc(DT_ABSENT_MAX * sizeof(*d->absent));
     ql_buf_init(&d->scratch, 64 * 1024);
-    if (d->absent == NULL || ql_dt_judge_init(&d->judge, ql_series_index_max(env->series),
+    if (d->absent == NULL || dt_ended_open(d) != QL_OK ||
+        ql_dt_judge_init(&d->judge, ql_series_index_max(env->series),
                                               env->config->signals_per_day * d->shard_share) !=
                                  QL_OK ||
         ql_dt_policy_open(&d->policy, env->config, env->series, env->stats) != QL_OK ||
@@ -165,6 +168,12 @@ static void group_signal(struct dt_stage *d, struct ql_batch *bus,
                              });
 }
 
+static struct dt_end group_end_of(const struct ql_dt_group_finding *f)
+{
+    return (struct dt_end){ .why = f->lapse == QL_DT_GROUP_FEW ? DT_END_FEW : DT_END_AWAY,
+                            .present = f->peers, .count = f->count };
+}
+
 /* A group may be of several tenants: whose value ends the row, by their rule it is judged, and
  * whom the signal is about, on their budget it is. */
 static void groups_push(struct dt_stage *d, struct ql_batch *bus, const struct ql_point *point,
@@ -176,9 +185,18 @@ static void groups_push(struct dt_stage *d, struct ql_batch *bus, const struct q
     for (uint32_t k = 0; k < QL_DT_GROUP_KINDS; k++) {
         if (ql_dt_groups_value(&d->groups, (enum ql_dt_group_kind)k, point->series, point->at.ns,
                                point->value, rule, &finding)) {
-            group_signal(d, bus, &finding);
+            if (finding.lapse == QL_DT_GROUP_JUDGED) {
+                group_signal(d, bus, &finding);
+            } else {
+                dt_end_group(d, bus, &finding, group_end_of(&finding));
+            }
         }
     }
+}
+
+static void steady_count(struct ql_dt_series *s)
+{
+    s->steady_run = (uint16_t)(s->steady_run < UINT16_MAX ? s->steady_run + 1 : UINT16_MAX);
 }
 
 static void value_push(struct dt_stage *d, struct ql_batch *bus, const struct ql_point *point)
@@ -188,13 +206,14 @@ static void value_push(struct dt_stage *d, struct ql_batch *bus, const struct ql
     if (ql_dt_tenants_unknown(&d->judge.tenants, point->series)) {
         ql_dt_judge_find(&d->judge, point->series);
     }
-    if ((s->flags & QL_DT_ABSENT) != 0) {
-        dt_absent_close(d, bus, point->series, point->at.ns, 0);
+    if ((s->flags & (QL_DT_ABSENT | QL_DT_ENDED)) != 0) {
+        dt_absent_value(d, bus, point);
     }
     const bool ruled = d->policy.active && !ql_dt_policy_idle(&d->policy, point->series);
     if (ruled && dt_bound_push(d, bus, point)) {
         d->judge.newest_ns =
             point->at.ns > d->judge.newest_ns ? point->at.ns : d->judge.newest_ns;
+        steady_count(s);
         return;
     }
     const bool want_band = (s->flags & QL_DT_OPEN) != 0 || s->count % BAND_EVERY == 0;
@@ -208,7 +227,7 @@ static void value_push(struct dt_stage *d, struct ql_batch *bus, const struct ql
     if (ruled) {
         change = value_ruled(d, point, change, &v);
     }
-    s->steady_run = (uint16_t)(s->steady_run < UINT16_MAX ? s->steady_run + 1 : UINT16_MAX);
+    steady_count(s);
     if (change == QL_DT_RECURRED) {
         ql_stat_add(d->recurred, 1);
     } else if (change != QL_DT_SAME) {
@@ -295,12 +314,17 @@ static void detect_tick(void *stage, ql_time now, struct ql_batch *bus)
 {
     struct dt_stage *d = stage;
     d->now_ns = now.ns;
-    together_push(d, bus);
+    if (d->enabled) {
+        together_push(d, bus);
+    } else {
+        (void)ql_dt_together_pick(&d->judge.together, d->judge.states); /* came before */
+    }
     ql_dt_judge_sweep(&d->judge, ql_series_count(d->series));
     detect_threshold(d);
     dt_tell_honesty(d);
     dt_drill_ended(d, ql_dt_drill_tick(&d->drill, &d->judge, ql_series_count(d->series)));
     dt_forget_close(d, bus);
+    dt_end_switched(d, bus);
     dt_absent_sweep(d, bus, now);
     if (d->policy.active) {
         ql_dt_policy_sweep(&d->policy, now);
@@ -340,6 +364,7 @@ static ql_err detect_adopt_config(void *stage, const struct ql_config *config)
     d->calendar = calendar;
     d->enabled = config->detect_enabled;
     d->groups.enabled = config->detect_groups;
+    d->switched = !d->enabled || !d->groups.enabled;
     d->drill.interval_ns = (int64_t)(config->self_test_s * 1e9);
     detect_threshold(d);
     return QL_OK;
@@ -351,6 +376,7 @@ static ql_err detect_save(const void *stage, struct ql_buf *out)
     (void)ql_dt_judge_save(&d->judge, ql_series_count(d->series), out);
     (void)ql_buf_u32(out, d->absent_count);
     (void)ql_buf_put(out, d->absent, d->absent_count * sizeof(*d->absent));
+    (void)ql_buf_i64(out, d->ended_next_ns);
     (void)ql_dt_groups_save(&d->groups, out);
     (void)ql_dt_changes_save(&d->changes, out);
     return ql_dt_policy_save(&d->policy, ql_series_count(d->series), out);
@@ -377,6 +403,7 @@ static ql_err detect_load(void *stage, uint32_t version, struct ql_reader *in)
         }
     }
     d->absent_count = count;
+    d->ended_next_ns = ql_reader_i64(in);
     if (in->failed || ql_dt_groups_load(&d->groups, in) != QL_OK ||
         ql_dt_changes_load(&d->changes, in) != QL_OK) {
         return QL_E_MALFORMED;

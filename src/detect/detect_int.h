@@ -2,14 +2,17 @@
  *
  *   detect.c        life, points, ticks, checkpoints
  *   detect_tell.c   signals and bands onto the bus
- *   detect_forget.c what is left behind of a series that is forgotten
- *   detect_rest.c   absence and valid ranges: signals that the judge knows nothing of
+ *   detect_end.c    the end of what is open and cannot be judged any more
+ *   detect_absent.c silence: a signal that the judge knows nothing of
+ *   detect_ended.c  series that their sender ended: replaced, or gone
+ *   detect_bound.c  valid ranges: another one
  *   detect_count.c  the cells, and whether the judgement is as good as it says
  */
 #ifndef QL_DETECT_DETECT_INT_H
 #define QL_DETECT_DETECT_INT_H
 
 #include "base/buf.h"
+#include "base/map.h"
 #include "base/stat.h"
 #include "detect/dt_calendar.h"
 #include "detect/dt_change.h"
@@ -21,6 +24,7 @@
 #include "model/series.h"
 
 #define DT_ABSENT_MAX 65536u
+#define DT_ENDED_MAX 4096u /* entities of series that ended, at one look */
 #define DT_FORGET_NS (INT64_C(86400) * QL_NS_PER_S)
 
 /* Cells that shards share are told differences, against what each has told before. */
@@ -40,10 +44,14 @@ struct dt_stage {
     struct ql_dt_groups groups;
     struct dt_shown shown;          /* what the cells below were last told */
     bool enabled;                   /* by configuration */
+    bool switched;                  /* something is off, and may still be open */
     int64_t now_ns;                 /* of the call under way */
     double shard_share;             /* of every budget */
-    uint32_t *absent;               /* series with an absence signal, unordered */
+    uint32_t *absent;               /* silent series of which something is open, unordered */
     uint32_t absent_count;
+    struct dt_ended *ended;         /* entities of series that their sender ended */
+    struct ql_map64 ended_of;       /* entity -> index; both of one look at them */
+    int64_t ended_next_ns;          /* no look before */
     struct ql_buf scratch;          /* label blocks and sentences, one at a time */
     struct ql_stat_cell *points, *opened, *closed, *recurred, *resets, *threshold, *absent_dropped;
     struct ql_stat_cell *signals_dropped, *bands_dropped, *profiles, *together, *day, *budget;
@@ -55,6 +63,14 @@ struct dt_stage {
     struct ql_stat_cell *drills[QL_DT_DRILL_BROKEN_OFF + 1], *drill_delay, *drill_found_at;
 };
 
+/* Why a signal ends that no value has ended. */
+enum dt_end_why { DT_END_NONE, DT_END_FORGOTTEN, DT_END_SILENT, DT_END_OFF, DT_END_FEW, DT_END_AWAY };
+struct dt_end {
+    enum dt_end_why why;
+    double hours;                        /* FORGOTTEN, SILENT: without a sample, a value */
+    uint32_t present, count;             /* FEW: members of the group */
+};
+
 struct dt_finding {
     uint32_t series;
     enum ql_signal_kind kind;
@@ -63,7 +79,7 @@ struct dt_finding {
     double value, surprise;
     const struct ql_dt_verdict *verdict; /* its band */
     const struct ql_dt_group_finding *group; /* of a group's signal, else NULL */
-    uint32_t forgotten_s;                /* CLOSE: the series is forgotten, idle for so long */
+    struct dt_end end;                   /* CLOSE */
 };
 
 /* ---- telling ---------------------------------------------------------------------- */
@@ -72,25 +88,42 @@ void dt_finding_write(struct dt_stage *d, struct ql_batch *bus, const struct dt_
 void dt_band_write(struct dt_stage *d, struct ql_batch *bus, const struct ql_point *point,
                    const struct ql_dt_verdict *v);
 
-/* ---- the rest ---------------------------------------------------------------------- */
+/* ---- silence ----------------------------------------------------------------------- */
 
 void dt_absent_open(struct dt_stage *d, struct ql_batch *bus, const struct ql_point *hole);
 void dt_absent_close(struct dt_stage *d, struct ql_batch *bus, uint32_t series,
-                     int64_t at_ns, uint32_t forgotten_s);
-void dt_gone_close(struct dt_stage *d, struct ql_batch *bus, uint32_t series, int64_t at_ns,
-                   uint32_t forgotten_s);
-void dt_bound_end(struct dt_stage *d, struct ql_batch *bus, uint32_t series, double value,
-                  int64_t at_ns, uint32_t forgotten_s);
+                     int64_t at_ns, struct dt_end end);
+/* A value of a series that is absent or was ended; before it is judged. */
+void dt_absent_value(struct dt_stage *d, struct ql_batch *bus, const struct ql_point *point);
+void dt_absent_begin(struct dt_stage *d, struct ql_batch *bus, uint32_t series, ql_time at);
 /* Drops from the list what came back, and gives up on what is silent for a day. */
 void dt_absent_sweep(struct dt_stage *d, struct ql_batch *bus, ql_time now);
+
+QL_MUST_USE ql_err dt_ended_open(struct dt_stage *d);
+void dt_ended_close(struct dt_stage *d);
+/* Makes absent what ended and is not replaced. */
+void dt_ended_look(struct dt_stage *d, struct ql_batch *bus, ql_time now);
+
+/* ---- valid ranges ------------------------------------------------------------------ */
+
+void dt_bound_end(struct dt_stage *d, struct ql_batch *bus, uint32_t series, double value,
+                  int64_t at_ns, struct dt_end end);
 /* True: the value is outside of its range and nothing is to be learnt of it. */
 bool dt_bound_push(struct dt_stage *d, struct ql_batch *bus, const struct ql_point *point);
 /* Gives up on what is silent for a day. */
 void dt_bound_sweep(struct dt_stage *d, struct ql_batch *bus);
 
-/* ---- forgetting -------------------------------------------------------------------- */
+/* ---- endings ----------------------------------------------------------------------- */
 
-/* Closes whatever is open of the series in bus->retired ... */
+/* Whatever is open of the series itself. */
+void dt_end_series(struct dt_stage *d, struct ql_batch *bus, uint32_t series, int64_t at_ns,
+                   struct dt_end end);
+/* A group's signal has ended. */
+void dt_end_group(struct dt_stage *d, struct ql_batch *bus, const struct ql_dt_group_finding *f,
+                  struct dt_end end);
+/* Whatever is open and is not judged any more, as the settings are. */
+void dt_end_switched(struct dt_stage *d, struct ql_batch *bus);
+/* Whatever is open of the series in bus->retired ... */
 void dt_forget_close(struct dt_stage *d, struct ql_batch *bus);
 /* ... and, once the lists of what is open were swept, lets go of all that is kept of them. */
 void dt_forget_drop(struct dt_stage *d, const struct ql_batch *bus);

@@ -15,6 +15,33 @@ static ql_id finding_id(ql_series_id series, const struct dt_finding *f)
     return (ql_id){ ql_hash64(words, sizeof(words)) };
 }
 
+/* Why it ends, where that is not for its values. */
+static void finding_end(struct dt_stage *d, ql_str metric, const struct dt_end *end)
+{
+    ql_buf_reset(&d->scratch);
+    (void)ql_buf_printf(&d->scratch, "%.*s is ", QL_STR_ARG(metric));
+    switch (end->why) {
+    case DT_END_NONE: QL_ASSERT(false); break;
+    case DT_END_FORGOTTEN:
+        (void)ql_buf_printf(&d->scratch, "forgotten: no sample for %.3g h", end->hours);
+        break;
+    case DT_END_SILENT:
+        (void)ql_buf_printf(&d->scratch, "given up: no value for %.3g h", end->hours);
+        break;
+    case DT_END_OFF:
+        (void)ql_buf_text(&d->scratch, "not judged any more: switched off by the settings");
+        break;
+    case DT_END_FEW:
+        (void)ql_buf_printf(&d->scratch,
+                            "not compared any more: %u of its group of %u have values",
+                            end->present, end->count);
+        break;
+    case DT_END_AWAY:
+        (void)ql_buf_text(&d->scratch, "not compared any more: it has no value");
+        break;
+    }
+}
+
 static ql_str finding_text(struct dt_stage *d, struct ql_batch *bus)
 {
     const ql_str text = ql_batch_text(bus, ql_buf_view(&d->scratch));
@@ -100,6 +127,7 @@ void dt_finding_write(struct dt_stage *d, struct ql_batch *bus,
         .entity = row->entity,
         .kind = f->kind,
         .phase = f->phase,
+        .lapsed = f->end.why != DT_END_NONE,
         .onset = { f->onset_ns },
         .at = { f->at_ns },
         .value = f->value,
@@ -113,10 +141,8 @@ void dt_finding_write(struct dt_stage *d, struct ql_batch *bus,
     (void)ql_series_labels(d->series, f->series, &d->scratch);
     signal->labels = finding_text(d, bus);
     ql_dt_why(&reason, &d->scratch);
-    if (f->forgotten_s > 0) {
-        ql_buf_reset(&d->scratch);
-        (void)ql_buf_printf(&d->scratch, "%.*s is forgotten: no sample for %.3g h",
-                            QL_STR_ARG(reason.metric), (double)f->forgotten_s / 3600.0);
+    if (f->end.why != DT_END_NONE) {
+        finding_end(d, reason.metric, &f->end);
     }
     finding_group(d, f);
     finding_change(d, f);

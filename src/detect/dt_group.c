@@ -18,7 +18,6 @@ enum {
     POOL_REFRESH_FIRST = 512,
     POOL_POINTS_MAX = 1 << 28
 };
-#define SINGLE (UINT32_C(1) << 31) /* in open_of: a series that is still without peers */
 #define RISE_SURPRISE 1.0f
 #define THRESHOLD_MIN 3.0f
 #define ACCEPT_MS 86400000.0
@@ -68,7 +67,7 @@ void ql_dt_groups_close(struct ql_dt_groups *g)
     g->fusions = NULL;
 }
 
-static struct ql_fusion *group_fusion(const struct ql_dt_groups *g, uint32_t index)
+struct ql_fusion *ql_dt_group_fusion(const struct ql_dt_groups *g, uint32_t index)
 {
     return (struct ql_fusion *)(void *)(g->fusions + g->groups[QL_DT_GROUP_ENTITY][index].fusion);
 }
@@ -95,9 +94,7 @@ static void fusions_move(struct ql_dt_groups *g)
     }
 }
 
-/* There is room, as no more groups than max are sealed, unless what was freed could not be
- * gathered for want of memory. */
-static bool group_fusion_take(struct ql_dt_groups *g, uint32_t index)
+bool ql_dt_group_fusion_take(struct ql_dt_groups *g, uint32_t index)
 {
     struct ql_dt_group *group = &g->groups[QL_DT_GROUP_ENTITY][index];
     if (g->fusion_words_max - g->fusion_words < fusion_words(group->count)) {
@@ -105,7 +102,7 @@ static bool group_fusion_take(struct ql_dt_groups *g, uint32_t index)
     }
     group->fusion = g->fusion_words;
     g->fusion_words += fusion_words(group->count);
-    (void)ql_fusion_place(group_fusion(g, index), group->count);
+    (void)ql_fusion_place(ql_dt_group_fusion(g, index), group->count);
     return true;
 }
 
@@ -199,15 +196,15 @@ static void group_meet(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint6
 {
     const uint32_t found = ql_map64_get(&g->open_of[kind], key);
     if (found == QL_MAP_NONE && kind == QL_DT_GROUP_PEERS) {
-        if (ql_map64_put(&g->open_of[kind], key, SINGLE | series) != QL_OK) {
+        if (ql_map64_put(&g->open_of[kind], key, QL_DT_GROUP_SINGLE | series) != QL_OK) {
             g->full++;
         }
         return;
     }
-    const bool single = found != QL_MAP_NONE && (found & SINGLE) != 0;
+    const bool single = found != QL_MAP_NONE && (found & QL_DT_GROUP_SINGLE) != 0;
     const bool open = found != QL_MAP_NONE && !single && g->groups[kind][found].sealed == 0 &&
                       g->groups[kind][found].count < QL_DT_GROUP_MAX;
-    if (single && (found & ~SINGLE) == series) {
+    if (single && (found & ~QL_DT_GROUP_SINGLE) == series) {
         return;
     }
     const uint32_t index = open ? found : group_new(g, kind, key);
@@ -215,7 +212,7 @@ static void group_meet(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint6
         return;
     }
     if (single) {
-        group_join(g, kind, index, found & ~SINGLE, at_ns);
+        group_join(g, kind, index, found & ~QL_DT_GROUP_SINGLE, at_ns);
     }
     group_join(g, kind, index, series, at_ns);
 }
@@ -261,6 +258,15 @@ static float group_calibrated(struct ql_dt_groups *g, enum ql_dt_group_kind kind
     return calibrated;
 }
 
+/* Whether so many members are enough for a row to say something. */
+static bool group_enough(const struct ql_dt_group *group, enum ql_dt_group_kind kind,
+                         uint32_t present)
+{
+    return kind == QL_DT_GROUP_PEERS
+               ? present >= QL_DT_PEERS_MIN
+               : (double)present >= ROW_PRESENT_MIN * (double)group->count;
+}
+
 static uint32_t entity_row(struct ql_dt_groups *g, uint32_t index, struct ql_dt_verdict *v,
                            uint32_t *ret_present)
 {
@@ -272,10 +278,10 @@ static uint32_t entity_row(struct ql_dt_groups *g, uint32_t index, struct ql_dt_
     }
     *ret_present = present;
     *v = (struct ql_dt_verdict){ 0 };
-    if ((double)present < ROW_PRESENT_MIN * (double)group->count) {
+    if (!group_enough(group, QL_DT_GROUP_ENTITY, present)) {
         return 0;
     }
-    ql_fusion_step(group_fusion(g, index), group->values, group->run <= 1, &f);
+    ql_fusion_step(ql_dt_group_fusion(g, index), group->values, group->run <= 1, &f);
     group->rows++;
     v->judged = f.judged;
     v->evidence = f.score;
@@ -292,7 +298,7 @@ static void entity_shares(struct ql_dt_groups *g, uint32_t index, uint32_t lead,
                           struct ql_dt_group_finding *f)
 {
     const struct ql_dt_group *group = &g->groups[QL_DT_GROUP_ENTITY][index];
-    struct ql_fusion *fusion = group_fusion(g, index);
+    struct ql_fusion *fusion = ql_dt_group_fusion(g, index);
     f->share = ql_fusion_share(fusion, lead);
     for (uint32_t i = 0; i < group->count; i++) {
         if (i == lead || group->members[i] == QL_DT_GROUP_GONE) {
@@ -383,18 +389,60 @@ static void group_accept(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uin
     group->run = group->rows = 0;
     group->tails = (struct ql_tails){ 0 };
     if (kind == QL_DT_GROUP_ENTITY) {
-        (void)ql_fusion_place(group_fusion(g, index), group->count);
+        (void)ql_fusion_place(ql_dt_group_fusion(g, index), group->count);
     }
+}
+
+/* Ends what is open; true when it was told. */
+static bool group_end(struct ql_dt_group *group, enum ql_dt_group_kind kind, int64_t now_ns,
+                      struct ql_dt_group_finding *f)
+{
+    const uint32_t lead = group->lead < group->count ? group->lead : 0;
+    const bool told = group->told == QL_DT_GROUP_TOLD;
+    *f = (struct ql_dt_group_finding){
+        .kind = kind, .change = QL_DT_CLOSED, .series = group->members[lead],
+        .onset_ns = group->rise_ns, .at_ns = now_ns, .count = group->count,
+    };
+    group->signal.flags &= (uint8_t)~QL_DT_OPEN;
+    group->told = QL_DT_GROUP_UNTOLD;
+    group->missed = 0;
+    group->run = 0;
+    group->rise_ns = 0;
+    return told;
+}
+
+/* Of what is open a row says nothing when too few are there, or not the one that it is about: it
+ * waits for a while, and then ends. True: the row was such a one. */
+static bool group_misses(struct ql_dt_group *group, struct ql_dt_group_finding *f, bool *ret_told)
+{
+    const enum ql_dt_group_kind kind = f->kind;
+    const uint32_t lead = group->lead < group->count ? group->lead : 0, present = f->peers;
+    const bool few = !group_enough(group, kind, present);
+    *ret_told = false;
+    if ((group->signal.flags & QL_DT_OPEN) == 0 || (!few && isfinite(group->values[lead]))) {
+        group->missed = 0;
+        return false;
+    }
+    if (++group->missed >= QL_DT_GROUP_MISSED) {
+        *ret_told = group_end(group, kind, group->row_ns, f);
+        f->lapse = few ? QL_DT_GROUP_FEW : QL_DT_GROUP_AWAY;
+        f->peers = present;
+    }
+    return true;
 }
 
 static bool group_row(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint32_t index,
                       const struct ql_dt_rule *rule, struct ql_dt_group_finding *f)
 {
     struct ql_dt_group *group = &g->groups[kind][index];
+    bool ended;
     *f = (struct ql_dt_group_finding){ .kind = kind };
     const uint32_t lead = kind == QL_DT_GROUP_ENTITY
                               ? entity_row(g, index, &f->verdict, &f->peers)
                               : ql_dt_peers_row(group, &f->verdict, &f->peers);
+    if (group_misses(group, f, &ended)) {
+        return ended;
+    }
     if (!f->verdict.judged) {
         return false;
     }
@@ -423,7 +471,7 @@ static bool group_ready(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint
         (group->count < QL_DT_GROUP_MAX && at_ns - group->joined_ns < wait_ns)) {
         return false;
     }
-    if (kind == QL_DT_GROUP_ENTITY && !group_fusion_take(g, index)) {
+    if (kind == QL_DT_GROUP_ENTITY && !ql_dt_group_fusion_take(g, index)) {
         return false;
     }
     group->sealed = 1;
@@ -488,37 +536,16 @@ static bool group_lives(const struct ql_dt_group *group, enum ql_dt_group_kind k
     for (uint32_t i = 0; i < group->count; i++) {
         left += group->members[i] != QL_DT_GROUP_GONE;
     }
-    return group->sealed == 0       ? left > 0
-           : kind == QL_DT_GROUP_PEERS ? left >= QL_DT_PEERS_MIN
-                                    : (double)left >= ROW_PRESENT_MIN * (double)group->count;
+    return group->sealed == 0 ? left > 0 : group_enough(group, kind, left);
 }
 
 /* Whoever waits alone for peers waits no more. */
 static void single_leave(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint32_t series)
 {
     const uint64_t key = kind == QL_DT_GROUP_PEERS ? peers_key(g, series) : 0;
-    if (key != 0 && ql_map64_get(&g->open_of[kind], key) == (SINGLE | series)) {
+    if (key != 0 && ql_map64_get(&g->open_of[kind], key) == (QL_DT_GROUP_SINGLE | series)) {
         (void)ql_map64_drop(&g->open_of[kind], key);
     }
-}
-
-/* Ends what is open; true when it was told. */
-static bool group_end(struct ql_dt_group *group, enum ql_dt_group_kind kind, int64_t now_ns,
-                      struct ql_dt_group_finding *f)
-{
-    const uint32_t lead = group->lead < group->count ? group->lead : 0;
-    const bool told = group->told == QL_DT_GROUP_TOLD;
-    *f = (struct ql_dt_group_finding){
-        .kind = kind, .change = QL_DT_CLOSED, .series = group->members[lead],
-        .onset_ns = group->rise_ns, .at_ns = now_ns,
-        .value = isfinite(group->values[lead]) ? group->values[lead] : 0.0,
-    };
-    f->verdict.expected = f->verdict.lower = f->verdict.upper = f->value;
-    group->signal.flags &= (uint8_t)~QL_DT_OPEN;
-    group->told = QL_DT_GROUP_UNTOLD;
-    group->run = 0;
-    group->rise_ns = 0;
-    return told;
 }
 
 static void place_leave(struct ql_dt_groups *g, enum ql_dt_group_kind kind,
@@ -562,111 +589,17 @@ bool ql_dt_groups_leave(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint
     return told;
 }
 
-/* ---- checkpoint --------------------------------------------------------------------- */
-
-ql_err ql_dt_groups_save(const struct ql_dt_groups *g, struct ql_buf *out)
+bool ql_dt_groups_leads(const struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint32_t series)
 {
-    for (uint32_t k = 0; k < QL_DT_GROUP_KINDS; k++) {
-        (void)ql_buf_u32(out, g->counts[k]);
-        (void)ql_buf_u32(out, g->free_head[k]);
-        (void)ql_buf_put(out, g->groups[k], (size_t)g->counts[k] * sizeof(*g->groups[k]));
-        (void)ql_buf_u64(out, g->pool_points[k]);
-        (void)ql_buf_u64(out, g->pool_refresh_at[k]);
-        (void)ql_buf_put(out, &g->pools[k], sizeof(g->pools[k]));
-        (void)ql_buf_u32(out, g->open_of[k].count);
-        for (uint32_t i = 0; i < g->open_of[k].capacity; i++) {
-            const struct ql_map64_slot *slot = &g->open_of[k].slots[i];
-            if (slot->used != 0) {
-                (void)ql_buf_u64(out, slot->key);
-                (void)ql_buf_u32(out, slot->value);
-            }
-        }
-    }
-    for (uint32_t i = 0; i < g->counts[QL_DT_GROUP_ENTITY]; i++) {
-        const struct ql_dt_group *group = &g->groups[QL_DT_GROUP_ENTITY][i];
-        if (group->sealed != 0) {
-            (void)ql_buf_put(out, group_fusion(g, i), ql_fusion_bytes(group->count));
-        }
-    }
-    return ql_buf_check(out);
+    const uint32_t index = ql_dt_group_of(g, kind, series);
+    const struct ql_dt_group *group = index == QL_MAP_NONE ? NULL : &g->groups[kind][index];
+    return group != NULL && (group->signal.flags & QL_DT_OPEN) != 0 &&
+           group->lead < group->count && group->members[group->lead] == series;
 }
 
-static bool load_group(struct ql_dt_groups *g, uint32_t kind, uint32_t index)
+bool ql_dt_groups_end(struct ql_dt_groups *g, enum ql_dt_group_kind kind, uint32_t index,
+                      int64_t now_ns, struct ql_dt_group_finding *ret_finding)
 {
-    const struct ql_dt_group *group = &g->groups[kind][index];
-    if (group->count > QL_DT_GROUP_MAX || (group->count > 0 && group->step_ms == 0)) {
-        return false;
-    }
-    for (uint32_t i = 0; i < group->count; i++) {
-        if (group->members[i] == QL_DT_GROUP_GONE && group->sealed != 0) {
-            continue;
-        }
-        if (group->members[i] >= g->series_max) {
-            return false;
-        }
-        g->members[group->members[i]].of[kind] = 1 + index * QL_DT_GROUP_MAX + i;
-    }
-    return true;
-}
-
-/* Who has no member is free, and the chain of the free has each once. */
-static bool load_free(struct ql_dt_groups *g, uint32_t kind, uint32_t free_head)
-{
-    uint32_t left = 0, next = free_head;
-    for (uint32_t i = 0; i < g->counts[kind]; i++) {
-        left += g->groups[kind][i].count == 0;
-    }
-    g->live[kind] = g->counts[kind] - left;
-    while (next != 0 && left > 0 && next <= g->counts[kind] &&
-           g->groups[kind][next - 1].count == 0) {
-        next = g->groups[kind][next - 1].members[0];
-        left--;
-    }
-    g->free_head[kind] = free_head;
-    return next == 0 && left == 0;
-}
-
-static bool load_open(struct ql_dt_groups *g, uint32_t kind, struct ql_reader *in)
-{
-    const uint32_t count = ql_reader_u32(in);
-    bool whole = !in->failed;
-    ql_map64_clear(&g->open_of[kind]);
-    for (uint32_t i = 0; i < count && whole && !in->failed; i++) {
-        const uint64_t key = ql_reader_u64(in);
-        const uint32_t value = ql_reader_u32(in);
-        const uint32_t bound = (value & SINGLE) != 0 ? g->series_max : g->counts[kind];
-        whole = (value & ~SINGLE) < bound && ql_map64_put(&g->open_of[kind], key, value) == QL_OK;
-    }
-    return whole && !in->failed;
-}
-
-ql_err ql_dt_groups_load(struct ql_dt_groups *g, struct ql_reader *in)
-{
-    bool whole = true;
-    for (uint32_t k = 0; k < QL_DT_GROUP_KINDS && whole; k++) {
-        const uint32_t count = ql_reader_u32(in), free_head = ql_reader_u32(in);
-        whole = !in->failed && count <= g->max &&
-                ql_reader_copy(in, g->groups[k], (size_t)count * sizeof(*g->groups[k]));
-        g->counts[k] = whole ? count : 0;
-        for (uint32_t i = 0; i < g->counts[k] && whole; i++) {
-            whole = load_group(g, k, i);
-        }
-        whole = whole && load_free(g, k, free_head);
-        g->pool_points[k] = ql_reader_u64(in);
-        g->pool_refresh_at[k] = ql_reader_u64(in);
-        whole = whole && ql_reader_copy(in, &g->pools[k], sizeof(g->pools[k])) &&
-                load_open(g, k, in);
-    }
-    for (uint32_t i = 0; i < g->counts[QL_DT_GROUP_ENTITY] && whole; i++) {
-        const struct ql_dt_group *group = &g->groups[QL_DT_GROUP_ENTITY][i];
-        if (group->sealed != 0) {
-            whole = group->count > 0;
-            if (whole) {
-                whole = group_fusion_take(g, i) &&
-                        ql_reader_copy(in, group_fusion(g, i), ql_fusion_bytes(group->count)) &&
-                        ql_fusion_holds(group_fusion(g, i), group->count);
-            }
-        }
-    }
-    return whole ? QL_OK : QL_E_MALFORMED;
+    struct ql_dt_group *group = &g->groups[kind][index];
+    return (group->signal.flags & QL_DT_OPEN) != 0 && group_end(group, kind, now_ns, ret_finding);
 }

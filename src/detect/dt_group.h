@@ -8,6 +8,9 @@
  * of each counts); a row is judged when a value of the next one comes. Who sends hours in
  * bulk, series by series, has no full rows: its groups are not judged.
  *
+ * What is open ends with a reason when QL_DT_GROUP_MISSED rows in a row could not judge it: too
+ * few members have values, or the one that it is about has none. Rows without any are no rows.
+ *
  * A series that is forgotten leaves its groups. Of a sealed group its place stays empty; a group
  * of which too few are left to be judged ever again is given up, and its memory goes to another.
  *
@@ -36,7 +39,10 @@
 #define QL_DT_ENTITY_MIN 8u  /* metrics, or there is nothing to fuse */
 #define QL_DT_PEERS_MIN 4u   /* present in a row, or there is no majority */
 
+#define QL_DT_GROUP_MISSED 30u /* rows: longer than a replica takes to start anew */
+
 #define QL_DT_GROUP_GONE UINT32_MAX /* a place whose series is forgotten */
+#define QL_DT_GROUP_SINGLE (UINT32_C(1) << 31) /* in open_of: a series still without peers */
 
 enum ql_dt_group_kind { QL_DT_GROUP_ENTITY, QL_DT_GROUP_PEERS, QL_DT_GROUP_KINDS };
 
@@ -44,10 +50,14 @@ enum ql_dt_group_kind { QL_DT_GROUP_ENTITY, QL_DT_GROUP_PEERS, QL_DT_GROUP_KINDS
  * while it lasts. */
 enum ql_dt_group_told { QL_DT_GROUP_UNTOLD, QL_DT_GROUP_TOLD, QL_DT_GROUP_HELD };
 
+/* Why a row ends what is open without judging it. */
+enum ql_dt_group_lapse { QL_DT_GROUP_JUDGED, QL_DT_GROUP_FEW, QL_DT_GROUP_AWAY };
+
 struct ql_dt_group {
     int64_t row_ns;                     /* end of the row that is being filled; 0: none */
     uint32_t step_ms, count;
-    uint32_t sealed;                    /* no more members; judged from now on */
+    uint16_t sealed;                    /* no more members; judged from now on */
+    uint16_t missed;                    /* rows in a row that say nothing about what is open */
     uint32_t rows;                      /* judged, since it started or started anew */
     int64_t joined_ns;                  /* when the last member came */
     double values[QL_DT_GROUP_MAX];     /* of the row; NaN: none yet */
@@ -68,7 +78,9 @@ struct ql_dt_group_finding {
     struct ql_dt_group *group;
     enum ql_dt_group_kind kind;
     enum ql_dt_change change;           /* OPENED, GREW or CLOSED; SAME: held, and odd still */
-    uint32_t series, peers;             /* whom it is about, how many were there */
+    enum ql_dt_group_lapse lapse;       /* of CLOSED */
+    uint32_t series, peers;             /* whom it is about, how many were there ... */
+    uint32_t count;                     /* ... of how many */
     int64_t onset_ns, at_ns;
     double value;
     struct ql_dt_verdict verdict;       /* surprise and band */
@@ -129,10 +141,29 @@ bool ql_dt_groups_value(struct ql_dt_groups *groups, enum ql_dt_group_kind kind,
 bool ql_dt_groups_leave(struct ql_dt_groups *groups, enum ql_dt_group_kind kind, uint32_t series,
                         int64_t now_ns, struct ql_dt_group_finding *ret_finding);
 
+/* Whether the open signal of its group is about this series. */
+bool ql_dt_groups_leads(const struct ql_dt_groups *groups, enum ql_dt_group_kind kind,
+                        uint32_t series);
+/* Ends what is open of a group, as leave() does, which then is judged on. */
+bool ql_dt_groups_end(struct ql_dt_groups *groups, enum ql_dt_group_kind kind, uint32_t index,
+                      int64_t now_ns, struct ql_dt_group_finding *ret_finding);
+static inline uint32_t ql_dt_group_of(const struct ql_dt_groups *groups,
+                                      enum ql_dt_group_kind kind, uint32_t series)
+{
+    const uint32_t of = groups->members[series].of[kind];
+    return of == 0 ? QL_MAP_NONE : (of - 1) / QL_DT_GROUP_MAX;
+}
+
 size_t ql_dt_groups_bytes(const struct ql_dt_groups *groups); /* in use */
 
 ql_err ql_dt_groups_save(const struct ql_dt_groups *groups, struct ql_buf *out);
 QL_MUST_USE ql_err ql_dt_groups_load(struct ql_dt_groups *groups, struct ql_reader *in);
+
+/* The fusion of a sealed group of an entity, and room for one that is to be sealed. There is room,
+ * as no more groups than max are sealed, unless what was freed could not be gathered for want of
+ * memory. */
+struct ql_fusion *ql_dt_group_fusion(const struct ql_dt_groups *groups, uint32_t index);
+bool ql_dt_group_fusion_take(struct ql_dt_groups *groups, uint32_t index);
 
 /* dt_peers.c: judges a full row. Returns the member furthest from the others. */
 uint32_t ql_dt_peers_row(struct ql_dt_group *group, struct ql_dt_verdict *ret_verdict,

@@ -402,13 +402,20 @@ void ql_dt_series_expect(const struct ql_dt_series *s, const struct ql_dt_params
 }
 
 /* How many steps passed, and what a gap means for the next points. */
-static void series_gap(struct ql_dt_series *s, const struct ql_dt_input *in)
+static void series_gap(struct ql_dt_series *s, int64_t from_ns, int64_t at_ns, uint32_t step_ms)
 {
-    const float steps = in->step_ms == 0 ? 1.0f
-                                         : (float)(in->at_ns - s->last_ns) / 1e6f /
-                                               (float)in->step_ms;
+    const float steps =
+        step_ms == 0 ? 1.0f : (float)(at_ns - from_ns) / 1e6f / (float)step_ms;
     if (steps > SERIES_GAP_STEPS) {
         s->skip = SERIES_GAP_SKIP;
+    }
+}
+
+void ql_dt_series_pass(struct ql_dt_series *s, int64_t since_ns, int64_t at_ns, uint32_t step_ms)
+{
+    if (s->count > 0) {
+        series_gap(s, since_ns, at_ns, step_ms);
+        s->last_ns = at_ns;
     }
 }
 
@@ -572,7 +579,7 @@ void ql_dt_series_step(struct ql_dt_series *s, const struct ql_dt_params *p,
     if (s->count == 0) {
         series_start(s, in);
     }
-    series_gap(s, in);
+    series_gap(s, s->last_ns, in->at_ns, in->step_ms);
     struct series_now now = { .y = clipped((float)(in->value - s->origin), SERIES_FAR) };
     now.least = series_least(s, p);
     now.gain = larger(4.0f * p->tail_rate, 50.0f / ((float)s->count + 1.0f));

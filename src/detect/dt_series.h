@@ -77,10 +77,11 @@ void ql_dt_pools_init(struct ql_dt_pools *pools);
 /* Flags of a series, kept by the stage; while OPEN the onset stays. */
 #define QL_DT_OPEN 1u   /* a signal about values is open */
 #define QL_DT_ABSENT 2u /* an absence signal is open */
-#define QL_DT_LISTED 4u /* stands in the stage's list of open series */
+#define QL_DT_LISTED 4u /* stands in the stage's list of silent series */
+#define QL_DT_ENDED 16u /* its sender ended it; not known yet whether it is absent */
 
 struct ql_dt_series {
-    int64_t last_ns;
+    int64_t last_ns;           /* of the newest value, learnt or not */
     double origin;             /* first value; all floats below are relative to it */
     int64_t rise_ns;           /* when the evidence last left zero: onset of what is open */
     float last, fast, slow, near, far;
@@ -109,7 +110,7 @@ struct ql_dt_series {
     struct ql_tails tails;
     struct ql_dt_habit week;   /* when it was odd in the weeks before */
 };
-#define QL_DT_SEASONAL 8u      /* of flags (the others: dt_signal.h): the profile is in use */
+#define QL_DT_SEASONAL 8u      /* of flags: the profile is in use */
 _Static_assert(sizeof(struct ql_dt_series) == 248, "state of a series, no hidden padding");
 
 struct ql_dt_input {
@@ -145,6 +146,10 @@ struct ql_dt_commons {
 void ql_dt_series_step(struct ql_dt_series *series, const struct ql_dt_params *params,
                        const struct ql_dt_commons *commons, const struct ql_dt_input *in,
                        struct ql_dt_verdict *ret_verdict);
+/* A value that is not to be learnt; the first of its kind came at since_ns. After a long time of
+ * them the next are not scored, as after a gap. */
+void ql_dt_series_pass(struct ql_dt_series *series, int64_t since_ns, int64_t at_ns,
+                       uint32_t step_ms);
 /* The band that the next value will be judged against as a spike; the last one's for a
  * series that fell silent. */
 void ql_dt_series_expect(const struct ql_dt_series *series, const struct ql_dt_params *params,

@@ -155,10 +155,6 @@ void ql_dt_why(const struct ql_dt_reason *r, struct ql_buf *out)
         ql_dt_number(r->metric, r->type, r->value, out);
         return;
     }
-    if (r->kind == QL_SIGNAL_RESET) {
-        (void)ql_buf_text(out, "started again from zero: the process was restarted");
-        return;
-    }
     ql_dt_number(r->metric, r->type, r->value, out);
     if (r->kind == QL_SIGNAL_BOUND) {
         if (r->value > r->expected || r->value < r->expected) {

@@ -55,7 +55,7 @@ DIGEST(alert, struct ql_alert, U(id.v) U(entity.v) T(name) T(labels) T(annotatio
 DIGEST(change, struct ql_change, U(id.v) U(entity.v) U(at.ns) T(kind) T(summary) T(source)
        T(link))
 DIGEST(signal, struct ql_signal, U(id.v) U(series.h.low) U(entity.v) T(metric) T(labels) U(kind)
-       U(phase) U(importance) U(onset.ns) U(at.ns)
+       U(phase) U(importance) U(lapsed) U(onset.ns) U(at.ns)
       F(value) F(expected) F(lower) F(upper) F(surprise) T(why))
 DIGEST(band, struct ql_band, U(at.ns) U(series) F(expected) F(lower) F(upper) F(surprise))
 DIGEST(slo_part, struct ql_slo_part, U(slo) U(entity.v) U(minute) U(bad) U(total) U(covered)

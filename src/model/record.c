@@ -13,11 +13,12 @@ const char *ql_importance_text(enum ql_importance importance)
 const char *ql_signal_kind_text(enum ql_signal_kind kind)
 {
     static const char *const texts[] = {
-#define X(name, text) text,
+#define X(name, number, text) [number] = text,
         QL_SIGNAL_KIND_MAP(X)
 #undef X
     };
-    return (unsigned)kind < QL_SIGNAL_KIND_COUNT ? texts[kind] : "unknown";
+    const char *text = (unsigned)kind < QL_SIGNAL_KIND_COUNT ? texts[kind] : NULL;
+    return text != NULL ? text : "unknown";
 }
 
 const char *ql_slo_window_text(enum ql_slo_window window)

@@ -119,15 +119,16 @@ struct ql_edge { /* caller calls callee; repeats refresh it */
 
 /* ---- detect -> correlate -------------------------------------------------------- */
 
+/* Numbers are stored: append, never renumber. 9 was a kind that nothing raised. */
 #define QL_SIGNAL_KIND_MAP(X)                                                         \
-    X(SPIKE, "spike") X(LEVEL_SHIFT, "level shift") X(RANGE, "out of range")          \
-    X(SEASONAL, "seasonal miss") X(DRIFT, "drift") X(VOLATILITY, "volatility")        \
-    X(FLATLINE, "flatline") X(NEVER_SEEN, "never seen") X(ABSENCE, "absence")         \
-    X(RESET, "reset") X(BOUND, "out of bounds") X(BURN_RATE, "burn rate")             \
-    X(FUSED, "out of step") X(PEER, "unlike its peers") X(EXHAUSTION, "exhaustion")    \
-    X(DISK, "failing disk")
+    X(SPIKE, 0, "spike") X(LEVEL_SHIFT, 1, "level shift") X(RANGE, 2, "out of range") \
+    X(SEASONAL, 3, "seasonal miss") X(DRIFT, 4, "drift") X(VOLATILITY, 5, "volatility") \
+    X(FLATLINE, 6, "flatline") X(NEVER_SEEN, 7, "never seen") X(ABSENCE, 8, "absence") \
+    X(BOUND, 10, "out of bounds") X(BURN_RATE, 11, "burn rate")                       \
+    X(FUSED, 12, "out of step") X(PEER, 13, "unlike its peers")                       \
+    X(EXHAUSTION, 14, "exhaustion") X(DISK, 15, "failing disk")
 enum ql_signal_kind {
-#define X(name, text) QL_SIGNAL_##name,
+#define X(name, number, text) QL_SIGNAL_##name = number,
     QL_SIGNAL_KIND_MAP(X)
 #undef X
     QL_SIGNAL_KIND_COUNT
@@ -155,6 +156,7 @@ struct ql_signal {
     enum ql_signal_kind kind;
     enum ql_phase phase;
     enum ql_importance importance;
+    bool lapsed;                    /* CLOSE: it cannot be judged any more; no recovery */
     ql_time onset, at;              /* first odd point; this judgement */
     double value, expected, lower, upper; /* the band `value` was judged against */
     double surprise;

@@ -275,6 +275,22 @@ static void as_surprising_but_nearer_does_not_count(void **state)
     }
 }
 
+/* Why it could not be judged any more stands behind what was found. */
+static void a_signal_that_lapses_says_why(void **state)
+{
+    struct world *w = *state;
+    const struct ql_life_filter any = { .since = QL_TIME_NONE, .limit = 9 };
+    world_tick(w, 1);
+    world_tick(w, 2);
+    ql_batch_reset(&w->bus);
+    story_signal(&w->bus, 3, QL_PHASE_CLOSE, 11, 0.0, "it is given up");
+    w->bus.signals.at[0].lapsed = true;
+    assert_int_equal(ql_store_apply(w->store, 3, story_at(3), &w->bus), QL_OK);
+    assert_int_equal(ql_query_signals(w->reader, &any, say_signal, &w->said), QL_OK);
+    assert_non_null(strstr(said(w), "closed service/checkout db_connections value 40 last 11 "
+                                    "surprise 7.25 [40 where 8 to 12 was expected; it is given up]"));
+}
+
 static bool say_member(void *context, const struct ql_member_row *row)
 {
     struct ql_buf *out = context;
@@ -447,6 +463,7 @@ int main(void)
         WORLD_TEST(a_timeline_tells_the_story),
         WORLD_TEST(a_signal_keeps_its_worst_judgement),
         WORLD_TEST(as_surprising_but_nearer_does_not_count),
+        WORLD_TEST(a_signal_that_lapses_says_why),
         WORLD_TEST(the_rest_comes_back),
         WORLD_TEST(alerts_have_a_history),
         WORLD_TEST(totals_follow_their_formulae),

@@ -89,7 +89,7 @@ const uint32_t ql_schema_version = QL_COUNT_OF(schema_steps);
 _Static_assert(QL_ACTION_AWAITING == 2, "a stored number: never renumber");
 _Static_assert(QL_IMPORTANCE_NORMAL == 0 && QL_IMPORTANCE_CRITICAL == 3,
                "stored numbers: append, never renumber");
-_Static_assert(QL_SIGNAL_RESET == 9 && QL_INC_MERGED == 5 && QL_COMMAND_FEEDBACK == 4,
+_Static_assert(QL_SIGNAL_BOUND == 10 && QL_INC_MERGED == 5 && QL_COMMAND_FEEDBACK == 4,
                "stored numbers: append, never renumber");
 
 static ql_err schema_version_of(sqlite3 *db, uint32_t *ret_version)

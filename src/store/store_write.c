@@ -44,7 +44,8 @@ const char *const ql_store_write_sql[QL_WRITE_COUNT] = {
         " joined = ifnull(excluded.joined, joined), ended = excluded.ended,"
         " why = iif(excluded.why = '', why, excluded.why)",
     /* The band and the sentence stay those of the most surprising judgement: at the end
-     * of a signal its value is back in the band and says nothing about what happened. */
+     * of a signal its value is back in the band and says nothing about what happened. Why it
+     * ended is added where its values do not tell (?17). */
     [QL_WRITE_SIGNAL] =
         "INSERT INTO signals(id, series, entity, metric, labels, kind, onset, last_at, closed,"
         " value, expected, lower, upper, surprise, last_value, why, importance)"
@@ -57,7 +58,8 @@ const char *const ql_store_write_sql[QL_WRITE_COUNT] = {
         " expected = iif(" WORSE ", excluded.expected, expected),"
         " lower = iif(" WORSE ", excluded.lower, lower),"
         " upper = iif(" WORSE ", excluded.upper, upper),"
-        " why = iif(" WORSE " AND excluded.why <> '', excluded.why, why),"
+        " why = CASE WHEN ?17 THEN why || iif(why = '', '', '; ') || excluded.why"
+        " WHEN " WORSE " AND excluded.why <> '' THEN excluded.why ELSE why END,"
         " surprise = max(ifnull(surprise, -1), ifnull(excluded.surprise, -1))",
     /* An episode that still fires is refreshed whatever start the sender names this time;
      * only a new start after its end is a new row, and so alerts have a history. */
@@ -210,6 +212,7 @@ ql_err ql_store_put_signal(const struct ql_store_tick *tick, const struct ql_sig
     ql_bind_f64(&bind, signal->surprise);
     ql_bind_text(&bind, signal->why);
     ql_bind_i64(&bind, signal->importance);
+    ql_bind_i64(&bind, signal->lapsed);
     return ql_bind_run(&bind);
 }
 

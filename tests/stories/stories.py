@@ -12,6 +12,7 @@ from harness import Quell, check, seconds, wait_until
 
 MONDAY = 1767571200 # 2026-01-05, a Monday
 HOUR, DAY, WEEK = 3600, 86400, 604800
+ENDED = object() # instead of a value: the sender says that the series ended
 
 
 class Told(Quell):
@@ -21,14 +22,18 @@ class Told(Quell):
         super().__init__(place, config, clock="input")
 
     def live(self, begin, end, step, series, chunk=HOUR, after=None):
-        """series: (name, labels, value of a time or None for silence). Sent once a chunk."""
+        """series: (name, labels, value of a time, None for silence or ENDED). Sent once a chunk."""
         for hour in range(begin, end, chunk):
             metrics = []
             for name, labels, value in series:
                 points = [(at, value(at)) for at in range(hour, min(hour + chunk, end), step)]
                 points = [point for point in points if point[1] is not None]
                 if points:
-                    one = json.loads(gauge(name, labels, points))
+                    one = json.loads(gauge(name, labels, [(at, 0 if value is ENDED else value) for at, value in points]))
+                    sent = one["resourceMetrics"][0]["scopeMetrics"][0]["metrics"][0]["gauge"]["dataPoints"]
+                    for point in [point for point, told in zip(sent, points) if told[1] is ENDED]:
+                        del point["asDouble"]
+                        point["flags"] = 1 # no recorded value: a stale marker
                     metrics += one["resourceMetrics"][0]["scopeMetrics"][0]["metrics"]
             body = json.dumps({"resourceMetrics": [{"scopeMetrics": [{"metrics": metrics}]}]}).encode()
             status, _, text = self.post("/v1/metrics", body)
@@ -107,6 +112,38 @@ def stopped_service(place):
     return signals[0]["why"]
 
 
+def rolled_deploy(place):
+    """Pods that end and are replaced one after the other raise nothing; the whole service that
+    ends is absent, and dated to its last values."""
+    quell, step = Told(place), 60
+    roll = MONDAY + 3 * HOUR
+    gone = roll + HOUR
+    end = gone + HOUR // 2
+
+    def until(began, ended, rough):
+        def value(at):
+            return None if at < began or at > ended else ENDED if at == ended else 20 + rough(at)
+        return value
+    series = [("requests_in_flight", {"service": "shop"}, lambda at, rough=noise(6): 50 + 2 * rough(at))]
+    for pod in range(3):
+        old_ends = roll + 120 * (pod + 1)
+        for name in ("requests_in_flight", "connections"):
+            for pod_name, began, ended in ((f"old-{pod}", MONDAY, old_ends), (f"new-{pod}", old_ends + 90 // step * step, gone)):
+                series.append((name, {"service": "cart", "pod": pod_name}, until(began, ended, noise(f"{name}-{pod_name}"))))
+    quell.live(MONDAY, roll, step, series)
+    quell.live(roll, gone, step, series, chunk=step)
+    quell.settled()
+    absent = [s for s in quell.signals() if s["kind"] == "absence"]
+    check(not absent, f"{absent}")
+    check(not quell.get("/api/v1/incidents")["incidents"], "an incident of a deploy")
+    quell.live(gone, end, step, series, chunk=step)
+    quell.settled()
+    absent = wait_until("the end is told", lambda: [s for s in quell.signals() if s["kind"] == "absence"], 20)
+    check(sorted(s["labels"]["pod"] for s in absent) == ["new-0", "new-0", "new-1", "new-1", "new-2", "new-2"], f"{absent}")
+    check(all(onset(s) == gone - step and s["closed"] is None for s in absent), f"{absent}")
+    return absent[0]["why"]
+
+
 def no_op_day(place):
     """Forty series of five kinds of normal life: a day without events stays in the budget of ten
     false signals, and no incident comes of it."""
@@ -153,4 +190,4 @@ def shift_after_deploy(place):
     return signals[0]["why"]
 
 
-CASES = [weekly_peak, rotated_disk, stopped_service, no_op_day, shift_after_deploy]
+CASES = [weekly_peak, rotated_disk, stopped_service, rolled_deploy, no_op_day, shift_after_deploy]
