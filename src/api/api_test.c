@@ -497,6 +497,20 @@ static void questions_are_answered(void **state)
     }
 }
 
+/* Whoever reaches the port reads the settings: of the environment of commands only names. */
+static void settings_are_shown_without_values_of_variables(void **state)
+{
+    (void)state;
+    static const char *variables[] = { "KUBECONFIG", "PASSWORD=hunter2", "TOKEN=a=b", "EMPTY=" };
+    w.config->act_env = variables;
+    w.config->act_env_count = QL_COUNT_OF(variables);
+    assert_int_equal(get("/api/v2/status"), 200);
+    assert_body_has("  env: [KUBECONFIG, \\\"PASSWORD=***\\\", \\\"TOKEN=***\\\", \\\"EMPTY=***\\\"]\\n");
+    assert_null(strstr(reply_body(), "hunter2"));
+    assert_null(strstr(reply_body(), "a=b"));
+    w.config->act_env_count = 0;
+}
+
 static void an_empty_store_answers_too(void **state)
 {
     (void)state;
@@ -876,6 +890,7 @@ int main(void)
         cmocka_unit_test(every_route_is_in_the_document),
         cmocka_unit_test(patterns_match_one_segment),
         WORLD_TEST(questions_are_answered),
+        WORLD_TEST(settings_are_shown_without_values_of_variables),
         WORLD_TEST(an_empty_store_answers_too),
         WORLD_TEST(commands_are_taken),
         WORLD_TEST(a_command_says_what_was_asked),
