@@ -316,6 +316,16 @@ static const char *reply_body(void)
 
 /* ---- tests --------------------------------------------------------------------------- */
 
+/* Doors, and other names of them, are held against the document by cli/document_test. */
+static bool is_door(ql_str method, struct ql_json operation)
+{
+    ql_str tag = QL_STR("");
+    for (struct ql_json_iter it = ql_json_each(ql_json_get(operation, "tags")); ql_json_next(&it);) {
+        (void)ql_json_str(it.value, &tag);
+    }
+    return ql_str_eq(method, QL_STR("$ref")) || ql_str_eq(tag, QL_STR("doors"));
+}
+
 static void every_route_is_in_the_document(void **state)
 {
     (void)state;
@@ -327,6 +337,9 @@ static void every_route_is_in_the_document(void **state)
     for (struct ql_json_iter path = ql_json_each(paths); ql_json_next(&path);) {
         for (struct ql_json_iter method = ql_json_each(path.value); ql_json_next(&method);) {
             bool found = false;
+            if (is_door(method.key, method.value)) {
+                continue;
+            }
             for (uint32_t i = 0; i < ql_api_row_count && !found; i++) {
                 found = ql_str_eq(path.key, ql_str_of(ql_api_rows[i].path)) &&
                         (ql_api_rows[i].method[0] | 32) == method.key.at[0];
