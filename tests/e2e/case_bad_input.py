@@ -184,6 +184,7 @@ def full_disk(place):
             before = counts(quell)[door.source, "disk_full"]
             wait_until(f"{door.source} is answered 503", lambda door=door: senders.send(door, 500000) == 503, SETTLE_S)
             check(counts(quell)[door.source, "disk_full"] > before, f"{door.source}: not counted as disk_full")
+        senders.live.hold("GET", "/-/ready", senders.live.fetch("GET", "/-/ready"), 503)
         disk.empty()
         for door in DOORS:
             wait_until(f"{door.source} is open again", lambda door=door: senders.send(door) == door.status, SETTLE_S)

@@ -195,6 +195,11 @@ def ask_all(live):
                 "/api/v1/known-series", "/api/v1/bands", "/api/v1/forecast", "/api/v1/query",
                 "/api/v1/query_range", "/api/v1/series"):
             live.get(pattern)
+    for kind in ("text/plain", "application/openmetrics-text"):
+        answer = live.fetch("GET", "/metrics", headers={"Accept": kind})
+        live.hold("GET", "/metrics", answer)
+        if answer[1].get_content_type() != kind:
+            live.schemas.problems.append(f"/metrics: {answer[1].get_content_type()} where {kind} was asked for")
     for method, pattern, path, body, status in WRONG:
         live.ask(method, pattern, path, body, status)
     status, _, _ = live.fetch("POST", "/api/v1/incidents/1/ack", b"by=x",
