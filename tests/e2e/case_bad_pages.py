@@ -91,15 +91,16 @@ def dropped(quell):
 
 
 def page_check(quell, asked, i, page):
-    before, since, visits = dropped(quell), time.time(), asked[f"/{i}"]
-    good = last(quell, "good")
+    path = f"/{i}"
+    quell.reload(quell.alone + SCRAPE.format(job="bad", port=quell.target, path=i))
+    wait_until(f"{page.what}: asked", lambda: asked[path] >= 1, SETTLE_S)
+    # The page before is given up by now: what is counted from here on is this one's.
+    before, since, good = dropped(quell), time.time(), last(quell, 'good{job="good"}')
 
     def told(selector, value):
-        """The series has this value, from after the page was first asked for."""
         found = last(quell, selector)
         return found is not None and found[0] == value and found[1] >= since
-    quell.reload(quell.alone + SCRAPE.format(job="bad", port=quell.target, path=i))
-    wait_until(f"{page.what}: asked twice", lambda: asked[f"/{i}"] >= visits + 2, SETTLE_S)
+    wait_until(f"{page.what}: asked twice more", lambda: asked[path] >= 3, SETTLE_S)
     wait_until(f"{page.what}: up is {page.up}", lambda: told('up{job="bad"}', page.up), SETTLE_S)
     if KEPT in page.body and page.up:
         wait_until(f"{page.what}: what is right in it is kept", lambda: told('kept{job="bad"}', 1), SETTLE_S)
@@ -108,7 +109,7 @@ def page_check(quell, asked, i, page):
                    lambda: dropped(quell).get(page.reason, 0) > before.get(page.reason, 0), SETTLE_S)
     else:
         check(dropped(quell) == before, f"{page.what}: {before} became {dropped(quell)}")
-    wait_until(f"{page.what}: the good one goes on", lambda: last(quell, "good")[0] > good[0], SETTLE_S)
+    wait_until(f"{page.what}: the good one goes on", lambda: last(quell, 'good{job="good"}')[0] > good[0], SETTLE_S)
 
 
 def bad_pages(place):
@@ -117,7 +118,7 @@ def bad_pages(place):
     alone = LIMITS + SCRAPE.format(job="good", port=port, path="good")
     quell = place.quell(alone)
     quell.alone, quell.target = alone, port
-    wait_until("the good one is there", lambda: last(quell, "good"), SETTLE_S)
+    wait_until("the good one is there", lambda: last(quell, 'good{job="good"}'), SETTLE_S)
     for i, page in enumerate(rows):
         page_check(quell, asked, i, page)
     return f"{len(rows)} pages"

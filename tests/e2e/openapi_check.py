@@ -109,7 +109,7 @@ class Live:
         """(status, headers, body)"""
         request = urllib.request.Request(self.base + path, data=body, headers=headers or {}, method=method)
         try:
-            with _direct.open(request, timeout=20) as answer:
+            with _direct.open(request, timeout=60) as answer:
                 stream = answer.headers.get_content_type() == STREAMS
                 return answer.status, answer.headers, answer.readline() if stream else answer.read()
         except urllib.error.HTTPError as error:
@@ -117,7 +117,7 @@ class Live:
 
     def announce(self, path, body_bytes, headers):
         """The answer to a POST of which the body is announced and does not come."""
-        client = http.client.HTTPConnection(urllib.parse.urlsplit(self.base).netloc, timeout=20)
+        client = http.client.HTTPConnection(urllib.parse.urlsplit(self.base).netloc, timeout=60)
         client.putrequest("POST", path)
         for name, value in {**headers, "Content-Length": str(body_bytes)}.items():
             client.putheader(name, value)
