@@ -226,7 +226,9 @@ QL_MUST_USE ql_err ql_config_load(const char *path, struct ql_config **ret_confi
 QL_MUST_USE ql_err ql_config_parse(ql_str yaml, const char *shown_name,
                                    struct ql_config **ret_config, struct ql_buf *ret_why);
 void ql_config_free(struct ql_config *config);
-/* The effective settings as YAML, each with its sentence as a comment. */
+/* The effective settings as YAML, each with its sentence as a comment. Values of variables
+ * (act.env) are not shown: what is made of this may be read by more people than the file. */
+#define QL_CONFIG_HIDDEN "***"
 ql_err ql_config_explain(const struct ql_config *config, struct ql_buf *out);
 /* docs/configuration.md: every setting with its default, range and sentence. */
 ql_err ql_config_reference(struct ql_buf *out);

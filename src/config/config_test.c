@@ -419,6 +419,8 @@ static void what_is_explained_reads_back(void **state)
     ql_buf_init(&again, 65536);
     assert_int_equal(config_of(whole, &first, &why), QL_OK);
     assert_int_equal(ql_config_explain(first, &shown), QL_OK);
+    assert_non_null(strstr(shown.at, "\n  env: [KUBECONFIG, \"A=***\"]\n"));
+    assert_null(strstr(shown.at, "b c")); /* the value, which may be a secret */
     if (ql_config_parse(ql_buf_view(&shown), "shown", &second, &why) != QL_OK) {
         fail_msg("%s", why.at);
     }

@@ -4,12 +4,39 @@
 
 /* ---- effective settings as YAML -------------------------------------------------- */
 
-static void explain_texts(const char *const *texts, uint32_t count, struct ql_buf *out)
+/* Of NAME=VALUE only the name: whoever reaches the port reads this, and people pass it on. */
+static void explain_variable(const char *text, struct ql_buf *out)
 {
+    const size_t name_bytes = strcspn(text, "=");
+    struct ql_buf shown;
+    if (text[name_bytes] == '\0') {
+        (void)cf_text_show(text, out);
+        return;
+    }
+    ql_buf_init(&shown, name_bytes + sizeof(QL_CONFIG_HIDDEN));
+    (void)ql_buf_str(&shown, (ql_str){ text, name_bytes });
+    (void)ql_buf_text(&shown, "=" QL_CONFIG_HIDDEN);
+    if (ql_buf_check(&shown) == QL_OK) {
+        (void)cf_text_show(shown.at, out);
+    } else {
+        out->failed = true;
+        out->error = shown.error;
+    }
+    ql_buf_fini(&shown);
+}
+
+static void explain_texts(const struct cf_row *row, const char *object, struct ql_buf *out)
+{
+    const char *const *texts = *(const char *const *const *)(const void *)(object + row->at);
+    const uint32_t count = *(const uint32_t *)(const void *)(object + row->count_at);
     (void)ql_buf_char(out, '[');
     for (uint32_t i = 0; i < count; i++) {
         (void)ql_buf_text(out, i > 0 ? ", " : "");
-        (void)cf_text_show(texts[i], out);
+        if (row->type == CF_VARIABLES) {
+            explain_variable(texts[i], out);
+        } else {
+            (void)cf_text_show(texts[i], out);
+        }
     }
     (void)ql_buf_char(out, ']');
 }
@@ -41,9 +68,8 @@ static void explain_value(const struct cf_row *row, const char *object, uint32_t
         return;
     }
     (void)ql_buf_printf(out, "%s: ", row->key);
-    if (row->type == CF_TEXTS) {
-        explain_texts(*(const char *const *const *)(const void *)(object + row->at),
-                      *(const uint32_t *)(const void *)(object + row->count_at), out);
+    if (row->type == CF_TEXTS || row->type == CF_VARIABLES) {
+        explain_texts(row, object, out);
     } else if (row->type == CF_PAIRS) {
         explain_pairs(row, object, out);
     } else {

@@ -187,7 +187,8 @@ static void read_value(struct read *read, const struct cf_row *row, const struct
         return; /* "scrapes:" with everything under it commented out */
     }
     switch (row->type) {
-    case CF_TEXTS: read_texts(read, row, node, object); return;
+    case CF_TEXTS:
+    case CF_VARIABLES: read_texts(read, row, node, object); return;
     case CF_PAIRS: read_pairs(read, row, node, object); return;
     case CF_ITEMS:
     case CF_STEPS: read_items(read, row, node, object); return;

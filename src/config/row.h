@@ -26,6 +26,7 @@ enum cf_type {
     CF_DURATION, /* double, seconds */
     CF_BYTES,    /* double */
     CF_TEXTS,    /* const char ** and a count: [a, b] */
+    CF_VARIABLES, /* the same; what stands behind a '=' may be a secret and is never shown */
     CF_PAIRS,    /* two const char ** and a count: {name: value} */
     CF_ITEMS,    /* an array of structs and a count: - {...} */
     CF_STEPS     /* the same, but the array lies in the struct itself */

@@ -5,7 +5,7 @@
 const struct cf_section cf_sections[] = {
 #define QL_SECTION(name, sentence) { #name, sentence },
 #define QL_SETTING(type, section, key, field, fallback, allowed, sentence)
-#define QL_SETTING_TEXTS(section, key, field, count, most, allowed, sentence)
+#define QL_SETTING_TEXTS(type, section, key, field, count, most, allowed, sentence)
 #include "config/settings.def"
 };
 const uint32_t cf_section_count = QL_COUNT_OF(cf_sections);
@@ -16,8 +16,8 @@ const struct cf_row cf_settings[] = {
     { .key = #key_, .type = CF_##type_, .at = offsetof(struct ql_config, field),               \
       .fallback = (fallback_), .allowed = (allowed_), .sentence = (sentence_),                 \
       .section = #section_ },
-#define QL_SETTING_TEXTS(section_, key_, field, count, most, allowed_, sentence_)              \
-    { .key = #key_, .type = CF_TEXTS, .at = offsetof(struct ql_config, field),                 \
+#define QL_SETTING_TEXTS(type_, section_, key_, field, count, most, allowed_, sentence_)       \
+    { .key = #key_, .type = CF_##type_, .at = offsetof(struct ql_config, field),                 \
       .count_at = offsetof(struct ql_config, count), .fallback = "", .allowed = (allowed_),    \
       .sentence = (sentence_), .count_max = (most), .section = #section_ },
 #include "config/settings.def"

@@ -110,7 +110,8 @@ static bool scrape_give(struct scrape_visit *visit, enum ql_encoding encoding, q
     } else {
         accept->batch_give_back(accept->host, batch);
     }
-    return err == QL_OK;
+    /* Where nothing at all is right it is another's page, a proxy's for one. */
+    return err == QL_OK && (*ret_count > 0 || reject.total == 0);
 }
 
 static void scrape_give_health(struct scrape_visit *visit, bool up, uint32_t count)

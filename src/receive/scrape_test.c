@@ -84,6 +84,14 @@ static void target_moved(void *host, struct ql_http_request *request)
     ql_http_answer(request, &(struct ql_http_answer){ .status = 302, .headers = headers });
 }
 
+/* What a proxy says in the target's place. */
+static void target_html(void *host, struct ql_http_request *request)
+{
+    (void)host;
+    ql_http_answer(request, &(struct ql_http_answer){ .status = 200, .content_type = "text/html",
+                                                      .body = QL_STR("<html>\n<p>Log in\n") });
+}
+
 static struct fixture fixture;
 static const struct ql_http_route routes[] = {
     { "GET", "/good", target_good, &fixture, 0, false },
@@ -92,6 +100,7 @@ static const struct ql_http_route routes[] = {
     { "GET", "/big", target_big, &fixture, 0, false },
     { "GET", "/hangs", target_hangs, &fixture, 0, true },
     { "GET", "/moved", target_moved, &fixture, 0, false },
+    { "GET", "/html", target_html, &fixture, 0, false },
 };
 
 static int up(void **state)
@@ -232,6 +241,7 @@ static const struct { const char *story, *path, *dropped; } failing[] = {
     { "not there", "/nothing", "" },
     { "more than the limit", "/big", "reason=\"too_large\"" },
     { "does not answer in time", "/hangs", "" },
+    { "no metrics, and no line that is right", "/html", "reason=\"malformed\"" },
 };
 
 static void test_failing(void **state)

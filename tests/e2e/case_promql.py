@@ -7,7 +7,7 @@ import struct
 import time
 import urllib.parse
 
-from case_bad_input import snappy_literal
+from bodies import snappy_literal, write_request
 from case_prometheus import Prometheus
 from harness import Program, check, fetch, fetch_json, free_port, need, wait_until
 
@@ -18,32 +18,6 @@ SEED = 20260105
 
 
 # ---- remote write by hand ----------------------------------------------------------------
-
-def varint(n):
-    out = bytearray()
-    n &= (1 << 64) - 1
-    while n >= 0x80:
-        out.append(n & 0x7F | 0x80)
-        n >>= 7
-    out.append(n)
-    return bytes(out)
-
-
-def field(number, data):
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
-def write_request(series):
-    """series: [(labels, [(ms, value)])]; a WriteRequest of remote write 1.0."""
-    body = b""
-    for labels, samples in series:
-        one = b"".join(field(1, field(1, k.encode()) + field(2, v.encode()))
-                       for k, v in sorted(labels.items()))
-        for ms, value in samples:
-            one += field(2, b"\x09" + struct.pack("<d", value) + b"\x10" + varint(ms))
-        body += field(1, one)
-    return body
-
 
 def send(url, series):
     status, _, body = fetch(url, body=snappy_literal(write_request(series)), method="POST", headers={

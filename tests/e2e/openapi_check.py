@@ -5,9 +5,12 @@ usage: tests/e2e/openapi_check.py http://127.0.0.1:9428
 
 Every GET of the document is asked, with ids taken from the lists; its status must be one
 that is documented and its body must fit the schema. Wrong questions must get documented
-errors. Standard library only; the schemas are the subset that openapi.json uses, and a
-word outside of that subset is itself a problem.
+errors. Every door gets what makes each of its documented answers, but those for which the
+daemon itself must be in need. Every address is asked with methods that it does not have.
+Standard library only; the schemas are the subset that openapi.json uses, and a word outside
+of that subset is itself a problem.
 """
+import http.client
 import json
 import re
 import sys
@@ -35,8 +38,8 @@ class Schemas:
     def resolve(self, schema):
         while "$ref" in schema:
             node = self.document
-            for part in schema["$ref"].lstrip("#/").split("/"):
-                node = node[part]
+            for part in schema["$ref"].removeprefix("#/").split("/"):
+                node = node[part.replace("~1", "/").replace("~0", "~")]
             schema = node
         return schema
 
@@ -99,35 +102,58 @@ class Live:
         self.schemas = Schemas(self.document)
         self.asked = 0
 
-    def fetch(self, method, path, body=None, content_type="application/json"):
-        headers = {"Content-Type": content_type} if body is not None else {}
-        request = urllib.request.Request(self.base + path, data=body, headers=headers, method=method)
-        try:
-            with _direct.open(request, timeout=20) as answer:
-                kind = answer.headers.get_content_type()
-                text = answer.readline() if kind == STREAMS else answer.read()
-                return answer.status, kind, text
-        except urllib.error.HTTPError as error:
-            return error.code, error.headers.get_content_type(), error.read()
+    def operations(self, pattern):
+        return self.schemas.resolve(self.document["paths"][pattern])
 
-    def ask(self, method, pattern, path, body=None, want=None):
-        """The parsed answer, or None when it is no JSON or did not fit."""
-        status, kind, text = self.fetch(method, path, body)
-        where = f"{method} {path} -> {status}"
+    def fetch(self, method, path, body=None, headers=None):
+        """(status, headers, body)"""
+        request = urllib.request.Request(self.base + path, data=body, headers=headers or {}, method=method)
+        try:
+            with _direct.open(request, timeout=60) as answer:
+                stream = answer.headers.get_content_type() == STREAMS
+                return answer.status, answer.headers, answer.readline() if stream else answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers, error.read()
+
+    def announce(self, path, body_bytes, headers):
+        """The answer to a POST of which the body is announced and does not come."""
+        client = http.client.HTTPConnection(urllib.parse.urlsplit(self.base).netloc, timeout=60)
+        client.putrequest("POST", path)
+        for name, value in {**headers, "Content-Length": str(body_bytes)}.items():
+            client.putheader(name, value)
+        client.endheaders()
+        answer = client.getresponse()
+        found = answer.status, answer.headers, answer.read()
+        client.close()
+        return found
+
+    def hold(self, method, pattern, answer, want=None):
+        """The parsed body, or None when it is no JSON or the answer is not as documented."""
+        status, headers, text = answer
+        where = f"{method} {pattern} -> {status}"
+        problem = self.schemas.problems.append
         self.asked += 1
-        answers = self.document["paths"][pattern][method.lower()]["responses"]
+        answers = self.operations(pattern)[method.lower()]["responses"]
         if str(status) not in answers or (want is not None and status != want):
-            self.schemas.problems.append(f"{where}: wanted {want or 'a documented status'}, {text[:200]!r}")
+            problem(f"{where}: wanted {want or 'a documented status'}, {text[:200]!r}")
             return None
-        contents = answers[str(status)].get("content", {})
-        if kind not in contents:
-            self.schemas.problems.append(f"{where}: content type {kind} is not documented")
+        documented = self.schemas.resolve(answers[str(status)])
+        for name, header in documented.get("headers", {}).items():
+            self.schemas.check(headers.get(name), header["schema"], f"{where}: {name}")
+        contents = documented.get("content", {})
+        kind = headers.get_content_type() if "Content-Type" in headers else None
+        if kind not in contents and (contents or kind or text):
+            problem(f"{where}: content type {kind} is not documented, {text[:200]!r}")
             return None
         if kind != "application/json":
             return None
         value = json.loads(text)
         self.schemas.check(value, contents[kind]["schema"], where)
         return value
+
+    def ask(self, method, pattern, path, body=None, want=None):
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        return self.hold(method, pattern, self.fetch(method, path, body, headers), want)
 
     def get(self, pattern, query="", want=200, **holes):
         path = pattern
@@ -164,17 +190,91 @@ def ask_all(live):
     live.get("/api/v1/query", "?query=up")
     live.get("/api/v1/query_range", "?query=up&start=0&end=60&step=15")
     live.get("/api/v1/series", "?match[]=up")
-    for pattern, operations in live.document["paths"].items():
-        if "get" in operations and "{" not in pattern and pattern not in (
+    for pattern in live.document["paths"]:
+        if "get" in live.operations(pattern) and "{" not in pattern and pattern not in (
                 "/api/v1/known-series", "/api/v1/bands", "/api/v1/forecast", "/api/v1/query",
                 "/api/v1/query_range", "/api/v1/series"):
             live.get(pattern)
+    for kind in ("text/plain", "application/openmetrics-text"):
+        answer = live.fetch("GET", "/metrics", headers={"Accept": kind})
+        live.hold("GET", "/metrics", answer)
+        if answer[1].get_content_type() != kind:
+            live.schemas.problems.append(f"/metrics: {answer[1].get_content_type()} where {kind} was asked for")
     for method, pattern, path, body, status in WRONG:
         live.ask(method, pattern, path, body, status)
     status, _, _ = live.fetch("POST", "/api/v1/incidents/1/ack", b"by=x",
-                              "application/x-www-form-urlencoded")
+                              {"Content-Type": "application/x-www-form-urlencoded"})
     if status != 415:
         live.schemas.problems.append(f"a form was taken as a command: {status}")
+
+
+# What a door takes, with its answer; nothing is in it, and it is right all the same.
+JSON, PB = "application/json", "application/x-protobuf"
+WRITE = {"Content-Type": PB, "Content-Encoding": "snappy", "X-Prometheus-Remote-Write-Version": "0.1.0"}
+OTLP = [({"Content-Type": JSON}, b"{}", 200), ({"Content-Type": PB}, b"", 200)]
+NOTHING = {
+    "/api/v1/write": [(WRITE, b"\0", 204)],
+    "/v1/metrics": OTLP + [(WRITE, b"\0", 204)], "/v1/logs": OTLP, "/v1/traces": OTLP,
+    "/api/v2/alerts": [({"Content-Type": JSON}, b"[]", 200)],
+    "/api/v1/changes": [({"Content-Type": JSON}, b"[]", 200)],
+    "/api/v1/alerts": [({"Content-Type": JSON}, b"[]", 410)],
+}
+IN_NEED = {"503"}   # not without a full disk, or threads that are all busy
+TOO_MANY = 2 << 30  # bytes; no limits.body_max can be so large
+
+
+def door_answers(live, pattern, kinds):
+    """Posts what makes every kind of answer; which there were."""
+    seen = set()
+
+    def post(headers, body, want):
+        answer = live.announce(pattern, body, headers) if isinstance(body, int) else live.fetch(
+            "POST", pattern, body, headers)
+        live.hold("POST", pattern, answer, want)
+        seen.add(str(answer[0]))
+    for headers, nothing, good in kinds:
+        post(headers, nothing, good)
+        post(headers, TOO_MANY, 413)
+        if good != 410:
+            post(headers, b"\xff{", 400)
+            post({**headers, "Content-Type": "text/plain"}, nothing, 415)
+            post({**headers, "Content-Encoding": "br"}, nothing, 415)
+    return seen
+
+
+def doors(live):
+    canonical = {id(live.operations(pattern)["post"]): kinds for pattern, kinds in NOTHING.items()}
+    for pattern in live.document["paths"]:
+        operation = live.operations(pattern).get("post", {})
+        if "doors" not in operation.get("tags", []):
+            continue
+        if id(operation) not in canonical:
+            live.schemas.problems.append(f"{pattern}: nobody knows what to post to this door")
+            continue
+        seen = door_answers(live, pattern, canonical[id(operation)])
+        unseen = set(operation["responses"]) - seen - IN_NEED
+        if unseen:
+            live.schemas.problems.append(f"POST {pattern}: nothing was answered with {sorted(unseen)}")
+
+
+def other_methods(live):
+    """405 with Allow wherever the document has no operation, 404 where it has no address."""
+    error = {"$ref": "#/components/schemas/Error"}
+    for pattern in live.document["paths"]:
+        known = {method.upper() for method in live.operations(pattern)}
+        for method in {"GET", "POST", "PUT", "DELETE"} - known:
+            status, headers, text = live.fetch(method, pattern.replace("{id}", "1"))
+            allow = set(headers.get("Allow", "").split(", "))
+            where = f"{method} {pattern} -> {status}"
+            live.asked += 1
+            if status != 405 or ("{" not in pattern and allow - {"HEAD"} != known):
+                live.schemas.problems.append(f"{where}: wanted 405 and {known}, not {allow}")
+            else:
+                live.schemas.check(json.loads(text), error, where)
+    status, _, text = live.fetch("POST", "/v1/nothing", b"{}", {"Content-Type": JSON})
+    if status != 404:
+        live.schemas.problems.append(f"an address that is not there: {status}")
+    live.schemas.check(json.loads(text), error, "404")
 
 
 def commands(base, incident, approve, reject):
@@ -200,6 +300,8 @@ def check(base):
     """(questions asked, problems found)"""
     live = Live(base)
     ask_all(live)
+    doors(live)
+    other_methods(live)
     return live.asked, live.schemas.problems
 
 

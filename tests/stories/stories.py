@@ -138,7 +138,7 @@ def rolled_deploy(place):
     check(not quell.get("/api/v1/incidents")["incidents"], "an incident of a deploy")
     quell.live(gone, end, step, series, chunk=step)
     quell.settled()
-    absent = wait_until("the end is told", lambda: [s for s in quell.signals() if s["kind"] == "absence"], 20)
+    absent = wait_until("the end is told", lambda: [s for s in quell.signals() if s["kind"] == "absence"])
     check(sorted(s["labels"]["pod"] for s in absent) == ["new-0", "new-0", "new-1", "new-1", "new-2", "new-2"], f"{absent}")
     check(all(onset(s) == gone - step and s["closed"] is None for s in absent), f"{absent}")
     return absent[0]["why"]
