@@ -110,7 +110,7 @@ static bool say_incident(void *context, const struct ql_incident_row *row)
 static void incidents_are_filtered(void **state)
 {
     struct world *w = *state;
-    static const struct {
+    const struct {
         const char *story;
         struct ql_incident_filter filter;
         const char *want;
@@ -124,6 +124,12 @@ static void incidents_are_filtered(void **state)
                                 .limit = 9 }, ONE_DONE },
         { "updated since", { .merged = true, .limit = 9,
                              .since = { (STORY_START_S + 105) * QL_NS_PER_S } }, ONE_DONE },
+        { "seen first at it", { .merged = true, .limit = 9,
+                                .entity = story_entity("service/checkout") }, TWO_DONE ONE_DONE },
+        { "with a member of it", { .merged = true, .limit = 9,
+                                   .entity = story_entity("service/frontend") }, ONE_DONE },
+        { "not with it", { .merged = true, .limit = 9,
+                           .entity = story_entity("service/cart") }, "" },
     };
     for (uint32_t n = 1; n <= STORY_TICKS; n++) {
         world_tick(w, n);
@@ -136,6 +142,28 @@ static void incidents_are_filtered(void **state)
         assert_int_equal(ql_query_incidents(w->reader, &filter, say_incident, &w->said), QL_OK);
         assert_string_equal(said(w), rows[i].want);
     }
+}
+
+/* Diagnosis may suspect what is no member. */
+static void incidents_of_a_suspect(void **state)
+{
+    struct world *w = *state;
+    const struct ql_incident_filter filter = { .since = QL_TIME_NONE, .merged = true, .limit = 9,
+                                               .entity = story_entity("service/db") };
+    for (uint32_t n = 1; n <= STORY_TICKS; n++) {
+        world_tick(w, n);
+    }
+    assert_int_equal(ql_query_incidents(w->reader, &filter, say_incident, &w->said), QL_OK);
+    assert_string_equal(said(w), "");
+    ql_batch_reset(&w->bus);
+    *ql_batch_add_cause(&w->bus) = (struct ql_cause){
+        .incident = { 1 }, .rank = 1, .entity = story_entity("service/db"),
+        .metric = QL_STR("locks"), .onset = story_at(1), .evidence = QL_STR("it locks"),
+    };
+    assert_int_equal(
+        ql_store_apply(w->store, STORY_TICKS + 1, story_at(STORY_TICKS + 1), &w->bus), QL_OK);
+    assert_int_equal(ql_query_incidents(w->reader, &filter, say_incident, &w->said), QL_OK);
+    assert_int_equal(strncmp(said(w), "1 resolved ", 11), 0);
 }
 
 static void an_incident_lives(void **state)
@@ -443,6 +471,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(incidents_are_filtered),
+        WORLD_TEST(incidents_of_a_suspect),
         WORLD_TEST(an_incident_lives),
         WORLD_TEST(a_timeline_tells_the_story),
         WORLD_TEST(a_signal_keeps_its_worst_judgement),
