@@ -280,6 +280,36 @@ static void a_signal_keeps_its_worst_judgement(void **state)
 }
 
 /* Surprise has a ceiling, and a band widens while its signal lasts. */
+static bool say_kind(void *context, const struct ql_signal_row *row)
+{
+    ql_buf_printf(context, "%s, value %g\n", ql_signal_kind_text(row->signal.kind),
+                  row->signal.value);
+    return true;
+}
+
+/* A level that stays is known for one hours after it surprised most. */
+static void a_signal_is_of_the_newest_kind(void **state)
+{
+    struct world *w = *state;
+    static const struct { enum ql_phase phase; enum ql_signal_kind kind; double value, surprise; } rows[] = {
+        { QL_PHASE_OPEN, QL_SIGNAL_SPIKE, 40, 7.25 },
+        { QL_PHASE_UPDATE, QL_SIGNAL_LEVEL_SHIFT, 39, 2 },
+        { QL_PHASE_CLOSE, QL_SIGNAL_LEVEL_SHIFT, 38, 0 },
+    };
+    const struct ql_life_filter any = { .since = QL_TIME_NONE, .limit = 9 };
+    for (uint32_t i = 0; i < QL_COUNT_OF(rows); i++) {
+        char want[64];
+        ql_batch_reset(&w->bus);
+        story_signal(&w->bus, 1 + i, rows[i].phase, rows[i].value, rows[i].surprise, "why");
+        w->bus.signals.at[0].kind = rows[i].kind;
+        assert_int_equal(ql_store_apply(w->store, 1 + i, story_at(1 + i), &w->bus), QL_OK);
+        ql_buf_reset(&w->said);
+        assert_int_equal(ql_query_signals(w->reader, &any, say_kind, &w->said), QL_OK);
+        (void)snprintf(want, sizeof(want), "%s, value 40\n", ql_signal_kind_text(rows[i].kind));
+        assert_string_equal(said(w), want);
+    }
+}
+
 static void as_surprising_but_nearer_does_not_count(void **state)
 {
     struct world *w = *state;
@@ -475,6 +505,7 @@ int main(void)
         WORLD_TEST(an_incident_lives),
         WORLD_TEST(a_timeline_tells_the_story),
         WORLD_TEST(a_signal_keeps_its_worst_judgement),
+        WORLD_TEST(a_signal_is_of_the_newest_kind),
         WORLD_TEST(as_surprising_but_nearer_does_not_count),
         WORLD_TEST(the_rest_comes_back),
         WORLD_TEST(alerts_have_a_history),
