@@ -77,7 +77,7 @@ static bool cli_is_help(const char *word)
     return strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0;
 }
 
-int ql_cli_main(int argc, char **argv)
+static int cli_run(int argc, char **argv)
 {
     if (argc < 2) {
         return ql_cli_usage(NULL, false);
@@ -97,6 +97,17 @@ int ql_cli_main(int argc, char **argv)
         }
     }
     return verb->run(argc - 1, argv + 1);
+}
+
+/* Whoever did not get all of an answer must not be told that all is well. */
+int ql_cli_main(int argc, char **argv)
+{
+    const int status = cli_run(argc, argv);
+    if (status == 0 && (fflush(stdout) != 0 || ferror(stdout) != 0)) {
+        (void)fprintf(stderr, "quell: standard output could not be written\n");
+        return 1;
+    }
+    return status;
 }
 
 int ql_cli_fail(const char *verb, const char *format, ...)

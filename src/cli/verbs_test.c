@@ -125,6 +125,31 @@ static void the_rest_of_the_line(void **state)
     }
 }
 
+/* A full disk below a redirection: the answer is lost, and so the status may not be 0. */
+static void an_answer_that_is_lost(void **state)
+{
+    static const char *const rows[][4] = {
+        { "version" }, { "help" }, { "audit", "-h" }, { "check" }, { "check", "--reference" },
+    };
+    (void)state;
+    for (uint32_t i = 0; i < QL_COUNT_OF(rows); i++) {
+        (void)fflush(NULL);
+        const int full = open("/dev/full", O_WRONLY | O_CLOEXEC), kept = dup(STDOUT_FILENO);
+        assert_true(full >= 0 && kept >= 0);
+        assert_int_equal(dup2(full, STDOUT_FILENO), STDOUT_FILENO);
+        char *argv[] = { (char[]){ "quell" }, strdup(rows[i][0]),
+                         rows[i][1] == NULL ? NULL : strdup(rows[i][1]), NULL };
+        const int status = ql_cli_main(rows[i][1] == NULL ? 2 : 3, argv);
+        assert_int_equal(dup2(kept, STDOUT_FILENO), STDOUT_FILENO);
+        clearerr(stdout);
+        (void)close(full);
+        (void)close(kept);
+        free(argv[1]);
+        free(argv[2]);
+        assert_int_equal(status, 1);
+    }
+}
+
 /* The list of exit statuses stands in the help and in docs/cli.md, word by word. */
 static void the_page_tells_the_same(void **state)
 {
@@ -157,6 +182,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(every_verb_tells_its_help, &said),
         cmocka_unit_test_prestate(the_rest_of_the_line, &said),
+        cmocka_unit_test(an_answer_that_is_lost),
         cmocka_unit_test_prestate(the_page_tells_the_same, &said),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);

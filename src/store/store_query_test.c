@@ -291,7 +291,11 @@ static bool say_kind(void *context, const struct ql_signal_row *row)
 static void a_signal_is_of_the_newest_kind(void **state)
 {
     struct world *w = *state;
-    static const struct { enum ql_phase phase; enum ql_signal_kind kind; double value, surprise; } rows[] = {
+    static const struct {
+        enum ql_phase phase;
+        enum ql_signal_kind kind;
+        double value, surprise;
+    } rows[] = {
         { QL_PHASE_OPEN, QL_SIGNAL_SPIKE, 40, 7.25 },
         { QL_PHASE_UPDATE, QL_SIGNAL_LEVEL_SHIFT, 39, 2 },
         { QL_PHASE_CLOSE, QL_SIGNAL_LEVEL_SHIFT, 38, 0 },
