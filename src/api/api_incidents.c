@@ -37,6 +37,7 @@ static bool incidents_filter(struct ql_api *api, struct ql_http_request *request
     static const char *const merged[] = { "false", "true" };
     uint32_t state, before, with_merged;
     if (!api_param_choice(request, "state", names, QL_COUNT_OF(names), 0, &state) ||
+        !api_param_entity(request, &ret_filter->entity) ||
         !api_param_time(api, request, "since", QL_TIME_NONE, &ret_filter->since) ||
         !api_param_u32(request, "before", 1, UINT32_MAX, 0, &before) ||
         !api_param_choice(request, "merged", merged, 2, 0, &with_merged) ||

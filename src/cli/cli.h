@@ -1,8 +1,8 @@
 /* cli.h - what every verb of the command line shares.
  *
  * A verb is a function of its own argc and argv (argv[0] is the verb) that returns the
- * exit status: 0 done, 1 the answer is "no" or the work failed, 2 usage or bad input.
- * Results go to standard output, everything else to standard error.
+ * exit status: 0 done, 1 the answer is "no" or the work failed, 2 usage or bad input
+ * (docs/cli.md). Results go to standard output, everything else to standard error.
  *
  * Adding one    cli/cli_<verb>.c, a row in verbs.def (help and completion come from it),
  *               a line in meson.build.
@@ -22,6 +22,8 @@ struct ql_verb {
 extern const struct ql_verb ql_verbs[];
 extern const uint32_t ql_verb_count;
 
+/* The program: finds the verb that argv[1] names and runs it, or prints the help asked for. */
+int ql_cli_main(int argc, char **argv);
 /* Prints usage of one verb (NULL: of the program) and returns 2, or 0 for `asked`. */
 int ql_cli_usage(const char *verb, bool asked);
 /* "quell VERB: text" on standard error; returns 2. */

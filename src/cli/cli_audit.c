@@ -49,8 +49,7 @@ int ql_cli_audit(int argc, char **argv)
     const ql_err err = ql_audit_verify(argv[optind], ql_cli_progress, &report);
     ql_cli_progress_end();
     if (err != QL_OK && err != QL_E_CONFLICT) {
-        (void)ql_cli_fail("audit", "%s/audit.db: %s", argv[optind], ql_err_text(err));
-        return 1;
+        return ql_cli_fail("audit", "%s/audit.db: %s", argv[optind], ql_err_text(err));
     }
     return json ? audit_say_json(err, &report) : audit_say(err, &report);
 }

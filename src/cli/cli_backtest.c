@@ -244,7 +244,7 @@ static int backtest_go(struct ql_backtest_env *env, const struct backtest_option
     }
     if (err != QL_OK) {
         (void)fprintf(stderr, "quell backtest: %s\n", why.bytes > 0 ? why.at : ql_err_text(err));
-        status = 1;
+        status = err == QL_E_NOT_FOUND ? 2 : 1;
     } else {
         status = backtest_report(&result, options->json);
     }
@@ -278,10 +278,10 @@ int ql_cli_backtest(int argc, char **argv)
                 return ql_cli_fail("backtest", "--since takes a duration up to 3650d, such as 30d,"
                                    " not '%s'", optarg);
             }
-        } else if (option == 'o' && ql_cli_table_or_json("backtest", optarg, &chosen.json)) {
-            continue;
-        } else {
+        } else if (option != 'o') {
             return ql_cli_usage("backtest", false);
+        } else if (!ql_cli_table_or_json("backtest", optarg, &chosen.json)) {
+            return 2;
         }
     }
     if (optind != argc || chosen.config == NULL) {

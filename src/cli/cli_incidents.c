@@ -63,9 +63,10 @@ static int incidents_show(struct ql_client *client, struct ql_json root, ql_time
     const struct ql_json list = ql_json_get(root, "incidents");
     struct ql_table table;
     if (ql_json_count(list) == 0) {
-        ql_buf_text(&client->screen, client->options.state != NULL || client->options.since != NULL
-                                         ? "No incident of that kind.\n"
-                                         : "No incident so far.\n");
+        const struct ql_client_options *o = &client->options;
+        const bool filtered = o->state != NULL || o->entity != NULL || o->since != NULL;
+        ql_buf_text(&client->screen,
+                    filtered ? "No incident of that kind.\n" : "No incident so far.\n");
         return ql_client_flush(client);
     }
     ql_table_init(&table, incidents_columns, QL_COUNT_OF(incidents_columns));
@@ -90,9 +91,10 @@ static int incidents_run(struct ql_client *client)
     if (status != 0) {
         return status;
     }
-    ql_buf_init(&path, 4096);
+    ql_buf_init(&path, 8192);
     ql_buf_text(&path, "/api/v1/incidents?");
     ql_client_param(&path, "state", client->options.state);
+    ql_client_param(&path, "entity", client->options.entity);
     ql_client_param(&path, "since", client->options.since);
     ql_client_param(&path, "limit", client->options.limit);
     status = ql_client_get(client, path.at, &root);

@@ -111,6 +111,7 @@ int ql_cli_replay(int argc, char **argv)
     static const struct option options[] = {
         { "config", required_argument, NULL, 'c' },
         { "from-checkpoint", no_argument, NULL, 'p' },
+        { "output", required_argument, NULL, 'o' },
         { NULL, 0, NULL, 0 },
     };
     struct replay_counts counts = { .progress = isatty(STDERR_FILENO) != 0 };
@@ -129,11 +130,12 @@ int ql_cli_replay(int argc, char **argv)
             }
         } else if (option == 'p') {
             env.from_checkpoint = UINT64_MAX;
-        } else if (option == 'o' && ql_cli_table_or_json("replay", optarg, &counts.json)) {
-            continue;
-        } else {
+        } else if (option != 'o') {
             ql_config_free(env.config);
             return ql_cli_usage("replay", false);
+        } else if (!ql_cli_table_or_json("replay", optarg, &counts.json)) {
+            ql_config_free(env.config);
+            return 2;
         }
     }
     ql_buf_fini(&why);

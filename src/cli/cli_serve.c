@@ -273,7 +273,8 @@ static ql_err serve_lookahead(struct serve *s)
 
 static ql_err serve_start(struct serve *s)
 {
-    ql_err err = serve_read_yaml(s);
+    /* A file that cannot be read is as wrong as what would stand in it. */
+    ql_err err = serve_read_yaml(s) == QL_OK ? QL_OK : QL_E_CONFIG;
     if (err == QL_OK) {
         err = serve_config(s, &s->config);
     }

@@ -18,6 +18,13 @@ const struct ql_verb ql_verbs[] = {
 };
 const uint32_t ql_verb_count = QL_COUNT_OF(ql_verbs);
 
+/* docs/cli.md says the same; a test holds the two together. */
+#define EXIT_STATUS                                                                               \
+    "Exit status:\n"                                                                              \
+    "  0  done\n"                                                                                 \
+    "  1  the answer is no, or it failed: no daemon there, one that refuses, a disk\n"            \
+    "  2  asked wrongly: an option, a word, or a file or folder that is not there or not right"
+
 int ql_cli_version(int argc, char **argv)
 {
     bool json = false;
@@ -28,18 +35,26 @@ int ql_cli_version(int argc, char **argv)
     return status;
 }
 
-int ql_cli_usage(const char *verb, bool asked)
+static const struct ql_verb *cli_verb(const char *name)
+{
+    for (uint32_t i = 0; i < ql_verb_count; i++) {
+        if (strcmp(ql_verbs[i].name, name) == 0) {
+            return &ql_verbs[i];
+        }
+    }
+    return NULL;
+}
+
+int ql_cli_usage(const char *name, bool asked)
 {
     FILE *out = asked ? stdout : stderr;
-    for (uint32_t i = 0; verb != NULL && i < ql_verb_count; i++) {
-        if (strcmp(ql_verbs[i].name, verb) == 0) {
-            (void)fprintf(out, "usage: quell %s %s\n%s\n", verb, ql_verbs[i].usage,
-                          ql_verbs[i].summary);
-            if (ql_verbs[i].help[0] != '\0') {
-                (void)fprintf(out, "\n%s\n", ql_verbs[i].help);
-            }
-            return asked ? 0 : 2;
+    const struct ql_verb *verb = name != NULL ? cli_verb(name) : NULL;
+    if (verb != NULL) {
+        (void)fprintf(out, "usage: quell %s %s\n%s\n", name, verb->usage, verb->summary);
+        if (verb->help[0] != '\0') {
+            (void)fprintf(out, "\n%s\n", verb->help);
         }
+        return asked ? 0 : 2;
     }
     (void)fprintf(out, "usage: quell VERB [OPTIONS]\n\n");
     for (uint32_t i = 0; i < ql_verb_count; i++) {
@@ -47,8 +62,52 @@ int ql_cli_usage(const char *verb, bool asked)
             (void)fprintf(out, "  %-10s %s\n", ql_verbs[i].name, ql_verbs[i].summary);
         }
     }
-    (void)fprintf(out, "\n`quell VERB --help` tells more.\n");
+    (void)fprintf(out, "\n`quell VERB --help` tells more.\n\n" EXIT_STATUS "\n");
     return asked ? 0 : 2;
+}
+
+static int cli_no_verb(const char *name)
+{
+    (void)fprintf(stderr, "quell: no verb '%s'\n", name);
+    return ql_cli_usage(NULL, false);
+}
+
+static bool cli_is_help(const char *word)
+{
+    return strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0;
+}
+
+static int cli_run(int argc, char **argv)
+{
+    if (argc < 2) {
+        return ql_cli_usage(NULL, false);
+    }
+    const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
+    if (cli_is_help(name) || strcmp(name, "help") == 0) {
+        return argc > 2 && cli_verb(argv[2]) == NULL ? cli_no_verb(argv[2])
+                                                     : ql_cli_usage(argv[2], true);
+    }
+    const struct ql_verb *verb = cli_verb(name);
+    if (verb == NULL) {
+        return cli_no_verb(name);
+    }
+    for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (cli_is_help(argv[i])) {
+            return ql_cli_usage(name, true);
+        }
+    }
+    return verb->run(argc - 1, argv + 1);
+}
+
+/* Whoever did not get all of an answer must not be told that all is well. */
+int ql_cli_main(int argc, char **argv)
+{
+    const int status = cli_run(argc, argv);
+    if (status == 0 && (fflush(stdout) != 0 || ferror(stdout) != 0)) {
+        (void)fprintf(stderr, "quell: standard output could not be written\n");
+        return 1;
+    }
+    return status;
 }
 
 int ql_cli_fail(const char *verb, const char *format, ...)

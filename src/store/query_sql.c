@@ -29,7 +29,12 @@ const char *const ql_query_sql[QL_QUERY_COUNT] = {
     [QL_QUERY_INCIDENTS] =
         INCIDENT_COLUMNS " WHERE (?1 = 0 OR (?1 >> i.state) & 1)"
                          " AND (?2 IS NULL OR i.updated >= ?2) AND (?3 = 0 OR i.id < ?3)"
-                         " AND (?4 OR i.merged_into = 0) ORDER BY i.id DESC LIMIT ?5",
+                         " AND (?4 OR i.merged_into = 0) AND (?6 = 0 OR i.entity = ?6"
+                         " OR EXISTS (SELECT 1 FROM members m"
+                         " WHERE m.incident = i.id AND m.entity = ?6)"
+                         " OR EXISTS (SELECT 1 FROM causes u"
+                         " WHERE u.incident = i.id AND u.entity = ?6))"
+                         " ORDER BY i.id DESC LIMIT ?5",
     [QL_QUERY_INCIDENT] = INCIDENT_COLUMNS " WHERE i.id = ?",
     [QL_QUERY_CAUSES] =
         "SELECT c.rank, c.entity, c.series, c.metric, c.score, c.confidence, c.onset, c.role,"

@@ -96,6 +96,7 @@ ql_err ql_query_incidents(struct ql_store_reader *reader, const struct ql_incide
     ql_bind_i64(&bind, filter->before > INT64_MAX ? 0 : (int64_t)filter->before);
     ql_bind_i64(&bind, filter->merged ? 1 : 0);
     ql_bind_i64(&bind, filter->limit);
+    ql_bind_u64(&bind, filter->entity.v);
     while (ql_bind_row(&bind, &err)) {
         query_incident_fill(bind.statement, &row);
         if (!fn(context, &row)) {

@@ -32,6 +32,7 @@ struct ql_incident_row {
 };
 struct ql_incident_filter {
     uint32_t states;       /* bits 1 << enum ql_incident_state; 0: any */
+    ql_entity_id entity;   /* where it was seen first, of a member or of a suspect; 0: any */
     ql_time since;         /* updated at or after; QL_TIME_NONE: any */
     uint64_t before;       /* only ids below; 0: any */
     bool merged;           /* also those merged into another */

@@ -110,7 +110,7 @@ static bool say_incident(void *context, const struct ql_incident_row *row)
 static void incidents_are_filtered(void **state)
 {
     struct world *w = *state;
-    static const struct {
+    const struct {
         const char *story;
         struct ql_incident_filter filter;
         const char *want;
@@ -124,6 +124,12 @@ static void incidents_are_filtered(void **state)
                                 .limit = 9 }, ONE_DONE },
         { "updated since", { .merged = true, .limit = 9,
                              .since = { (STORY_START_S + 105) * QL_NS_PER_S } }, ONE_DONE },
+        { "seen first at it", { .merged = true, .limit = 9,
+                                .entity = story_entity("service/checkout") }, TWO_DONE ONE_DONE },
+        { "with a member of it", { .merged = true, .limit = 9,
+                                   .entity = story_entity("service/frontend") }, ONE_DONE },
+        { "not with it", { .merged = true, .limit = 9,
+                           .entity = story_entity("service/cart") }, "" },
     };
     for (uint32_t n = 1; n <= STORY_TICKS; n++) {
         world_tick(w, n);
@@ -136,6 +142,28 @@ static void incidents_are_filtered(void **state)
         assert_int_equal(ql_query_incidents(w->reader, &filter, say_incident, &w->said), QL_OK);
         assert_string_equal(said(w), rows[i].want);
     }
+}
+
+/* Diagnosis may suspect what is no member. */
+static void incidents_of_a_suspect(void **state)
+{
+    struct world *w = *state;
+    const struct ql_incident_filter filter = { .since = QL_TIME_NONE, .merged = true, .limit = 9,
+                                               .entity = story_entity("service/db") };
+    for (uint32_t n = 1; n <= STORY_TICKS; n++) {
+        world_tick(w, n);
+    }
+    assert_int_equal(ql_query_incidents(w->reader, &filter, say_incident, &w->said), QL_OK);
+    assert_string_equal(said(w), "");
+    ql_batch_reset(&w->bus);
+    *ql_batch_add_cause(&w->bus) = (struct ql_cause){
+        .incident = { 1 }, .rank = 1, .entity = story_entity("service/db"),
+        .metric = QL_STR("locks"), .onset = story_at(1), .evidence = QL_STR("it locks"),
+    };
+    assert_int_equal(
+        ql_store_apply(w->store, STORY_TICKS + 1, story_at(STORY_TICKS + 1), &w->bus), QL_OK);
+    assert_int_equal(ql_query_incidents(w->reader, &filter, say_incident, &w->said), QL_OK);
+    assert_int_equal(strncmp(said(w), "1 resolved ", 11), 0);
 }
 
 static void an_incident_lives(void **state)
@@ -252,6 +280,40 @@ static void a_signal_keeps_its_worst_judgement(void **state)
 }
 
 /* Surprise has a ceiling, and a band widens while its signal lasts. */
+static bool say_kind(void *context, const struct ql_signal_row *row)
+{
+    ql_buf_printf(context, "%s, value %g\n", ql_signal_kind_text(row->signal.kind),
+                  row->signal.value);
+    return true;
+}
+
+/* A level that stays is known for one hours after it surprised most. */
+static void a_signal_is_of_the_newest_kind(void **state)
+{
+    struct world *w = *state;
+    static const struct {
+        enum ql_phase phase;
+        enum ql_signal_kind kind;
+        double value, surprise;
+    } rows[] = {
+        { QL_PHASE_OPEN, QL_SIGNAL_SPIKE, 40, 7.25 },
+        { QL_PHASE_UPDATE, QL_SIGNAL_LEVEL_SHIFT, 39, 2 },
+        { QL_PHASE_CLOSE, QL_SIGNAL_LEVEL_SHIFT, 38, 0 },
+    };
+    const struct ql_life_filter any = { .since = QL_TIME_NONE, .limit = 9 };
+    for (uint32_t i = 0; i < QL_COUNT_OF(rows); i++) {
+        char want[64];
+        ql_batch_reset(&w->bus);
+        story_signal(&w->bus, 1 + i, rows[i].phase, rows[i].value, rows[i].surprise, "why");
+        w->bus.signals.at[0].kind = rows[i].kind;
+        assert_int_equal(ql_store_apply(w->store, 1 + i, story_at(1 + i), &w->bus), QL_OK);
+        ql_buf_reset(&w->said);
+        assert_int_equal(ql_query_signals(w->reader, &any, say_kind, &w->said), QL_OK);
+        (void)snprintf(want, sizeof(want), "%s, value 40\n", ql_signal_kind_text(rows[i].kind));
+        assert_string_equal(said(w), want);
+    }
+}
+
 static void as_surprising_but_nearer_does_not_count(void **state)
 {
     struct world *w = *state;
@@ -459,9 +521,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(incidents_are_filtered),
+        WORLD_TEST(incidents_of_a_suspect),
         WORLD_TEST(an_incident_lives),
         WORLD_TEST(a_timeline_tells_the_story),
         WORLD_TEST(a_signal_keeps_its_worst_judgement),
+        WORLD_TEST(a_signal_is_of_the_newest_kind),
         WORLD_TEST(as_surprising_but_nearer_does_not_count),
         WORLD_TEST(a_signal_that_lapses_says_why),
         WORLD_TEST(the_rest_comes_back),

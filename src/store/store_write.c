@@ -53,7 +53,7 @@ const char *const ql_store_write_sql[QL_WRITE_COUNT] = {
         " ON CONFLICT(id) DO UPDATE SET last_at = excluded.last_at, closed = excluded.closed,"
         " entity = iif(excluded.entity = 0, entity, excluded.entity),"
         " last_value = excluded.last_value, importance = excluded.importance,"
-        " kind = iif(" WORSE ", excluded.kind, kind),"
+        " kind = excluded.kind," /* what seemed a spike turns out to be a level shift */
         " value = iif(" WORSE ", excluded.value, value),"
         " expected = iif(" WORSE ", excluded.expected, expected),"
         " lower = iif(" WORSE ", excluded.lower, lower),"

@@ -39,10 +39,14 @@ def cli(quell, *words):
 
 def command_line(place):
     quell, number = with_incident(place)
+    fine = place.write("fine.yaml", "server: {listen: '127.0.0.1:0'}\n")
     rows = [ # words, exit status, part of the output
         (["incidents"], 0, "db: DiskFull"),
         (["incidents", "--state", "resolved"], 0, "No incident of that kind"),
         (["incidents", "--state", "odd"], 2, "is not one of"),
+        (["incidents", "--entity", "service/db"], 0, "db: DiskFull"),
+        (["incidents", "--entity", "service/cart"], 0, "No incident of that kind"),
+        (["incidents", "--by", "ana"], 2, "it takes no such option"),
         (["show", str(number)], 0, "Timeline"),
         (["show", "999"], 1, "no incident 999"),
         (["show", "x"], 2, "is not the number of an incident"),
@@ -56,6 +60,18 @@ def command_line(place):
         (["approve", "7"], 1, "no action 7"),
         (["audit", quell.data], 0, "the chain holds"),
         (["audit", "-o", "json", quell.data], 0, '"ok":true'),
+        (["audit", place.path("nowhere")], 2, "nowhere/audit.db: no such thing"),
+        (["replay", place.path("nowhere")], 2, "no journal there"),
+        (["backtest", "--config", fine, "--data", place.path("nowhere")], 2, "no checkpoint that this build reads"),
+        (["backtest", "--config", place.path("nowhere")], 2, "nowhere: no such thing"),
+        (["detect", place.path("nowhere")], 2, "nowhere: no such thing"),
+        (["forecast", "--horizon", "2", place.path("nowhere")], 2, "nowhere: no such thing"),
+        (["diagnose", "--at", "1", place.path("nowhere")], 2, "found none of metrics.csv"),
+        (["check", place.path("nowhere")], 2, "nowhere: no such thing"),
+        (["serve", "--config", place.path("nowhere")], 2, "nowhere: No such file or directory"),
+        (["serve", "--config", fine, "--data", quell.data], 1, "is in use by another quell"),
+        (["show", "1", "2"], 2, "usage: quell show"),
+        (["ack", "1", "--token-file", place.path("nowhere")], 2, "cannot be read"),
         (["audit", "-o", "csv", quell.data], 2, "-o takes json or table, not 'csv'"),
         (["status", "-o", "csv"], 2, "-o takes json or table, not 'csv'"),
         (["version", "-o", "json"], 0, '{"version":"'),

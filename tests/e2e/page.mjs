@@ -1,6 +1,8 @@
 // The page of a running daemon in a real browser (Debian's chromium, by playwright-core).
 //
-//   node page.mjs look URL FOLDER   what is there: the list, the newest incident; pictures
+//   node page.mjs look URL FOLDER   what is there: the list, the newest incident; pictures; then
+//                                   that incident again with other answers of the API: an action
+//                                   that waits, times over midnight, series without samples
 //   node page.mjs live URL FOLDER   a daemon without incidents: empty state, then alerts are
 //                                   sent and the page must show them by itself; acknowledge
 //   node page.mjs token URL FOLDER  a daemon that asks for the token in QUELL_TOKEN
@@ -38,6 +40,7 @@ async function open(colorScheme, size, work) {
     colorScheme,
     viewport: SIZES[size],
     timezoneId: 'UTC',
+    locale: 'en-US',
   });
   try {
     const page = context.pages()[0] ?? (await context.newPage());
@@ -82,6 +85,13 @@ async function named(page) {
   assert.deepEqual(unnamed, []);
 }
 
+/** What is read out after a navigation: the title of the page, and its heading, which has the focus. */
+async function arrivedAt(page, heading, title) {
+  await page.getByRole('heading', { level: 1, name: heading, exact: true }).waitFor();
+  await page.waitForFunction((text) => document.activeElement?.matches('h1') && document.activeElement.textContent === text, heading);
+  assert.equal(await page.title(), title);
+}
+
 async function seeIncident(page, incident) {
   await page.getByRole('heading', { level: 1, name: incident.title }).waitFor();
   await page.getByText(incident.state, { exact: true }).first().waitFor();
@@ -104,6 +114,90 @@ async function seeIncident(page, incident) {
   return plotted;
 }
 
+const MIDNIGHT = Date.UTC(2026, 0, 6);
+const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
+
+/** The incident with other times, three series (one of them without samples, one that the daemon has
+ *  forgotten) and an action that waits; the page gets it where it asks for the incident. */
+async function answers(page, incident, from, until) {
+  const at = (ms) => new Date(ms).toISOString();
+  const signals = new Map(incident.members.filter((m) => m.signal && m.series).map((m) => [m.series, m]));
+  const members = [...signals.values()].slice(0, 3).map((m, i) => ({ ...m, since: at(from + i * 1000), ended: at(until) }));
+  assert.equal(members.length, 3, 'three series to plot');
+  const action = { ...incident.actions[0], state: 'awaiting approval', can: ['approve', 'reject'] };
+  const shown = { ...incident, onset: at(from), opened: at(from), resolved: at(until), causes: [], members, actions: [action] };
+  const points = Array.from({ length: 100 }, (_, i) => [(from + ((until - from) * i) / 100) / 1000, 10 + (i % 7)]);
+  const one = (member, values) => ({ id: member.series, metric: member.name, labels: {}, entity: member.entity, type: 'gauge', step_s: 60, points: values, bands: [] });
+  await page.unrouteAll();
+  await page.route(`**/api/v1/incidents/${incident.id}`, (route) => route.fulfill({ json: shown }));
+  await page.route('**/api/v1/bands?*', (route) => route.fulfill({ json: { series: [one(members[0], points), one(members[1], [])] } }));
+  return { members, action };
+}
+
+/** What stands at the axes, and in the place of a plot without a value. */
+async function seeAxes(page, incident, picture) {
+  await page.addInitScript(() => {
+    window.drawn = [];
+    const fillText = CanvasRenderingContext2D.prototype.fillText;
+    CanvasRenderingContext2D.prototype.fillText = function (text, ...more) {
+      window.drawn.push(text);
+      return fillText.call(this, text, ...more);
+    };
+  });
+  for (const [from, until, dates] of [
+    [MIDNIGHT + 12 * 60 * MINUTE, MIDNIGHT + 12.5 * 60 * MINUTE, []],
+    [MIDNIGHT - 10 * MINUTE, MIDNIGHT + 20 * MINUTE, ['Jan 5', 'Jan 6']],
+    [MIDNIGHT + 30 * MINUTE, MIDNIGHT + 2 * DAY, ['Jan 6', 'Jan 7', 'Jan 8']],
+  ]) {
+    const { members } = await answers(page, incident, from, until);
+    await page.goto(`${url}/incidents/${incident.id}`);
+    const figures = page.locator('section[aria-labelledby=plots] figure');
+    await figures.nth(0).locator('canvas').waitFor();
+    await page.waitForFunction(() => window.drawn.some((text) => /^\d\d:\d\d$/.test(text)));
+    const drawn = await page.evaluate(() => window.drawn.filter((text) => /^[A-Z][a-z]{2} \d+$/.test(text)));
+    assert.deepEqual([...new Set(drawn)], dates);
+    await figures.nth(1).getByText(/^No sample from Jan \d [\d:]{8} to Jan \d [\d:]{8}\.$/).waitFor();
+    await figures.nth(2).getByText(/does not know this series any more/).waitFor();
+    assert.equal(await page.locator('section[aria-labelledby=plots] canvas').count(), 1);
+    assert.equal(await figures.nth(0).locator('.empty').count(), 0);
+    assert.deepEqual(await figures.locator('figcaption code').allTextContents(), members.map((member) => member.name));
+    assert.equal(await figures.count(), members.length);
+    await fits(page);
+  }
+  await picture('plots');
+}
+
+/** An approval says what it would run, and on what, before it runs anything. */
+async function approve(page, incident, picture) {
+  const { action } = await answers(page, incident, MIDNIGHT, MIDNIGHT + 30 * MINUTE);
+  const sent = [];
+  await page.route('**/api/v1/actions/**', async (route) => {
+    sent.push(new URL(route.request().url()).pathname);
+    await route.fulfill({ json: action });
+  });
+  await page.goto(`${url}/incidents/${incident.id}`);
+  const ask = page.getByRole('button', { name: 'Approve and run' });
+  const dialog = page.getByRole('dialog', { name: `Run this on ${action.entity}?` });
+  await ask.click();
+  await dialog.getByText(action.command, { exact: true }).waitFor();
+  await named(page);
+  await fits(page);
+  await picture('approve');
+  await page.keyboard.press('Enter'); // in haste: harmless
+  await dialog.waitFor({ state: 'hidden' });
+  await ask.click();
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'hidden' });
+  assert.deepEqual(sent, []);
+  await ask.click();
+  await dialog.getByRole('button', { name: 'Run it' }).click();
+  await dialog.waitFor({ state: 'hidden' });
+  await page.getByRole('button', { name: 'Reject' }).click(); // nothing runs: not asked twice
+  await page.waitForFunction(() => !document.querySelector('section[aria-labelledby=actions] button').disabled);
+  assert.deepEqual(sent, ['approve', 'reject'].map((decision) => `/api/v1/actions/${action.id}/${decision}`));
+}
+
 async function look() {
   const { incidents } = await api('/api/v1/incidents');
   assert.ok(incidents.length > 0, 'there is an incident to look at');
@@ -118,6 +212,7 @@ async function look() {
       await page.goto(`${url}/`);
       await rows(page).first().waitFor();
       assert.equal(await rows(page).count(), incidents.length);
+      assert.ok(await page.evaluate(() => document.activeElement === document.body), 'a first page takes no focus');
       await page.getByText('live', { exact: true }).waitFor();
       await page.getByLabel('Status of the daemon').getByText(/Quell \d/).waitFor();
       await fits(page);
@@ -125,15 +220,25 @@ async function look() {
       await picture('list');
       await page.getByRole('link', { name: incident.title }).first().click();
       await page.waitForURL(`**/incidents/${incident.id}`);
+      await arrivedAt(page, incident.title, `#${incident.id} ${incident.title} · Quell`);
       plotted = await seeIncident(page, incident);
       await page.waitForTimeout(600); // for the last plot to be drawn, before its picture is taken
       await fits(page);
       await named(page);
       await picture('incident');
+      await page.goBack();
+      const active = incidents.filter((one) => one.state !== 'resolved').length;
+      await arrivedAt(page, 'Incidents', `${active > 0 ? `(${active}) ` : ''}Incidents · Quell`);
+      await page.goForward();
+      await arrivedAt(page, incident.title, `#${incident.id} ${incident.title} · Quell`);
       await page.reload(); // a deep link is served too
       await seeIncident(page, incident);
     });
   }
+  await open('dark', 'phone', async (page, picture) => {
+    await seeAxes(page, incident, picture);
+    await approve(page, incident, picture);
+  });
   return { incidents: incidents.length, members: incident.members.length, causes: incident.causes.length, plotted };
 }
 

@@ -23,7 +23,7 @@ export function ago(at: string, now: number): string {
 /** Local time of day, with the date when it is not the day of `now`. */
 export function clock(at: string | number, now = Date.now()): string {
   const t = new Date(at);
-  const time = t.toLocaleTimeString(undefined, { hour12: false });
+  const time = t.toLocaleTimeString(undefined, { hourCycle: 'h23' }); // with hour12 midnight is 24:00
   return t.toDateString() === new Date(now).toDateString()
     ? time
     : `${t.toLocaleDateString(undefined, { month: 'short', day: 'numeric' })} ${time}`;

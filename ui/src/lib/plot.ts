@@ -76,13 +76,18 @@ function options(
   return {
     width: box.clientWidth,
     height: HEIGHT,
-    padding: [8, 6, 0, 0],
+    padding: [8, 18, 0, 0], // the last time of the axis may stand at the very edge
     legend: { show: false },
     cursor: { sync: { key: 'incident' }, y: false, drag: { x: false, y: false }, points: { size: 6 } },
     scales: { x: { range: () => [window().from, window().until] } },
     axes: [
-      { ...common, size: 26, space: 70, values: (_, times) => times.map(shortTime) },
-      { ...common, size: 58, space: 34, values: (_, marks) => marks.map((v) => axisValue(v, metric)) },
+      {
+        ...common,
+        size: (_, texts) => (texts?.some((text) => text.includes('\n')) ? 42 : 26),
+        space: 70,
+        values: (_, times) => marks(times, window()),
+      },
+      { ...common, size: 58, space: 34, values: (_, values) => values.map((v) => axisValue(v, metric)) },
     ],
     series: [
       {},
@@ -96,8 +101,18 @@ function options(
   };
 }
 
-function shortTime(t: number): string {
-  return new Date(t * 1000).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', hour12: false });
+function day(t: number): string {
+  return new Date(t * 1000).toLocaleDateString(undefined, { month: 'short', day: 'numeric' });
+}
+
+/** Times of day; in a window of more than one day the first mark of each has its date below. */
+function marks(times: number[], window: PlotWindow): string[] {
+  const dated = day(window.from) !== day(window.until) || window.until - window.from > 86400;
+  return times.map((t, i) => {
+    const time = new Date(t * 1000).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+    const before = times[i - 1];
+    return dated && (before === undefined || day(before) !== day(t)) ? `${time}\n${day(t)}` : time;
+  });
 }
 
 function axisValue(v: number, metric: string): string {

@@ -3,12 +3,21 @@
 class Route {
   path = $state(location.pathname);
   query = $state(new URLSearchParams(location.search));
+  private arriving = false;
 
   constructor() {
     addEventListener('popstate', () => this.read());
   }
 
+  /** For the heading of a page: after a navigation the focus goes to it as soon as it is there, and so
+   *  it is read out. The first page of a visit is read out by the browser itself. */
+  heading = (element: HTMLElement): void => {
+    if (this.arriving) element.focus({ preventScroll: true });
+    this.arriving = false;
+  };
+
   private read(): void {
+    this.arriving ||= location.pathname !== this.path;
     this.path = location.pathname;
     this.query = new URLSearchParams(location.search);
   }
