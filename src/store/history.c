@@ -39,10 +39,27 @@ static void open_close_all(struct ql_history *h)
     h->open_count = 0;
 }
 
-static ql_err open_commit_all(struct ql_history *h)
+void history_open_close(struct ql_history *h, int64_t number)
 {
     for (uint32_t i = 0; i < h->open_count; i++) {
+        if (h->open[i].number == number) {
+            ql_history_day_close(h->open[i].day);
+            h->open[i] = h->open[--h->open_count];
+            return;
+        }
+    }
+}
+
+/* A day that a batch left alone is closed, so that it counts as written to no longer. */
+static ql_err open_commit_all(struct ql_history *h)
+{
+    for (uint32_t i = h->open_count; i-- > 0;) {
         struct history_open *open = &h->open[i];
+        if (!open->used) {
+            history_open_close(h, open->number);
+            continue;
+        }
+        open->used = false;
         const ql_err err = ql_history_day_commit(open->day);
         if (err != QL_OK) {
             ql_history_day_fail(h->dir, open->number, open->day);
@@ -61,7 +78,7 @@ static ql_err open_commit_all(struct ql_history *h)
     return QL_OK;
 }
 
-/* The open file of a day; days that a batch returns to stay open until the next one. */
+/* The open file of a day; the days of a batch stay open until the next one. */
 static ql_err open_find(struct ql_history *h, int64_t number, struct history_open **ret_open)
 {
     for (uint32_t i = 0; i < h->open_count; i++) {
@@ -100,6 +117,7 @@ static ql_err row_write(struct ql_history *h, const struct ql_history_packed *ro
         return err;
     }
     open->last_ms = row->last_ms > open->last_ms ? row->last_ms : open->last_ms;
+    open->used = true;
     err = ql_history_day_put(open->day, row);
     if (err != QL_OK) {
         ql_history_day_fail(h->dir, open->number, open->day);
@@ -452,8 +470,8 @@ ql_err ql_history_read(struct ql_history *history, ql_series_id series, ql_time 
     uint32_t count = 0;
     ql_err err = QL_OK;
     /* A sealed chunk has left the engine's memory: it must not be invisible until the next
-     * transaction. When the disk refuses, what is there is shown. */
-    (void)!history_wait(history, READ_WAIT_MS);
+     * transaction. When the disk refuses, what is there is shown, and that it may not be all. */
+    out->behind = history_wait(history, READ_WAIT_MS) != QL_OK;
     int64_t *days = files_between(history, ql_time_to_ms(from), ql_time_to_ms(to), &count);
     if (days == NULL) {
         return QL_E_MEMORY;

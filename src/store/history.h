@@ -56,7 +56,8 @@ QL_MUST_USE ql_err ql_history_tidy(struct ql_history *history);
 /* What stands for a cell when it is read. */
 enum ql_history_take { QL_HISTORY_MEAN, QL_HISTORY_LAST, QL_HISTORY_LEAST, QL_HISTORY_GREATEST };
 /* Appends raw samples in [from, to] to out->samples, bands to out->bands, oldest first, no two at
- * one time; what was appended before the call is included unless the disk refuses it. Days that
+ * one time; what was appended before the call is included, or out->behind says that it may not be
+ * all: the disk refuses it, or took more than two seconds. Days that
  * are cells give samples as history_cell.h says, and ret_cell_ms (may be NULL) tells the widest
  * cell that was met; 0: every sample is there. */
 QL_MUST_USE ql_err ql_history_read(struct ql_history *history, ql_series_id series, ql_time from,

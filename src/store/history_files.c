@@ -104,7 +104,7 @@ static void house_drop(struct ql_history *h)
     h->house.rewrite = NULL;
 }
 
-/* With the lock held. */
+/* With the lock held, by the writer between two batches. */
 static void file_remove(struct ql_history *h, uint32_t index, const char *why,
                         struct ql_stat_cell *count)
 {
@@ -112,6 +112,7 @@ static void file_remove(struct ql_history *h, uint32_t index, const char *why,
     if (h->house.rewrite != NULL && h->house.number == file.number) {
         house_drop(h);
     }
+    history_open_close(h, file.number);
     ql_history_day_unlink(h->dir, file.number);
     memmove(&h->files[index], &h->files[index + 1],
             (h->file_count - index - 1) * sizeof(*h->files));

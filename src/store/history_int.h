@@ -16,7 +16,11 @@
 enum { HISTORY_OPEN_DAYS_MAX = 4, HISTORY_DAYS_MAX = 4096 };
 
 struct history_file { int64_t number, last_ms, bytes, level, retry_ns; };
-struct history_open { int64_t number, last_ms; struct ql_history_day *day; };
+struct history_open {
+    int64_t number, last_ms;
+    struct ql_history_day *day;
+    bool used;                          /* by the batch that is written */
+};
 
 struct history_house {
     struct ql_history_rewrite *rewrite; /* NULL: no day is being made smaller */
@@ -54,6 +58,8 @@ struct ql_history {
         *rewrite_failures;
 };
 
+/* What is written to a file that was removed is lost: its day is closed before. */
+void history_open_close(struct ql_history *h, int64_t number);
 void history_files_stats(struct ql_history *h, struct ql_stats *stats);
 QL_MUST_USE ql_err history_files_scan(struct ql_history *h);
 /* With the lock held: a day that was written to. */
