@@ -262,6 +262,7 @@ static ql_err view_series_read(void *host, ql_series_id id, ql_time from, ql_tim
         view_judge(&raw, type, from, to, out);
         view_take_bands(&raw, out);
         out->cell_ms = raw.cell_ms;
+        out->behind = raw.behind;
     }
     ql_batch_fini(&raw);
     return err;
