@@ -47,7 +47,14 @@ struct ql_view {
                                       uint32_t matcher_count, uint32_t count_max,
                                       struct ql_arena *texts, struct ql_series_info **ret_infos,
                                       uint32_t *ret_count);
-    /* One series by its id; its texts live in `texts`. QL_E_NOT_FOUND. */
+    /* The same of series that are forgotten and had their last sample not before `from`. NULL:
+     * nobody remembers any. */
+    QL_MUST_USE ql_err (*series_past)(void *host, const struct ql_matcher *matchers,
+                                      uint32_t matcher_count, ql_time from, uint32_t count_max,
+                                      struct ql_arena *texts, struct ql_series_info **ret_infos,
+                                      uint32_t *ret_count);
+    /* One series by its id, forgotten ones too, as those of a read; its texts live in `texts`.
+     * QL_E_NOT_FOUND. */
     QL_MUST_USE ql_err (*series_get)(void *host, ql_series_id id, struct ql_arena *texts,
                                      struct ql_series_info *ret_info);
     /* Appends samples (judged values: counters as rates) in [from, to] to out->samples and

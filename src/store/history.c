@@ -13,7 +13,7 @@
 #include "base/wait.h"
 #include "store/history_day.h"
 #include "store/history_int.h"
-#include "store/history_series.h"
+#include "store/history_names.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,7 +24,6 @@ enum {
     QUEUE_BYTES_KEEP = 1 << 20, /* a larger queue gives its memory back when it is written */
     GROUP_MS = 500,
     RETRY_MS = 5000,
-    READ_WAIT_MS = 2000,
     FLUSH_WAIT_MS = 60000,
     TIDY_WAIT_MS = 600000
 };
@@ -298,6 +297,9 @@ static void history_stats(struct ql_history *h, struct ql_stats *stats)
                                "source=\"history\",reason=\"too_old\"");
     h->given_up = ql_stats_cell(stats, QL_STAT_COUNTER, dropped, dropped_help,
                                 "source=\"history\",reason=\"disk_full\"");
+    h->names_cut = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_history_names_cut_total",
+                                 "Questions that had more forgotten series to look at than allowed.",
+                                 "");
     history_files_stats(h, stats);
 }
 
@@ -369,13 +371,10 @@ void ql_history_close(struct ql_history *history)
     free(history);
 }
 
-ql_err ql_history_append(struct ql_history *history, const struct ql_history_row *row)
+/* With the lock held: what came of packing a row, whose newest sample is at last_ms. */
+static ql_err append_note(struct ql_history *history, ql_err err, bool was_empty, int64_t last_ms)
 {
-    (void)pthread_mutex_lock(&history->lock);
-    const bool was_empty = history->front.bytes == 0;
-    const ql_err err = ql_history_pack(row, &history->front);
     if (err == QL_OK) {
-        const int64_t last_ms = row->chunk.last_ms;
         history->appended++;
         history->front_newest_ms = last_ms > history->front_newest_ms ? last_ms
                                                                       : history->front_newest_ms;
@@ -386,12 +385,31 @@ ql_err ql_history_append(struct ql_history *history, const struct ql_history_row
     } else {
         history->front.failed = false; /* a full queue takes rows again when it is written */
     }
-    (void)pthread_mutex_unlock(&history->lock);
     return err == QL_OK ? QL_OK : QL_E_FULL;
 }
 
-/* Until the rows that are queued now are written; QL_E_IO at once while the disk refuses. */
-static ql_err history_wait(struct ql_history *history, int timeout_ms)
+ql_err ql_history_append(struct ql_history *history, const struct ql_history_row *row)
+{
+    (void)pthread_mutex_lock(&history->lock);
+    const bool was_empty = history->front.bytes == 0;
+    const ql_err err = append_note(history, ql_history_pack(row, &history->front), was_empty,
+                                   row->chunk.last_ms);
+    (void)pthread_mutex_unlock(&history->lock);
+    return err;
+}
+
+ql_err ql_history_append_name(struct ql_history *history, const struct ql_series_info *info,
+                              ql_time now)
+{
+    (void)pthread_mutex_lock(&history->lock);
+    const bool was_empty = history->front.bytes == 0;
+    const ql_err err = append_note(history, ql_history_names_pack(info, now, &history->front),
+                                   was_empty, ql_time_to_ms(info->last_at));
+    (void)pthread_mutex_unlock(&history->lock);
+    return err;
+}
+
+ql_err history_wait(struct ql_history *history, int timeout_ms)
 {
     const struct timespec until = ql_wait_deadline_ms(timeout_ms);
     ql_err err = QL_OK;
@@ -438,78 +456,5 @@ ql_err ql_history_tidy(struct ql_history *history)
         err = QL_E_IO; /* a day was left as it is */
     }
     (void)pthread_mutex_unlock(&history->lock);
-    return err;
-}
-
-/* ---- reading ---------------------------------------------------------------------- */
-
-/* The days that may hold something of [from, to], sorted; the caller frees them. */
-static int64_t *files_between(struct ql_history *h, int64_t from_ms, int64_t to_ms,
-                              uint32_t *ret_count)
-{
-    uint32_t count = 0;
-    (void)pthread_mutex_lock(&h->lock);
-    int64_t *days = calloc((size_t)h->file_count + 1, sizeof(*days));
-    for (uint32_t i = 0; days != NULL && i < h->file_count; i++) {
-        if (h->files[i].number * HISTORY_DAY_MS <= to_ms && h->files[i].last_ms >= from_ms) {
-            days[count++] = h->files[i].number;
-        }
-    }
-    (void)pthread_mutex_unlock(&h->lock);
-    *ret_count = count;
-    return days;
-}
-
-ql_err ql_history_read(struct ql_history *history, ql_series_id series, ql_time from, ql_time to,
-                       enum ql_history_take take, struct ql_batch *out, int64_t *ret_cell_ms)
-{
-    struct ql_history_reading reading = {
-        .show = { .take = take, .from_ms = ql_time_to_ms(from), .to_ms = ql_time_to_ms(to),
-                  .out = out, .end_ms = INT64_MIN } };
-    const uint32_t first_sample = out->samples.count, first_band = out->bands.count;
-    uint32_t count = 0;
-    ql_err err = QL_OK;
-    /* A sealed chunk has left the engine's memory: it must not be invisible until the next
-     * transaction. When the disk refuses, what is there is shown, and that it may not be all. */
-    out->behind = history_wait(history, READ_WAIT_MS) != QL_OK;
-    int64_t *days = files_between(history, ql_time_to_ms(from), ql_time_to_ms(to), &count);
-    if (days == NULL) {
-        return QL_E_MEMORY;
-    }
-    for (uint32_t i = 0; i < count && err == QL_OK; i++) {
-        err = ql_history_day_read(history->dir, days[i], series, &reading);
-        err = err == QL_E_NOT_FOUND ? QL_OK : err; /* expired meanwhile */
-    }
-    free(days);
-    err = err == QL_OK ? ql_history_show_end(&reading.show, NULL) : err;
-    ql_history_tidy_samples(out, first_sample, from, to);
-    ql_history_tidy_bands(out, first_band, from, to);
-    if (ret_cell_ms != NULL) {
-        *ret_cell_ms = reading.cell_ms;
-    }
-    return err;
-}
-
-ql_err ql_history_peek(const char *data_dir, ql_series_id series, ql_time from, ql_time to,
-                       struct ql_batch *out, ql_time *ret_cells_until)
-{
-    enum { ROW_DAYS = 2 }; /* a row may begin so long before its last sample */
-    struct ql_history_reading reading = {
-        .show = { .take = QL_HISTORY_MEAN, .from_ms = ql_time_to_ms(from), .to_ms = ql_time_to_ms(to),
-                  .out = out, .end_ms = INT64_MIN } };
-    const uint32_t first_sample = out->samples.count, first_band = out->bands.count;
-    const int64_t last = ql_history_day_of(reading.show.to_ms);
-    char dir[QL_HISTORY_PATH_BYTES];
-    ql_err err = QL_OK;
-    (void)snprintf(dir, sizeof(dir), "%s/history", data_dir);
-    for (int64_t day = ql_history_day_of(reading.show.from_ms) - ROW_DAYS;
-         day <= last && err == QL_OK; day++) {
-        err = ql_history_day_read(dir, day, series, &reading);
-        err = err == QL_E_NOT_FOUND ? QL_OK : err;
-    }
-    err = err == QL_OK ? ql_history_show_end(&reading.show, NULL) : err;
-    ql_history_tidy_samples(out, first_sample, from, to);
-    ql_history_tidy_bands(out, first_band, from, to);
-    *ret_cells_until = reading.cell_ms > 0 ? ql_time_from_ms(reading.cells_end_ms) : QL_TIME_NONE;
     return err;
 }

@@ -1,6 +1,7 @@
 #include "store/history_day.h"
 
 #include "store/db.h"
+#include "store/history_names.h"
 #include "store/history_rows.h"
 #include "store/history_series.h"
 
@@ -8,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SCHEMA_VERSION = 2, DAY_MS = 86400000, READ_BUSY_MS = 5000 };
+enum { SCHEMA_VERSION = 3, DAY_MS = 86400000, READ_BUSY_MS = 5000 };
 
 /* Clustered by series, so that a plot reads neighbouring pages. The chunk's head is in the
  * columns; what the coder needs for appending is not kept. */
@@ -18,7 +19,7 @@ static const char schema_sql[] =
     " last_ms INTEGER NOT NULL, count INTEGER NOT NULL, bits INTEGER NOT NULL,"
     " data BLOB NOT NULL, bands BLOB, PRIMARY KEY(series, first_ms)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;"
-    "PRAGMA user_version=2;"
+    "PRAGMA user_version=3;"
     "COMMIT";
 
 static const char put_sql[] =
@@ -34,7 +35,7 @@ static const char late_sql[] = "UPDATE meta SET value = 0 WHERE key = 'level'";
 
 struct ql_history_day {
     sqlite3 *db;
-    sqlite3_stmt *put, *last, *late;
+    sqlite3_stmt *put, *put_name, *last, *late;
     int64_t last_ms; /* of the rows in the open transaction */
     bool begun;
 };
@@ -172,7 +173,8 @@ void ql_history_day_fail(const char *dir, int64_t number, struct ql_history_day 
 
 static ql_err day_schema(sqlite3 *db)
 {
-    const ql_err err = ql_db_run(db, ql_history_rows_schema);
+    ql_err err = ql_db_run(db, ql_history_rows_schema);
+    err = err == QL_OK ? ql_db_run(db, ql_history_names_schema) : err;
     return err == QL_OK ? ql_db_run(db, schema_sql) : err;
 }
 
@@ -187,6 +189,7 @@ static ql_err day_prepare(struct ql_history_day *day)
               ? ql_db_run(day->db, "PRAGMA auto_vacuum=INCREMENTAL; VACUUM") : err;
     err = err == QL_OK && version < SCHEMA_VERSION ? day_schema(day->db) : err;
     err = err == QL_OK ? ql_db_prepare(day->db, put_sql, &day->put) : err;
+    err = err == QL_OK ? ql_db_prepare(day->db, ql_history_names_put_sql, &day->put_name) : err;
     err = err == QL_OK ? ql_db_prepare(day->db, late_sql, &day->late) : err;
     return err == QL_OK ? ql_db_prepare(day->db, last_sql, &day->last) : err;
 }
@@ -219,6 +222,7 @@ void ql_history_day_close(struct ql_history_day *day)
 {
     if (day != NULL) {
         ql_db_finalize_all(&day->put, 1);
+        ql_db_finalize_all(&day->put_name, 1);
         ql_db_finalize_all(&day->last, 1);
         ql_db_finalize_all(&day->late, 1);
         ql_db_close(day->db);
@@ -235,6 +239,10 @@ ql_err ql_history_day_put(struct ql_history_day *day, const struct ql_history_pa
         }
         day->begun = true;
     }
+    day->last_ms = row->last_ms > day->last_ms ? row->last_ms : day->last_ms;
+    if (ql_history_names_is_one(row)) {
+        return ql_history_names_put(day->put_name, row);
+    }
     struct ql_bind bind = ql_bind_to(day->put);
     ql_bind_series(&bind, row->series);
     ql_bind_i64(&bind, row->first_ms);
@@ -243,7 +251,6 @@ ql_err ql_history_day_put(struct ql_history_day *day, const struct ql_history_pa
     ql_bind_i64(&bind, row->bits);
     ql_bind_blob(&bind, row->data.at, row->data.bytes);
     ql_bind_blob(&bind, row->bands.at, row->bands.bytes);
-    day->last_ms = row->last_ms > day->last_ms ? row->last_ms : day->last_ms;
     return ql_bind_run(&bind);
 }
 
@@ -298,7 +305,7 @@ static ql_err day_open_alone(const char *path, sqlite3 **ret_db)
 
 /* Opens for writing where it can, though nothing is written: only then does SQLite remove
  * its log and index when the last connection of an old day closes. */
-static ql_err day_open_read(const char *dir, int64_t day, sqlite3 **ret_db)
+ql_err ql_history_day_open_read(const char *dir, int64_t day, sqlite3 **ret_db)
 {
     char path[QL_HISTORY_PATH_BYTES];
     sqlite3 *db = NULL;
@@ -341,7 +348,7 @@ ql_err ql_history_day_head(const char *dir, int64_t day, int64_t *ret_last_ms,
                            int64_t *ret_level)
 {
     sqlite3 *db;
-    ql_err err = day_open_read(dir, day, &db);
+    ql_err err = ql_history_day_open_read(dir, day, &db);
     if (err == QL_OK) {
         err = ql_db_number(db, "SELECT value FROM meta WHERE key = 'last_ms'", day * DAY_MS,
                            ret_last_ms);
@@ -391,7 +398,7 @@ ql_err ql_history_day_read(const char *dir, int64_t day, ql_series_id series,
     struct ql_history_statements statements;
     struct ql_history_gather gather;
     sqlite3 *db;
-    ql_err err = day_open_read(dir, day, &db);
+    ql_err err = ql_history_day_open_read(dir, day, &db);
     if (err != QL_OK) {
         return err;
     }

@@ -61,6 +61,9 @@ ql_err history_files_scan(struct ql_history *h)
             file.last_ms = file.number * HISTORY_DAY_MS; /* damaged or half made: its day is known */
             file.level = QL_HISTORY_HOURS;               /* and nothing can be done for it */
         }
+        if (file.last_ms < file.number * HISTORY_DAY_MS) {
+            file.last_ms = file.number * HISTORY_DAY_MS; /* names of what ended before it */
+        }
         h->newest_ms = file.last_ms > h->newest_ms ? file.last_ms : h->newest_ms;
         err = history_files_put(h, file);
     }
