@@ -19,6 +19,7 @@ struct export_series {
     struct ql_band band;   /* the newest that was seen; at QL_TIME_NONE: none */
     uint32_t step_ms;
     bool waits;            /* history owes what lies behind `sent` */
+    bool gone;             /* the engine forgot it, and history gave the rest */
 };
 
 struct export_list {

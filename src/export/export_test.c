@@ -40,6 +40,7 @@ struct rig {
     struct receiver receivers[2];
     _Atomic int64_t now_s;
     _Atomic int history;           /* enum history_mood */
+    _Atomic bool forgotten;        /* what memory does not reach back of is not known any more */
 };
 static struct rig rig;
 
@@ -111,10 +112,14 @@ static ql_err view_tails(void *host, struct ql_tail *tails, uint32_t count, stru
     const int64_t now_s = view_now(host).ns / QL_NS_PER_S;
     for (uint32_t i = 0; i < count; i++) {
         struct ql_tail *tail = &tails[i];
-        tail->found = true;
         tail->whole = tail->id.h.low % HISTORY_EVERY != 0;
+        tail->found = tail->whole || !atomic_load(&rig.forgotten);
+        tail->raw_count = tail->judged_count = 0;
         tail->raw_first = tail->judged_first = out->samples.count;
         const int64_t first_s = tail->from.ns / QL_NS_PER_S + 1;
+        if (!tail->found) {
+            continue;
+        }
         tail->raw_count = tail->judged_count =
             samples_put(out, tail->whole || first_s > now_s ? first_s : now_s, now_s);
         tail->band_first = tail->band_count = 0;
@@ -423,6 +428,23 @@ static void history_that_does_not_answer_leaves_no_gap(void **state)
     assert_int_equal(ql_stats_sum(rig.stats, "ql_records_dropped_total", ""), 0);
 }
 
+/* While the receiver is away some series end and are forgotten: it gets the rest of them. */
+static void what_is_forgotten_meanwhile_comes_too(void **state)
+{
+    struct receiver *a = &rig.receivers[0];
+    uint32_t most;
+    (void)state;
+    atomic_store(&a->status, 503);
+    atomic_fetch_add(&rig.now_s, 1);
+    wait_requests(a, 1);
+    atomic_fetch_add(&rig.now_s, 2);
+    atomic_store(&rig.forgotten, true);
+    atomic_store(&a->status, 200);
+    wait_all(a, 1, 3, &most);
+    assert_int_equal(most, 1);
+    assert_int_equal(ql_stats_sum(rig.stats, "ql_records_dropped_total", ""), 0);
+}
+
 static void wait_too_old(int64_t wanted)
 {
     const int64_t until_ns = ql_clock_mono_ns() + PATIENCE_S * QL_NS_PER_S;
@@ -476,6 +498,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(reloads_leave_nothing_out, up, down),
         cmocka_unit_test_setup_teardown(what_a_receiver_answers, up, down),
         cmocka_unit_test_setup_teardown(history_that_does_not_answer_leaves_no_gap, up, down),
+        cmocka_unit_test_setup_teardown(what_is_forgotten_meanwhile_comes_too, up, down),
         cmocka_unit_test_setup_teardown(history_that_never_answers_is_counted, up, down),
         cmocka_unit_test_setup_teardown(a_receiver_that_hangs_holds_nobody, up, down),
     };

@@ -166,16 +166,18 @@ static ql_err history_ask(struct turn *t, const struct ql_tail *tail, uint32_t *
 {
     const struct ql_view *view = t->target->view;
     const ql_time from = { tail->from.ns + 1 };
+    /* What was forgotten is asked for once, so all of it. */
+    const ql_time to = tail->found ? t->now : view->now(view->host);
     struct ql_batch *out = &t->history;
     if (t->history_rests) {
         return t->history_err;
     }
     ql_batch_reset(out);
-    ql_err err = view->series_raw(view->host, tail->id, from, t->now, out);
+    ql_err err = view->series_raw(view->host, tail->id, from, to, out);
     if (err == QL_OK && !out->behind) {
         *ret_raw_count = out->samples.count;
         out->bands.count = 0;
-        err = view->series_read(view->host, tail->id, from, t->now, out);
+        err = view->series_read(view->host, tail->id, from, to, out);
     }
     err = err == QL_OK && out->behind ? QL_E_TIMEOUT : err;
     t->history_rests = err == QL_E_TIMEOUT; /* each further question may take as long */
@@ -189,6 +191,9 @@ static bool series_from_history(struct turn *t, const struct ql_tail *tail, stru
 {
     uint32_t raw_count = 0;
     const ql_err err = history_ask(t, tail, &raw_count);
+    if (err == QL_E_NOT_FOUND && !tail->found) {
+        return true; /* forgotten with its name: nothing is left to send */
+    }
     if (err != QL_OK) {
         t->history_err = t->history_waits++ == 0 ? err : t->history_err;
         ql_stat_add(t->target->counts.history_waits, 1);
@@ -256,7 +261,8 @@ static bool page_send(struct turn *t, uint32_t first, uint32_t count)
             .judged = out->samples.at + tail->judged_first, .judged_count = tail->judged_count,
             .bands = out->bands.at + tail->band_first, .band_count = tail->band_count,
         };
-        if (tail->found && !tail->whole && !series_from_history(t, tail, &piece)) {
+        const bool ask = tail->found ? !tail->whole : !series[i].gone;
+        if (ask && !series_from_history(t, tail, &piece)) {
             t->next[i] = series[i];
             t->next[i].waits = true;
             continue;
@@ -264,6 +270,7 @@ static bool page_send(struct turn *t, uint32_t first, uint32_t count)
         if (!series_send(t, &series[i], &piece, &t->next[i])) {
             return false;
         }
+        t->next[i].gone = !tail->found;
     }
     if (turn_flush(t) == EXPORT_STOPPED) {
         return false;
