@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SCHEMA_VERSION = 3, DAY_MS = 86400000, READ_BUSY_MS = 5000 };
+enum { SCHEMA_VERSION = 2, DAY_MS = 86400000, READ_BUSY_MS = 5000 };
 
 /* Clustered by series, so that a plot reads neighbouring pages. The chunk's head is in the
  * columns; what the coder needs for appending is not kept. */
@@ -19,7 +19,7 @@ static const char schema_sql[] =
     " last_ms INTEGER NOT NULL, count INTEGER NOT NULL, bits INTEGER NOT NULL,"
     " data BLOB NOT NULL, bands BLOB, PRIMARY KEY(series, first_ms)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;"
-    "PRAGMA user_version=3;"
+    "PRAGMA user_version=2;"
     "COMMIT";
 
 static const char put_sql[] =
@@ -173,8 +173,7 @@ void ql_history_day_fail(const char *dir, int64_t number, struct ql_history_day 
 
 static ql_err day_schema(sqlite3 *db)
 {
-    ql_err err = ql_db_run(db, ql_history_rows_schema);
-    err = err == QL_OK ? ql_db_run(db, ql_history_names_schema) : err;
+    const ql_err err = ql_db_run(db, ql_history_rows_schema);
     return err == QL_OK ? ql_db_run(db, schema_sql) : err;
 }
 
@@ -189,7 +188,6 @@ static ql_err day_prepare(struct ql_history_day *day)
               ? ql_db_run(day->db, "PRAGMA auto_vacuum=INCREMENTAL; VACUUM") : err;
     err = err == QL_OK && version < SCHEMA_VERSION ? day_schema(day->db) : err;
     err = err == QL_OK ? ql_db_prepare(day->db, put_sql, &day->put) : err;
-    err = err == QL_OK ? ql_db_prepare(day->db, ql_history_names_put_sql, &day->put_name) : err;
     err = err == QL_OK ? ql_db_prepare(day->db, late_sql, &day->late) : err;
     return err == QL_OK ? ql_db_prepare(day->db, last_sql, &day->last) : err;
 }
@@ -230,6 +228,17 @@ void ql_history_day_close(struct ql_history_day *day)
     }
 }
 
+/* Most days have no names, and spare the room. */
+static ql_err day_put_name(struct ql_history_day *day, const struct ql_history_packed *row)
+{
+    ql_err err = QL_OK;
+    if (day->put_name == NULL) {
+        err = ql_db_run(day->db, ql_history_names_schema);
+        err = err == QL_OK ? ql_db_prepare(day->db, ql_history_names_put_sql, &day->put_name) : err;
+    }
+    return err == QL_OK ? ql_history_names_put(day->put_name, row) : err;
+}
+
 ql_err ql_history_day_put(struct ql_history_day *day, const struct ql_history_packed *row)
 {
     if (!day->begun) {
@@ -241,7 +250,7 @@ ql_err ql_history_day_put(struct ql_history_day *day, const struct ql_history_pa
     }
     day->last_ms = row->last_ms > day->last_ms ? row->last_ms : day->last_ms;
     if (ql_history_names_is_one(row)) {
-        return ql_history_names_put(day->put_name, row);
+        return day_put_name(day, row);
     }
     struct ql_bind bind = ql_bind_to(day->put);
     ql_bind_series(&bind, row->series);

@@ -120,7 +120,7 @@ static ql_err ask_day(struct ql_history_names_ask *ask, sqlite3 *db)
     ql_err err = ql_db_number(db, "SELECT count(*) FROM sqlite_master WHERE name = 'names'", 0,
                               &tables);
     if (err != QL_OK || tables == 0) {
-        return err; /* of an older build */
+        return err; /* it has no names */
     }
     err = ql_db_prepare(db, sql, &s);
     if (err == QL_OK) {
