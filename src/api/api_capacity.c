@@ -3,6 +3,7 @@
  * What has a limit, and how it is worked out, is survey.h's business.
  */
 #include "api/api_int.h"
+#include "config/config.h"
 #include "forecast/survey.h"
 #include "model/selector.h"
 
@@ -106,6 +107,7 @@ static void pair_write(struct ql_json_out *w, const struct ql_survey *s,
     ql_json_out_time(w, "early", time_in(s, c->early_s));
     ql_json_out_time(w, "middle", time_in(s, c->middle_s));
     ql_json_out_time(w, "late", time_in(s, c->late_s));
+    ql_json_out_double(w, "horizon_s", pair->horizon_s);
     ql_json_out_double(w, "growth_per_day", c->growth_per_day);
     ql_json_out_u64(w, "tests", c->tests);
     ql_json_out_u64(w, "right", c->right);
@@ -176,6 +178,11 @@ void api_capacity_show(struct ql_api *api, struct ql_http_request *request, ql_s
     if (ql_survey_open(api->env.view, api->env.config, horizon_s, &s) != QL_OK) {
         api_fail(request, QL_E_MEMORY, "judging limits");
     } else {
+        const struct ql_config *config = api->env.config;
+        if (config != NULL && ql_http_param(request, "horizon").bytes == 0 &&
+            config->forecast_expiry_horizon_s > horizon_s) {
+            s.expiry_horizon_s = config->forecast_expiry_horizon_s;
+        }
         if (survey_find(&s, request)) {
             survey_answer(&s, shown_max, request);
         }

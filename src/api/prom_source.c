@@ -107,17 +107,10 @@ static void finding_add(struct finding *f, ql_str labels, uint64_t high, uint64_
     }
 }
 
-static ql_err find_in_view(struct finding *f, const struct ql_matcher *matchers, uint32_t count,
-                           bool raw, const bool wants[PROM_ALERTS])
+static ql_err find_add(struct finding *f, const struct ql_series_info *infos, uint32_t found,
+                       bool raw, const bool wants[PROM_ALERTS])
 {
-    const struct ql_view *view = f->source->view;
-    struct ql_series_info *infos = NULL;
-    uint32_t found = 0;
-    ql_err err = view->series_find(view->host, matchers, count, f->count_max + 1, f->arena,
-                                   &infos, &found);
-    if (err != QL_OK) {
-        return err == QL_E_NOT_FOUND ? QL_OK : err;
-    }
+    ql_err err = QL_OK;
     for (uint32_t i = 0; i < found && err == QL_OK; i++) {
         if (ql_time_to_ms(infos[i].last_at) < f->from_ms) {
             continue; /* nothing of it lies in the range */
@@ -136,8 +129,32 @@ static ql_err find_in_view(struct finding *f, const struct ql_matcher *matchers,
             }
         }
     }
-    free(infos);
     return err;
+}
+
+/* Living series, then those that are forgotten and lived in the range. */
+static ql_err find_in_view(struct finding *f, const struct ql_matcher *matchers, uint32_t count,
+                           bool raw, const bool wants[PROM_ALERTS])
+{
+    const struct ql_view *view = f->source->view;
+    struct ql_series_info *infos = NULL;
+    uint32_t found = 0;
+    ql_err err = view->series_find(view->host, matchers, count, f->count_max + 1, f->arena,
+                                   &infos, &found);
+    if (err == QL_OK) {
+        err = find_add(f, infos, found, raw, wants);
+        free(infos);
+    }
+    if ((err == QL_OK || err == QL_E_NOT_FOUND) && view->series_past != NULL &&
+        f->count <= f->count_max) {
+        err = view->series_past(view->host, matchers, count, ql_time_from_ms(f->from_ms),
+                                f->count_max + 1 - f->count, f->arena, &infos, &found);
+        if (err == QL_OK) {
+            err = find_add(f, infos, found, raw, wants);
+            free(infos);
+        }
+    }
+    return err == QL_E_NOT_FOUND ? QL_OK : err;
 }
 
 static ql_err find_bands(struct finding *f)

@@ -177,7 +177,7 @@ struct ql_config {
     uint32_t holiday_count;
     /* forecast */
     bool forecast_enabled, forecast_disks;
-    double forecast_every_s, forecast_horizon_s;
+    double forecast_every_s, forecast_horizon_s, forecast_expiry_horizon_s;
     uint32_t forecast_series_max, forecast_passes;
     double forecast_full_min, forecast_record_min;
     /* correlate */

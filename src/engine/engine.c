@@ -77,10 +77,19 @@ static void engine_seal(void *context, const struct ql_history_row *row)
     }
 }
 
+static void engine_forget(void *context, const struct ql_series_info *info, ql_time now)
+{
+    struct ql_engine *engine = context;
+    if (ql_history_append_name(engine->history, info, now) != QL_OK) {
+        ql_stat_add(engine->names_lost, 1);
+    }
+}
+
 void engine_watch_seals(struct ql_engine *engine)
 {
     for (uint32_t i = 0; i < engine->machine.shard_count; i++) {
         ql_recent_on_seal(ql_shard_recent(engine->machine.shards[i]), engine_seal, engine);
+        ql_shard_on_forget(engine->machine.shards[i], engine_forget, engine);
     }
 }
 
@@ -89,6 +98,8 @@ static void engine_stats(struct ql_engine *engine)
     struct ql_stats *stats = engine->stats;
     engine->history_lost = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_history_chunks_lost_total",
                                          "Chunks that history could not take.", "");
+    engine->names_lost = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_history_names_lost_total",
+                                       "Forgotten series whose names history could not take.", "");
     engine->ticks = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_ticks_total",
                                   "Ticks that the core has finished.", "");
     engine->checkpoints = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_checkpoints_total",

@@ -97,7 +97,7 @@ struct ql_engine {
     char *checkpoint_dir, *journal_dir;
     int64_t started_ns;
     bool running;                /* somebody writes the journal; whoever starts and stops says so */
-    struct ql_stat_cell *history_lost, *ticks, *checkpoints, *checkpoint_failures, *store_failures;
+    struct ql_stat_cell *history_lost, *names_lost, *ticks, *checkpoints, *checkpoint_failures, *store_failures;
 };
 
 /* engine.c */

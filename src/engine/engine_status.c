@@ -44,6 +44,23 @@ static void status_history(const struct ql_engine *engine, struct ql_json_out *j
     ql_json_out_end(json);
 }
 
+/* The thread itself is not of the engine: its figures stand beside the others. */
+static void status_lookahead(const struct ql_engine *engine, struct ql_json_out *json)
+{
+    static const struct { const char *key, *metric; } counts[] = {
+        { "passes", "ql_lookahead_passes_total" },
+        { "failures", "ql_lookahead_failures_total" },
+        { "resources", "ql_lookahead_resources" },
+        { "pass_resources", "ql_lookahead_pass_resources" },
+        { "series_unseen", "ql_lookahead_series_unseen" },
+    };
+    ql_json_out_object(json, "lookahead");
+    for (size_t i = 0; i < QL_COUNT_OF(counts); i++) {
+        ql_json_out_i64(json, counts[i].key, ql_stats_sum(engine->stats, counts[i].metric, ""));
+    }
+    ql_json_out_end(json);
+}
+
 static double status_of(struct ql_stats *stats, const char *metric, const char *labels)
 {
     return (double)ql_stats_sum(stats, metric, labels);
@@ -198,6 +215,7 @@ ql_err engine_status(void *host, struct ql_buf *out)
     status_state_bytes(engine, &json, series);
     ql_json_out_u64(&json, "shards", engine->machine.shard_count);
     status_history(engine, &json);
+    status_lookahead(engine, &json);
     status_false_alarms(engine, &json);
     status_self_test(engine, &json);
     ql_json_out_end(&json);

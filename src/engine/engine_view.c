@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/wait.h"
 #include "config/config.h"
+#include "model/selector.h"
 #include "model/counter.h"
 #include "wire/json_out.h"
 #include "wire/wire.h"
@@ -111,6 +112,52 @@ static ql_err view_series_find(void *host, const struct ql_matcher *matchers,
     return QL_OK;
 }
 
+/* Drops those that a shard knows: they came back. */
+static void view_past_answer(struct ql_shard *shard, struct engine_question *question)
+{
+    struct view_find *find = question->context;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < find->count; i++) {
+        if (!ql_shard_has(shard, find->infos[i].id)) {
+            find->infos[kept++] = find->infos[i];
+        }
+    }
+    find->count = kept;
+}
+
+static ql_err view_series_past(void *host, const struct ql_matcher *matchers,
+                               uint32_t matcher_count, ql_time from, uint32_t count_max,
+                               struct ql_arena *texts, struct ql_series_info **ret_infos,
+                               uint32_t *ret_count)
+{
+    struct ql_engine *engine = host;
+    struct view_find find = { .count = 0 };
+    struct ql_selector selector;
+    char why[QL_SELECTOR_WHY_BYTES];
+    ql_err err = ql_selector_of(matchers, matcher_count, &selector, why);
+    if (err != QL_OK) {
+        return err;
+    }
+    find.infos = calloc(count_max > 0 ? count_max : 1, sizeof(*find.infos));
+    err = find.infos == NULL ? QL_E_MEMORY
+                             : ql_history_names(engine->history, &selector, from, count_max, texts,
+                                                find.infos, &find.count);
+    ql_selector_fini(&selector);
+    for (uint32_t i = 0; i < engine->machine.shard_count && err == QL_OK && find.count > 0; i++) {
+        err = view_ask(engine, i, view_past_answer, &find);
+    }
+    if (err != QL_OK) {
+        free(find.infos);
+        return err;
+    }
+    if (find.count > 1) {
+        qsort(find.infos, find.count, sizeof(*find.infos), view_info_order);
+    }
+    *ret_infos = find.infos;
+    *ret_count = find.count;
+    return QL_OK;
+}
+
 struct view_get {
     ql_series_id id;
     struct ql_arena *texts;
@@ -136,6 +183,7 @@ static ql_err view_series_get(void *host, ql_series_id id, struct ql_arena *text
         err = view_ask(engine, i, view_get_answer, &get);
     }
     err = err == QL_OK ? get.err : err;
+    err = err == QL_E_NOT_FOUND ? ql_history_name(engine->history, id, texts, &info) : err;
     if (err == QL_OK) {
         *ret_info = info;
     }
@@ -220,6 +268,21 @@ static enum ql_history_take view_take(int extreme, enum ql_metric_type type)
                                        : QL_HISTORY_MEAN;
 }
 
+/* What a forgotten series was. */
+static ql_err view_past_type(struct ql_engine *engine, ql_series_id id,
+                             enum ql_metric_type *ret_type)
+{
+    struct ql_series_info info;
+    struct ql_arena texts;
+    ql_arena_init(&texts, (size_t)4 * QL_LABELS_BYTES_MAX);
+    const ql_err err = ql_history_name(engine->history, id, &texts, &info);
+    if (err == QL_OK) {
+        *ret_type = info.type;
+    }
+    ql_arena_fini(&texts);
+    return err;
+}
+
 /* All there is of a series in [from, to], sorted by time. */
 static ql_err view_read_all(struct ql_engine *engine, ql_series_id id, ql_time from, ql_time to,
                             struct ql_batch *raw, enum ql_metric_type *ret_type)
@@ -232,6 +295,7 @@ static ql_err view_read_all(struct ql_engine *engine, ql_series_id id, ql_time f
         err = view_ask(engine, i, view_read_answer, &read);
     }
     err = err == QL_OK ? read.err : err;
+    err = err == QL_E_NOT_FOUND ? view_past_type(engine, id, &read.type) : err;
     if (err == QL_OK) {
         const enum ql_history_take take = view_take(raw->cell_extreme, read.type);
         err = ql_history_read(engine->history, id, from, to, take, raw, &raw->cell_ms);
@@ -262,6 +326,7 @@ static ql_err view_series_read(void *host, ql_series_id id, ql_time from, ql_tim
         view_judge(&raw, type, from, to, out);
         view_take_bands(&raw, out);
         out->cell_ms = raw.cell_ms;
+        out->behind = raw.behind;
     }
     ql_batch_fini(&raw);
     return err;
@@ -406,7 +471,8 @@ void engine_view_init(struct ql_engine *engine)
 {
     engine->view = (struct ql_view){
         .host = engine, .series_find = view_series_find,
-        .series_get = view_series_get, .series_read = view_series_read, .series_raw = view_series_raw,
+        .series_past = view_series_past, .series_get = view_series_get,
+        .series_read = view_series_read, .series_raw = view_series_raw,
         .series_tails = view_series_tails,
         .command = view_command, .slos = view_slos, .status = engine_status, .now = view_now,
         .events = view_events, .ready = view_ready,

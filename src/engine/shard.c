@@ -18,6 +18,9 @@ struct ql_shard {
     struct ql_pipeline pipeline;
     struct ql_batch said;    /* what pushes have said since the last tick */
     struct ql_batch closing; /* the bus of a tick */
+    void (*forget)(void *context, const struct ql_series_info *info, ql_time now);
+    void *forget_context;
+    struct ql_arena names;   /* of one that is forgotten */
     uint32_t *forgotten;     /* indexes, for the table */
     uint32_t forgotten_max;
     struct ql_stat_cell *series_count, *retired, *lost;
@@ -65,6 +68,7 @@ ql_err ql_shard_open(const struct ql_shard_env *env, struct ql_shard **ret_shard
                                 "Records between stages that found no memory, by shard.", labels);
     ql_batch_init(&shard->said, SHARD_ARENA_BYTES_MAX);
     ql_batch_init(&shard->closing, SHARD_ARENA_BYTES_MAX);
+    ql_arena_init(&shard->names, (size_t)4 * QL_LABELS_BYTES_MAX);
     ql_err err = ql_series_table_new(rows_max, &shard->series);
     if (err == QL_OK) {
         ql_series_limit(shard->series, series_max);
@@ -101,6 +105,7 @@ void ql_shard_close(struct ql_shard *shard)
     ql_recent_free(shard->recent);
     ql_series_table_free(shard->series);
     free(shard->forgotten);
+    ql_arena_fini(&shard->names);
     ql_batch_fini(&shard->said);
     ql_batch_fini(&shard->closing);
     free(shard);
@@ -213,8 +218,47 @@ static void shard_changes(struct ql_shard *shard, const struct ql_batch *request
     }
 }
 
+static ql_err shard_info(const struct ql_shard *shard, uint32_t index, struct ql_arena *texts,
+                         struct ql_series_info *ret_info)
+{
+    struct ql_buf labels, entity;
+    const struct ql_series *series = ql_series_at(shard->series, index);
+    ql_buf_init(&labels, QL_LABELS_BYTES_MAX);
+    ql_buf_init(&entity, QL_LABELS_BYTES_MAX);
+    (void)ql_series_labels(shard->series, index, &labels);
+    (void)ql_entity_of_labels(ql_buf_view(&labels), &entity);
+    *ret_info = (struct ql_series_info){
+        .id = series->id, .labels = ql_arena_str(texts, ql_buf_view(&labels)),
+        .entity = ql_arena_str(texts, ql_buf_view(&entity)),
+        .type = (enum ql_metric_type)series->type, .last_at = series->last_at,
+        .step_ms = series->step_ms,
+    };
+    ql_buf_fini(&labels);
+    ql_buf_fini(&entity);
+    return ret_info->labels.at == NULL || ret_info->entity.at == NULL ? QL_E_FULL : QL_OK;
+}
+
+void ql_shard_on_forget(struct ql_shard *shard,
+                        void (*forget)(void *context, const struct ql_series_info *info,
+                                       ql_time now),
+                        void *context)
+{
+    shard->forget = forget;
+    shard->forget_context = context;
+}
+
+static void shard_tell_name(struct ql_shard *shard, uint32_t index, ql_time now)
+{
+    struct ql_series_info info;
+    ql_arena_reset(&shard->names);
+    if (shard->forget != NULL && shard_info(shard, index, &shard->names, &info) == QL_OK &&
+        info.last_at.ns != QL_TIME_NONE.ns) {
+        shard->forget(shard->forget_context, &info, now);
+    }
+}
+
 /* The stages have let go of what stands in `retired`; so do the table and what is recent. */
-static void shard_forget(struct ql_shard *shard)
+static void shard_forget(struct ql_shard *shard, ql_time now)
 {
     const uint32_t count = shard->closing.retired.count;
     if (count > shard->forgotten_max) {
@@ -226,6 +270,7 @@ static void shard_forget(struct ql_shard *shard)
     for (uint32_t i = 0; i < count; i++) {
         shard->forgotten[i] = shard->closing.retired.at[i].series;
         ql_recent_forget(shard->recent, shard->series, shard->forgotten[i]);
+        shard_tell_name(shard, shard->forgotten[i], now);
     }
     ql_series_drop(shard->series, shard->forgotten, count);
     ql_stat_add(shard->retired, count);
@@ -238,7 +283,7 @@ void ql_shard_tick(struct ql_shard *shard, ql_time now, const struct ql_batch *r
     shard_changes(shard, requests);
     ql_pipeline_tick(&shard->pipeline, now, &shard->closing);
     ql_recent_record(shard->recent, shard->series, &shard->closing);
-    shard_forget(shard);
+    shard_forget(shard, now);
     shard_say(shard, &out->batch, &shard->said);
     shard_say(shard, &out->batch, &shard->closing);
     ql_batch_reset(&shard->said);
@@ -280,26 +325,6 @@ ql_err ql_shard_load(struct ql_shard *shard, struct ql_reader *in)
         err = ql_recent_load(shard->recent, in);
     }
     return err == QL_OK ? ql_pipeline_load(&shard->pipeline, in) : err;
-}
-
-static ql_err shard_info(const struct ql_shard *shard, uint32_t index, struct ql_arena *texts,
-                         struct ql_series_info *ret_info)
-{
-    struct ql_buf labels, entity;
-    const struct ql_series *series = ql_series_at(shard->series, index);
-    ql_buf_init(&labels, QL_LABELS_BYTES_MAX);
-    ql_buf_init(&entity, QL_LABELS_BYTES_MAX);
-    (void)ql_series_labels(shard->series, index, &labels);
-    (void)ql_entity_of_labels(ql_buf_view(&labels), &entity);
-    *ret_info = (struct ql_series_info){
-        .id = series->id, .labels = ql_arena_str(texts, ql_buf_view(&labels)),
-        .entity = ql_arena_str(texts, ql_buf_view(&entity)),
-        .type = (enum ql_metric_type)series->type, .last_at = series->last_at,
-        .step_ms = series->step_ms,
-    };
-    ql_buf_fini(&labels);
-    ql_buf_fini(&entity);
-    return ret_info->labels.at == NULL || ret_info->entity.at == NULL ? QL_E_FULL : QL_OK;
 }
 
 /* An exact metric name, which nearly every selector has, spares building most blocks. */
@@ -353,6 +378,11 @@ ql_err ql_shard_get(const struct ql_shard *shard, ql_series_id id, struct ql_are
 {
     const uint32_t index = ql_series_find(shard->series, id);
     return index == QL_MAP_NONE ? QL_E_NOT_FOUND : shard_info(shard, index, texts, ret_info);
+}
+
+bool ql_shard_has(const struct ql_shard *shard, ql_series_id id)
+{
+    return ql_series_find(shard->series, id) != QL_MAP_NONE;
 }
 
 ql_err ql_shard_read(const struct ql_shard *shard, ql_series_id id, ql_time from, ql_time to,

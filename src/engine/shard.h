@@ -34,6 +34,11 @@ struct ql_shard_env {
 QL_MUST_USE ql_err ql_shard_open(const struct ql_shard_env *env, struct ql_shard **ret_shard);
 void ql_shard_close(struct ql_shard *shard);
 struct ql_recent *ql_shard_recent(struct ql_shard *shard);
+/* Called with each series that is forgotten, behind its last chunk; may be NULL (replay). */
+void ql_shard_on_forget(struct ql_shard *shard,
+                        void (*forget)(void *context, const struct ql_series_info *info,
+                                       ql_time now),
+                        void *context);
 
 void ql_shard_push(struct ql_shard *shard, ql_time now, struct ql_batch *batch);
 /* Closes the tick: answers `requests`, fills `out` (reset by the caller). */
@@ -55,6 +60,7 @@ QL_MUST_USE ql_err ql_shard_find(const struct ql_shard *shard, const struct ql_m
 /* QL_E_NOT_FOUND when the series is not this shard's; QL_E_FULL when `texts` is. */
 QL_MUST_USE ql_err ql_shard_get(const struct ql_shard *shard, ql_series_id id,
                                 struct ql_arena *texts, struct ql_series_info *ret_info);
+bool ql_shard_has(const struct ql_shard *shard, ql_series_id id);
 /* Raw samples and bands from memory; QL_E_NOT_FOUND when the series is not this shard's. */
 QL_MUST_USE ql_err ql_shard_read(const struct ql_shard *shard, ql_series_id id, ql_time from,
                                  ql_time to, struct ql_batch *out,

@@ -97,6 +97,9 @@ static void target_stats(struct export_target *target, struct ql_stats *stats)
                                        "source=\"remote_write_out\",reason=\"refused\"");
     c->dropped_old = ql_stats_cell(stats, QL_STAT_COUNTER, dropped, dropped_help,
                                    "source=\"remote_write_out\",reason=\"too_old\"");
+    c->history_waits = ql_stats_cell(
+        stats, QL_STAT_COUNTER, "ql_remote_write_history_waits_total",
+        "Turns of a series that was not sent because history did not answer.", url);
     c->series_over = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_remote_write_series_over_total",
                                    "Looks that found more series than series_max.", url);
 }
@@ -227,6 +230,7 @@ static void targets_take_over(struct export_target *new, uint32_t new_count,
                 const struct export_list list = new[i].list;
                 new[i].list = old[k].list;
                 new[i].listed = old[k].listed;
+                new[i].history_told = old[k].history_told;
                 old[k].list = list;
             }
         }

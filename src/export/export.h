@@ -3,6 +3,7 @@
  * One thread a receiver asks the engine at every interval what is new and posts it. There is
  * no queue that could fill: while a receiver is away, what it has not got stays where it is,
  * in memory and in the history, and is read from there when it is back, up to the backlog.
+ * A series of which the history does not answer waits in the same way: nothing is left out.
  * The engine hands over nothing and waits for nobody.
  *
  * Ownership     start borrows the view and the stats until stop; the config is read during
@@ -13,7 +14,8 @@
  * Bounds        one request of at most QL_EXPORT_REQUEST_BYTES_MAX a receiver in memory; the
  *               labels and 60 bytes of up to series_max series.
  * Metrics       ql_remote_write_{samples,requests}_total{url}, ..._lag_seconds{url},
- *               ..._series{url}; ql_records_dropped_total{source="remote_write_out",reason}.
+ *               ..._series{url}, ..._history_waits_total{url};
+ *               ql_records_dropped_total{source="remote_write_out",reason}.
  */
 #ifndef QL_EXPORT_EXPORT_H
 #define QL_EXPORT_EXPORT_H

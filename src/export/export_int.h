@@ -18,6 +18,8 @@ struct export_series {
     ql_time sent;          /* what is later was not */
     struct ql_band band;   /* the newest that was seen; at QL_TIME_NONE: none */
     uint32_t step_ms;
+    bool waits;            /* history owes what lies behind `sent` */
+    bool gone;             /* the engine forgot it, and history gave the rest */
 };
 
 struct export_list {
@@ -31,7 +33,7 @@ void export_list_fini(struct export_list *list);
 
 struct export_counts {
     struct ql_stat_cell *samples, *requests, *retries, *refused, *lag_s, *series;
-    struct ql_stat_cell *dropped_refused, *dropped_old, *series_over;
+    struct ql_stat_cell *dropped_refused, *dropped_old, *series_over, *history_waits;
 };
 
 enum export_outcome { EXPORT_SENT, EXPORT_GONE, EXPORT_STOPPED }; /* GONE: counted, go on */
@@ -47,6 +49,7 @@ struct export_target {
     struct export_counts counts;
     struct export_list list;
     ql_time listed, started;       /* when the list was made; when this receiver began */
+    bool history_told;             /* that history does not answer stands in the log */
     struct ql_batch tails;
     struct ql_remote_write_out out;
     void *easy;                    /* CURL; the thread's own */

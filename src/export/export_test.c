@@ -18,7 +18,7 @@
 #include <cmocka.h>
 
 #define START_S INT64_C(1700006400)
-enum { SERIES = 300, SECONDS_MAX = 128, PATIENCE_S = 30, HISTORY_EVERY = 7 };
+enum { SERIES = 300, SECONDS_MAX = 128, PATIENCE_S = 30, HISTORY_EVERY = 7, BACKLOG_S = 90 };
 
 /* What one address was told: how often it got the sample of a series and second. */
 struct receiver {
@@ -29,6 +29,8 @@ struct receiver {
     _Atomic(struct ql_http_request *) hanging;  /* what it has not answered */
 };
 
+enum history_mood { HISTORY_WELL, HISTORY_REFUSES, HISTORY_BEHIND, HISTORY_LOST };
+
 struct rig {
     struct ql_view view;
     struct ql_stats *stats;
@@ -37,6 +39,8 @@ struct rig {
     struct ql_http *http;
     struct receiver receivers[2];
     _Atomic int64_t now_s;
+    _Atomic int history;           /* enum history_mood */
+    _Atomic bool forgotten;        /* what memory does not reach back of is not known any more */
 };
 static struct rig rig;
 
@@ -91,21 +95,33 @@ static uint32_t samples_put(struct ql_batch *out, int64_t first_s, int64_t last_
 static ql_err view_raw(void *host, ql_series_id id, ql_time from, ql_time to, struct ql_batch *out)
 {
     (void)host, (void)id;
-    (void)samples_put(out, (from.ns + QL_NS_PER_S - 1) / QL_NS_PER_S, to.ns / QL_NS_PER_S);
+    const int mood = atomic_load(&rig.history);
+    if (mood == HISTORY_REFUSES || mood == HISTORY_LOST) {
+        return mood == HISTORY_LOST ? QL_E_IO : QL_E_TIMEOUT;
+    }
+    /* What is behind has the newest, as memory has, and not what waits for the disk. */
+    out->behind = mood == HISTORY_BEHIND;
+    const int64_t first_s = (from.ns + QL_NS_PER_S - 1) / QL_NS_PER_S, to_s = to.ns / QL_NS_PER_S;
+    (void)samples_put(out, out->behind ? to_s : first_s, to_s);
     return QL_OK;
 }
 
-/* Of some series memory does not reach back, and history is asked. */
+/* Of some series memory has only the newest sample, and history is asked. */
 static ql_err view_tails(void *host, struct ql_tail *tails, uint32_t count, struct ql_batch *out)
 {
     const int64_t now_s = view_now(host).ns / QL_NS_PER_S;
     for (uint32_t i = 0; i < count; i++) {
         struct ql_tail *tail = &tails[i];
-        tail->found = true;
         tail->whole = tail->id.h.low % HISTORY_EVERY != 0;
+        tail->found = tail->whole || !atomic_load(&rig.forgotten);
+        tail->raw_count = tail->judged_count = 0;
         tail->raw_first = tail->judged_first = out->samples.count;
+        const int64_t first_s = tail->from.ns / QL_NS_PER_S + 1;
+        if (!tail->found) {
+            continue;
+        }
         tail->raw_count = tail->judged_count =
-            samples_put(out, tail->from.ns / QL_NS_PER_S + 1, now_s);
+            samples_put(out, tail->whole || first_s > now_s ? first_s : now_s, now_s);
         tail->band_first = tail->band_count = 0;
     }
     return QL_OK;
@@ -189,6 +205,7 @@ static struct ql_config *config_of(int way)
     struct ql_config *config = test_config(yaml);
     for (uint32_t i = 0; i < config->remote_write_count; i++) {
         config->remote_writes[i].interval_s = 0.01; /* less than people may set */
+        config->remote_writes[i].backlog_s = BACKLOG_S;
     }
     return config;
 }
@@ -374,6 +391,86 @@ static void what_a_receiver_answers(void **state)
     }
 }
 
+static int64_t history_waits(void)
+{
+    return ql_stats_sum(rig.stats, "ql_remote_write_history_waits_total", "");
+}
+
+static void wait_history(int64_t more_than)
+{
+    const int64_t until_ns = ql_clock_mono_ns() + PATIENCE_S * QL_NS_PER_S;
+    while (history_waits() <= more_than && ql_clock_mono_ns() < until_ns) {
+        pause_s(0.01);
+    }
+    assert_true(history_waits() > more_than);
+}
+
+/* While history does not answer, what needs it waits and the others do not; then all of it
+ * comes, once and without a gap. */
+static void history_that_does_not_answer_leaves_no_gap(void **state)
+{
+    static const int moods[] = { HISTORY_REFUSES, HISTORY_BEHIND, HISTORY_LOST };
+    struct receiver *a = &rig.receivers[0];
+    int64_t second = 0;
+    uint32_t most;
+    (void)state;
+    for (size_t i = 0; i < QL_COUNT_OF(moods); i++) {
+        atomic_store(&rig.history, moods[i]);
+        for (int k = 0; k < 3; k++) {
+            atomic_fetch_add(&rig.now_s, 3);
+            second += 3;
+            wait_history(history_waits());
+        }
+        atomic_store(&rig.history, HISTORY_WELL);
+        wait_all(a, 1, second, &most);
+        assert_int_equal(most, 1);
+    }
+    assert_int_equal(ql_stats_sum(rig.stats, "ql_records_dropped_total", ""), 0);
+}
+
+/* While the receiver is away some series end and are forgotten: it gets the rest of them. */
+static void what_is_forgotten_meanwhile_comes_too(void **state)
+{
+    struct receiver *a = &rig.receivers[0];
+    uint32_t most;
+    (void)state;
+    atomic_store(&a->status, 503);
+    atomic_fetch_add(&rig.now_s, 1);
+    wait_requests(a, 1);
+    atomic_fetch_add(&rig.now_s, 2);
+    atomic_store(&rig.forgotten, true);
+    atomic_store(&a->status, 200);
+    wait_all(a, 1, 3, &most);
+    assert_int_equal(most, 1);
+    assert_int_equal(ql_stats_sum(rig.stats, "ql_records_dropped_total", ""), 0);
+}
+
+static void wait_too_old(int64_t wanted)
+{
+    const int64_t until_ns = ql_clock_mono_ns() + PATIENCE_S * QL_NS_PER_S;
+    while (ql_stats_sum(rig.stats, "ql_records_dropped_total", "too_old") < wanted &&
+           ql_clock_mono_ns() < until_ns) {
+        pause_s(0.01);
+    }
+    assert_int_equal(ql_stats_sum(rig.stats, "ql_records_dropped_total", "too_old"), wanted);
+}
+
+/* What history never gives is given up with the backlog, and counted. */
+static void history_that_never_answers_is_counted(void **state)
+{
+    struct receiver *a = &rig.receivers[0];
+    uint32_t most;
+    (void)state;
+    atomic_fetch_add(&rig.now_s, 1);
+    wait_all(a, 1, 1, &most);
+    atomic_store(&rig.history, HISTORY_LOST);
+    atomic_fetch_add(&rig.now_s, BACKLOG_S + 10); /* all lose ten */
+    wait_too_old(SERIES * 10);
+    wait_history(history_waits());
+    atomic_fetch_add(&rig.now_s, 20); /* what waits loses twenty more */
+    wait_too_old(SERIES * 10 + (SERIES + HISTORY_EVERY - 1) / HISTORY_EVERY * 20);
+}
+
 /* Neither a reload nor the end waits for a receiver that does not answer. */
 static void a_receiver_that_hangs_holds_nobody(void **state)
 {
@@ -400,6 +497,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_sample_comes_once, up, down),
         cmocka_unit_test_setup_teardown(reloads_leave_nothing_out, up, down),
         cmocka_unit_test_setup_teardown(what_a_receiver_answers, up, down),
+        cmocka_unit_test_setup_teardown(history_that_does_not_answer_leaves_no_gap, up, down),
+        cmocka_unit_test_setup_teardown(what_is_forgotten_meanwhile_comes_too, up, down),
+        cmocka_unit_test_setup_teardown(history_that_never_answers_is_counted, up, down),
         cmocka_unit_test_setup_teardown(a_receiver_that_hangs_holds_nobody, up, down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
  * Series are taken in pages, so that the engine answers many with one question. What was
  * sent of a series is noted only when the request that held its last sample was taken.
  */
+#include "base/log.h"
 #include "export/export_int.h"
 #include "model/labels.h"
 
@@ -17,6 +18,9 @@ struct turn {
     struct ql_sample *made;      /* of one band series */
     uint32_t made_max;
     struct ql_batch history;     /* where memory did not reach back */
+    uint32_t history_waits;      /* series that history did not answer for */
+    ql_err history_err;          /* the first reason */
+    bool history_rests;          /* the disk is slow or refuses: nobody asks again this turn */
     struct export_series next[PAGE]; /* what stands when the page was taken */
 };
 
@@ -143,6 +147,7 @@ static bool series_send(struct turn *t, const struct export_series *series,
 {
     const struct export_target *target = t->target;
     *ret_next = *series;
+    ret_next->waits = false;
     if (piece->raw_count > 0 && piece->raw[piece->raw_count - 1].at.ns > ret_next->sent.ns) {
         ret_next->sent = piece->raw[piece->raw_count - 1].at;
     }
@@ -156,19 +161,43 @@ static bool series_send(struct turn *t, const struct export_series *series,
     return series_bands(t, series, piece);
 }
 
-/* Memory does not reach back to what was sent: history does. */
-static void series_from_history(struct turn *t, const struct ql_tail *tail, struct piece *piece)
+/* QL_E_TIMEOUT too when rows wait for the disk: what was read has a gap then. */
+static ql_err history_ask(struct turn *t, const struct ql_tail *tail, uint32_t *ret_raw_count)
 {
     const struct ql_view *view = t->target->view;
     const ql_time from = { tail->from.ns + 1 };
-    ql_batch_reset(&t->history);
-    if (view->series_raw(view->host, tail->id, from, t->now, &t->history) != QL_OK) {
-        return; /* next turn again */
+    /* What was forgotten is asked for once, so all of it. */
+    const ql_time to = tail->found ? t->now : view->now(view->host);
+    struct ql_batch *out = &t->history;
+    if (t->history_rests) {
+        return t->history_err;
     }
-    const uint32_t raw_count = t->history.samples.count;
-    t->history.bands.count = 0;
-    if (view->series_read(view->host, tail->id, from, t->now, &t->history) != QL_OK) {
-        return;
+    ql_batch_reset(out);
+    ql_err err = view->series_raw(view->host, tail->id, from, to, out);
+    if (err == QL_OK && !out->behind) {
+        *ret_raw_count = out->samples.count;
+        out->bands.count = 0;
+        err = view->series_read(view->host, tail->id, from, to, out);
+    }
+    err = err == QL_OK && out->behind ? QL_E_TIMEOUT : err;
+    t->history_rests = err == QL_E_TIMEOUT; /* each further question may take as long */
+    return err;
+}
+
+/* Memory does not reach back to what was sent: history does. When it does not answer, nothing
+ * of the series is sent: what is newer would hide the gap, and receivers take no older sample
+ * after a newer one. It is asked again next turn, until the backlog gives it up and counts it. */
+static bool series_from_history(struct turn *t, const struct ql_tail *tail, struct piece *piece)
+{
+    uint32_t raw_count = 0;
+    const ql_err err = history_ask(t, tail, &raw_count);
+    if (err == QL_E_NOT_FOUND && !tail->found) {
+        return true; /* forgotten with its name: nothing is left to send */
+    }
+    if (err != QL_OK) {
+        t->history_err = t->history_waits++ == 0 ? err : t->history_err;
+        ql_stat_add(t->target->counts.history_waits, 1);
+        return false;
     }
     *piece = (struct piece){
         .raw = t->history.samples.at, .raw_count = raw_count,
@@ -176,6 +205,21 @@ static void series_from_history(struct turn *t, const struct ql_tail *tail, stru
         .judged_count = t->history.samples.count - raw_count,
         .bands = t->history.bands.at, .band_count = t->history.bands.count,
     };
+    return true;
+}
+
+/* Once when it begins, and once when every series is read again. */
+static void history_tell(struct turn *t)
+{
+    struct export_target *target = t->target;
+    if (t->history_waits > 0 && !target->history_told) {
+        QL_LOG(WARN, "history does not answer for a remote write; its series wait and are read"
+               " again", QL_LOG_T("url", target->url), QL_LOG_N("series", t->history_waits),
+               QL_LOG_T("reason", ql_err_text(t->history_err)));
+    } else if (t->history_waits == 0 && target->history_told) {
+        QL_LOG(INFO, "history answers for a remote write again", QL_LOG_T("url", target->url));
+    }
+    target->history_told = t->history_waits > 0;
 }
 
 /* ---- pages ------------------------------------------------------------------------------------ */
@@ -217,12 +261,16 @@ static bool page_send(struct turn *t, uint32_t first, uint32_t count)
             .judged = out->samples.at + tail->judged_first, .judged_count = tail->judged_count,
             .bands = out->bands.at + tail->band_first, .band_count = tail->band_count,
         };
-        if (tail->found && !tail->whole) {
-            series_from_history(t, tail, &piece);
+        const bool ask = tail->found ? !tail->whole : !series[i].gone;
+        if (ask && !series_from_history(t, tail, &piece)) {
+            t->next[i] = series[i];
+            t->next[i].waits = true;
+            continue;
         }
         if (!series_send(t, &series[i], &piece, &t->next[i])) {
             return false;
         }
+        t->next[i].gone = !tail->found;
     }
     if (turn_flush(t) == EXPORT_STOPPED) {
         return false;
@@ -237,8 +285,9 @@ static void turn_lag(const struct export_target *target, ql_time now)
     for (uint32_t i = 0; i < target->list.count; i++) {
         const struct export_series *series = &target->list.at[i];
         /* A series that is silent has nothing that waits. */
-        if (series->sent.ns < oldest_ns && now.ns - series->sent.ns <
-                                               (int64_t)series->step_ms * 3000000) {
+        const bool silent = !series->waits && now.ns - series->sent.ns >=
+                                                  (int64_t)series->step_ms * 3000000;
+        if (series->sent.ns < oldest_ns && !silent) {
             oldest_ns = series->sent.ns;
         }
     }
@@ -263,6 +312,7 @@ bool export_turn(struct export_target *target, ql_time now)
         going = page_send(t, first, left < PAGE ? left : PAGE) && !ql_wait_is_stopped(&target->wait);
     }
     turn_lag(target, now);
+    history_tell(t);
     ql_batch_fini(&t->history);
     ql_arena_fini(&t->arena);
     free(t->made);

@@ -51,7 +51,8 @@ static void expiry_record(const struct ql_expiry_in *in, struct ql_capacity *ret
         const bool claim = then - then_s < in->horizon_s;
         const double cells = (claim ? then - then_s : in->horizon_s) / in->step_s;
         const double later = expiry_at(in, origin + (uint32_t)cells);
-        const bool came = later < then_s + in->horizon_s;
+        /* A renewed end may lie before the horizon too: it is another one. */
+        const bool came = later < (claim ? then + in->step_s : then_s + in->horizon_s);
         ret->tests++;
         ret->right += claim == came;
     }

@@ -2,6 +2,7 @@
 #include "forecast/survey.h"
 
 #include "config/config.h"
+#include "forecast/exhaust.h"
 #include "forecast/expiry.h"
 #include "model/selector.h"
 
@@ -23,7 +24,8 @@ ql_err ql_survey_open(const struct ql_view *view, const struct ql_config *config
                       double horizon_s, struct ql_survey *ret_survey)
 {
     struct ql_survey *s = ret_survey;
-    *s = (struct ql_survey){ .view = view, .config = config, .horizon_s = horizon_s };
+    *s = (struct ql_survey){ .view = view, .config = config, .horizon_s = horizon_s,
+                             .expiry_horizon_s = horizon_s };
     s->cells = calloc(QL_SURVEY_CELLS, sizeof(*s->cells));
     s->pairs = calloc(QL_SURVEY_PAIRS_MAX, sizeof(*s->pairs));
     ql_arena_init(&s->texts, TEXTS_BYTES_MAX);
@@ -79,7 +81,7 @@ static int limit_order(const void *a, const void *b)
 
 static void pair_add(struct ql_survey *s, const struct ql_surveyed *pair)
 {
-    if (s->pair_count == QL_SURVEY_PAIRS_MAX) {
+    if (s->pairs_found++ < s->skip || s->pair_count == QL_SURVEY_PAIRS_MAX) {
         s->more = true;
         return;
     }
@@ -335,11 +337,21 @@ static uint32_t cells_last(const double *cells)
     return QL_SURVEY_CELLS;
 }
 
+/* As far ahead as no such claim of its own was ever wrong. What is renewed three days before each
+ * end breaks claims of two weeks and keeps those of a day; what is known for ten days has no claim
+ * of two weeks that could have been wrong. */
 static ql_err judge_expiry(struct ql_survey *s, struct ql_surveyed *pair)
 {
-    const struct ql_expiry_in in = { s->cells, QL_SURVEY_CELLS, STEP_S,
-                                     (double)s->end.ns * 1e-9, s->horizon_s };
-    const ql_err err = ql_expiry(&in, &pair->capacity);
+    struct ql_expiry_in in = { s->cells, QL_SURVEY_CELLS, STEP_S, (double)s->end.ns * 1e-9,
+                               s->expiry_horizon_s };
+    ql_err err = ql_expiry(&in, &pair->capacity);
+    while (err == QL_OK && in.horizon_s > s->horizon_s &&
+           (pair->capacity.tests < QL_EXHAUST_TESTS_LEAST ||
+            pair->capacity.right < pair->capacity.tests)) {
+        in.horizon_s = in.horizon_s / 2.0 > s->horizon_s ? in.horizon_s / 2.0 : s->horizon_s;
+        err = ql_expiry(&in, &pair->capacity);
+    }
+    pair->horizon_s = in.horizon_s;
     pair->judged = err == QL_OK;
     pair->at = s->end;
     pair->limit = 1.0; /* seconds that must be left: what is said is minus what is left */
@@ -410,6 +422,7 @@ static ql_err judge_disk(struct ql_survey *s, struct ql_surveyed *pair)
 ql_err ql_survey_judge(struct ql_survey *s, struct ql_surveyed *pair)
 {
     ql_err err = QL_OK;
+    pair->horizon_s = s->horizon_s;
     if (pair->source == QL_SURVEY_DISK) {
         return judge_disk(s, pair);
     }

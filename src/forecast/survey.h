@@ -12,7 +12,8 @@
  * Threads       one at a time; the view is asked, and may block as it says.
  * Errors        as the view's; QL_E_CONFIG: a selector of the settings does not parse.
  * Bounds        QL_SURVEY_SERIES_MAX series are looked at, QL_SURVEY_PAIRS_MAX resources are
- *               kept; `more` says that there were others. About 32 KiB read a resource.
+ *               kept, from number `skip` on; `more` says that there were others, pairs_found how
+ *               many there are. About 32 KiB read a resource.
  * Determinism   pairs stand in the order of their label texts, disks behind them.
  */
 #ifndef QL_FORECAST_SURVEY_H
@@ -39,6 +40,7 @@ struct ql_surveyed {
     enum ql_survey_source source;
     enum ql_limit_kind kind;
     bool judged;
+    double horizon_s;           /* what capacity.full is about */
     double limit, used;         /* limit: given by the settings, or read */
     ql_time at;                 /* of the newest value; cells' ends */
     struct ql_capacity capacity; /* of a disk: full is 1 when it is found, times are INFINITY */
@@ -50,12 +52,16 @@ struct ql_survey {
     const struct ql_view *view;
     const struct ql_config *config; /* may be NULL: no settings */
     double horizon_s;
+    double expiry_horizon_s;    /* of ends, at most: as far as no claim of it was wrong. As
+                                 * horizon_s, unless it is set before the first is judged */
     ql_time now, end;           /* end: of the grid, so at most ten minutes before */
     struct ql_arena texts, scratch;
     struct ql_series_info *found;
     uint32_t found_count;
     struct ql_surveyed *pairs;
     uint32_t pair_count;
+    uint32_t skip;              /* resources to pass over, set before find */
+    uint32_t pairs_found;       /* with those that were passed over and those beyond */
     bool more;
     struct ql_batch read;
     double *cells;

@@ -248,11 +248,154 @@ static void which_disks_there_are(void **state)
     ql_buf_fini(&why);
 }
 
+/* ---- ends --------------------------------------------------------------------------------- */
+
+#define DAY_S 86400.0
+
+/* What has an end in `left_d` days and is known for `known_d`. It was renewed every `every_d`
+ * days (0: never), the last time so long ago that it is over when it should have been again. */
+struct end_row {
+    const char *story;
+    double left_d, known_d, every_d, valid_d;
+    double most_d;         /* forecast.expiry_horizon */
+    double horizon_d, full;
+};
+static const struct end_row end_rows[] = {
+    { "told two weeks ahead", 10, 30, 0, 0, 14, 14, 1 },
+    { "or what was asked for", 10, 30, 0, 0, 7, 7, 0 },
+    { "and never less than of everything", 0.5, 30, 0, 0, 1, 1, 1 },
+    { "not yet near", 20, 30, 0, 0, 14, 14, 0 },
+    { "renewed a month before each end", 25, 30, 60, 90, 14, 14, 0 },
+    { "known too short for so old a claim", 10, 5, 0, 0, 14, 1.75, 0 },
+    { "known for hours", 0.5, 0.3, 0, 0, 14, 1, 1 },
+    { "renewed three days before, and now not", 1.5, 30, 4, 7, 14, 1.75, 1 },
+    { "renewed on the last day, and soon again", 1.2, 30, 4, 5, 14, 1, 0 },
+};
+static const struct end_row *end_row;
+
+static const char *end_text(uint32_t number)
+{
+    (void)number;
+    return "x509_cert_not_after{host=\"w\"}";
+}
+
+static ql_err end_find(void *host, const struct ql_matcher *matchers, uint32_t matcher_count,
+                       uint32_t count_max, struct ql_arena *texts,
+                       struct ql_series_info **ret_infos, uint32_t *ret_count)
+{
+    (void)host, (void)matchers, (void)matcher_count;
+    assert_true(count_max >= 1);
+    *ret_infos = test_infos(1, end_text, texts);
+    *ret_count = 1;
+    return QL_OK;
+}
+
+static ql_err end_read(void *host, ql_series_id id, ql_time from, ql_time to, struct ql_batch *out)
+{
+    (void)host, (void)id;
+    const struct end_row *r = end_row;
+    for (double at = (double)NOW_S - r->known_d * DAY_S; at < (double)NOW_S; at += 300.0) {
+        double end = (double)NOW_S + r->left_d * DAY_S;
+        while (r->every_d > 0.0 && at < end - r->valid_d * DAY_S) {
+            end -= r->every_d * DAY_S; /* the one before it */
+        }
+        const int64_t ns = (int64_t)at * QL_NS_PER_S;
+        if (ns >= from.ns && ns <= to.ns) {
+            struct ql_sample *sample = ql_batch_add_sample(out);
+            assert_non_null(sample);
+            *sample = (struct ql_sample){ { ns }, end };
+        }
+    }
+    return QL_OK;
+}
+
+static void ends_are_told_as_far_ahead_as_their_record_is_good(void **state)
+{
+    (void)state;
+    const struct ql_view view = { .series_find = end_find, .series_read = end_read,
+                                  .now = fake_now };
+    char why[QL_SELECTOR_WHY_BYTES];
+    struct ql_selector all;
+    assert_int_equal(ql_selector_parse(QL_STR("{}"), &all, why), QL_OK);
+    for (size_t i = 0; i < QL_COUNT_OF(end_rows); i++) {
+        struct ql_survey survey;
+        end_row = &end_rows[i];
+        assert_int_equal(ql_survey_open(&view, NULL, DAY_S, &survey), QL_OK);
+        survey.expiry_horizon_s = end_row->most_d * DAY_S;
+        assert_int_equal(ql_survey_find(&survey, &all), QL_OK);
+        assert_int_equal(survey.pair_count, 1);
+        const struct ql_surveyed *end = &survey.pairs[0];
+        assert_int_equal(ql_survey_judge(&survey, &survey.pairs[0]), QL_OK);
+        if (!end->judged || end->horizon_s != end_row->horizon_d * DAY_S ||
+            end->capacity.full != end_row->full) {
+            fail_msg("%s: full %g within %g days, right %u of %u", end_row->story,
+                     end->capacity.full, end->horizon_s / DAY_S, end->capacity.right,
+                     end->capacity.tests);
+        }
+        ql_survey_close(&survey);
+    }
+    ql_selector_fini(&all);
+}
+
+/* ---- more than it keeps ------------------------------------------------------------------- */
+
+enum { MANY = QL_SURVEY_PAIRS_MAX + 500 };
+
+static const char *many_text(uint32_t number)
+{
+    static char text[64];
+    (void)snprintf(text, sizeof(text), "x509_cert_not_after{host=\"w%u\"}", number);
+    return text;
+}
+
+static ql_err many_find(void *host, const struct ql_matcher *matchers, uint32_t matcher_count,
+                        uint32_t count_max, struct ql_arena *texts,
+                        struct ql_series_info **ret_infos, uint32_t *ret_count)
+{
+    (void)host, (void)matchers, (void)matcher_count;
+    assert_true(count_max >= MANY);
+    *ret_infos = test_infos(MANY, many_text, texts);
+    *ret_count = MANY;
+    return QL_OK;
+}
+
+struct many_row { uint32_t skip, count, first; };
+static const struct many_row many_rows[] = {
+    { 0, QL_SURVEY_PAIRS_MAX, 0 },
+    { 300, QL_SURVEY_PAIRS_MAX, 300 },
+    { QL_SURVEY_PAIRS_MAX, 500, QL_SURVEY_PAIRS_MAX },
+    { MANY, 0, 0 },
+};
+
+static void what_is_left_out_is_counted_and_can_be_had(void **state)
+{
+    (void)state;
+    const struct ql_view view = { .series_find = many_find, .now = fake_now };
+    char why[QL_SELECTOR_WHY_BYTES];
+    struct ql_selector all;
+    assert_int_equal(ql_selector_parse(QL_STR("{}"), &all, why), QL_OK);
+    for (size_t i = 0; i < QL_COUNT_OF(many_rows); i++) {
+        const struct many_row *row = &many_rows[i];
+        struct ql_survey survey;
+        assert_int_equal(ql_survey_open(&view, NULL, DAY_S, &survey), QL_OK);
+        survey.skip = row->skip;
+        assert_int_equal(ql_survey_find(&survey, &all), QL_OK);
+        assert_int_equal(survey.pair_count, row->count);
+        assert_int_equal(survey.pairs_found, MANY);
+        assert_true(survey.more);
+        assert_true(row->count == 0 || survey.pairs[0].series->id.h.low == row->first);
+        ql_survey_close(&survey);
+    }
+    ql_selector_fini(&all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_has_a_limit),
         cmocka_unit_test(which_disks_there_are),
+        cmocka_unit_test(ends_are_told_as_far_ahead_as_their_record_is_good),
+        cmocka_unit_test(what_is_left_out_is_counted_and_can_be_had),
         cmocka_unit_test(means_leave_out_what_is_no_value),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

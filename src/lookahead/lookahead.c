@@ -23,7 +23,7 @@
 
 struct lookahead_cells {
     struct ql_stat_cell *passes, *failed, *resources, *findings, *turned_away, *known;
-    struct ql_stat_cell *pass_ms, *done, *last_s;
+    struct ql_stat_cell *pass_ms, *done, *last_s, *unseen;
 };
 
 struct ql_lookahead {
@@ -36,6 +36,7 @@ struct ql_lookahead {
     const struct ql_config *config;
     int64_t last_ns;                    /* when the last pass began, by the engine's time */
     uint32_t turn;                      /* where the next pass begins */
+    uint32_t skip;                      /* with more resources than a survey keeps: where it does */
     struct ql_buf body;
     uint32_t body_count;
 };
@@ -86,15 +87,14 @@ static enum ql_finding_kind finding_kind(const struct ql_surveyed *pair)
     return pair->source == QL_SURVEY_EXPIRY ? QL_FINDING_EXPIRY : QL_FINDING_AHEAD;
 }
 
-static void finding_add(struct ql_lookahead *l, const struct ql_survey *s,
-                        const struct ql_surveyed *pair)
+static void finding_add(struct ql_lookahead *l, const struct ql_surveyed *pair)
 {
     const struct ql_capacity *c = &pair->capacity;
     const enum ql_finding_kind kind = finding_kind(pair);
     struct ql_finding finding = {
         .series = pair->series->id, .labels = pair->series->labels,
         .limit_name = pair->limit_name, .kind = kind, .at = pair->at, .used = pair->used,
-        .limit = pair->limit, .full = c->full, .horizon_s = s->horizon_s,
+        .limit = pair->limit, .full = c->full, .horizon_s = pair->horizon_s,
         .early_s = c->early_s, .middle_s = c->middle_s, .late_s = c->late_s,
         .tests = c->tests, .right = c->right };
     _Static_assert(QL_COUNT_OF(finding.smart) == QL_COUNT_OF(pair->smart), "five counters");
@@ -113,15 +113,16 @@ static bool pass_judge(struct ql_lookahead *l, struct ql_survey *s, ql_time now)
 {
     const uint32_t count = s->pair_count < l->config->forecast_series_max
                                ? s->pair_count : l->config->forecast_series_max;
-    uint32_t at = s->pair_count > 0 ? l->turn % s->pair_count : 0;
-    ql_stat_set(l->cells.known, s->pair_count);
+    const bool windowed = s->pairs_found > s->pair_count;
+    uint32_t at = s->pair_count > 0 && !windowed ? l->turn % s->pair_count : 0;
+    ql_stat_set(l->cells.known, s->pairs_found);
     for (uint32_t i = 0; i < count; i++, at = (at + 1) % s->pair_count) {
         const int64_t began_ns = ql_clock_mono_ns();
         struct ql_surveyed *pair = &s->pairs[at];
         if (ql_survey_judge(s, pair) != QL_OK) {
             ql_stat_add(l->cells.failed, 1);
         } else if (pair->judged) {
-            finding_add(l, s, pair);
+            finding_add(l, pair);
         }
         ql_stat_add(l->cells.resources, 1);
         ql_stat_set(l->cells.done, i + 1);
@@ -133,9 +134,23 @@ static bool pass_judge(struct ql_lookahead *l, struct ql_survey *s, ql_time now)
             return false;
         }
     }
-    l->turn = at;
+    l->turn = windowed ? 0 : at;
+    l->skip = windowed && s->skip + count < s->pairs_found ? s->skip + count : 0;
     body_flush(l, now);
     return true;
+}
+
+/* What a survey has no room for is never looked at: said once, and shown. */
+static void pass_unseen(struct ql_lookahead *l, const struct ql_survey *s)
+{
+    const int64_t known = ql_stats_sum(l->env.stats, "ql_series", "");
+    const int64_t unseen = s->found_count == QL_SURVEY_SERIES_MAX && known > s->found_count
+                               ? known - s->found_count : 0;
+    if (unseen > 0 && ql_stat_get(l->cells.unseen) == 0) {
+        QL_LOG(WARN, "the look-ahead does not look at all series",
+               QL_LOG_N("series_unseen", unseen), QL_LOG_N("series_max", QL_SURVEY_SERIES_MAX));
+    }
+    ql_stat_set(l->cells.unseen, unseen);
 }
 
 /* *ret_whole: it came to its end, and was not broken off by a reload or a stop. */
@@ -152,7 +167,11 @@ static ql_err pass_run(struct ql_lookahead *l, ql_time now, bool *ret_whole)
     }
     err = ql_survey_open(l->env.view, l->config, l->config->forecast_horizon_s, &survey);
     if (err == QL_OK) {
+        survey.skip = l->skip;
+        survey.expiry_horizon_s = l->config->forecast_expiry_horizon_s > survey.horizon_s
+                                      ? l->config->forecast_expiry_horizon_s : survey.horizon_s;
         err = ql_survey_find(&survey, &all);
+        pass_unseen(l, &survey);
         *ret_whole = err != QL_OK || pass_judge(l, &survey, now);
         if (err == QL_OK && *ret_whole) {
             ql_stat_add(l->cells.passes, 1);
@@ -207,6 +226,8 @@ static void lookahead_cells(struct lookahead_cells *c, struct ql_stats *stats)
                                  "Resources with a limit that were looked at.", "");
     c->known = ql_stats_cell(stats, QL_STAT_GAUGE, "ql_lookahead_resources",
                              "Resources with a limit that the newest pass found.", "");
+    c->unseen = ql_stats_cell(stats, QL_STAT_GAUGE, "ql_lookahead_series_unseen",
+                              "Known series that the newest pass had no room to look at.", "");
     c->done = ql_stats_cell(stats, QL_STAT_GAUGE, "ql_lookahead_pass_resources",
                             "Resources that the running or newest pass has done.", "");
     c->pass_ms = ql_stats_cell(stats, QL_STAT_GAUGE, "ql_lookahead_pass_milliseconds",

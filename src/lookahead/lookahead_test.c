@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/wait.h"
 #include "config/config_test.h"
+#include "forecast/survey.h"
 #include "model/view_test.h"
 
 #include <math.h>
@@ -19,6 +20,7 @@
 
 #define START_S INT64_C(1700006400)
 enum { SERIES = 3, FOUND_MAX = 64, PATIENCE_S = 20 };
+enum { MANY = QL_SURVEY_PAIRS_MAX + 500 };
 #define TWO_LOOKS_S 2.2
 
 struct found { char name[32]; double limit; };
@@ -35,6 +37,8 @@ struct rig {
     pthread_mutex_t lock;          /* of what stands below it */
     struct found found[FOUND_MAX];
     uint32_t found_count;
+    uint32_t series;               /* SERIES, or MANY of which nothing is read */
+    _Atomic uint8_t asked[MANY];
 };
 
 static void pause_s(double seconds)
@@ -49,20 +53,20 @@ static void pause_s(double seconds)
 
 static const char *series_text(uint32_t number)
 {
-    static const char *const texts[SERIES] = { "queue_depth{service=\"s0\"}",
-                                               "queue_depth{service=\"s1\"}",
-                                               "queue_depth{service=\"s2\"}" };
-    return texts[number];
+    static _Thread_local char text[64];
+    (void)snprintf(text, sizeof(text), "queue_depth{service=\"s%u\"}", number);
+    return text;
 }
 
 static ql_err rig_find(void *host, const struct ql_matcher *matchers, uint32_t matcher_count,
                        uint32_t count_max, struct ql_arena *texts,
                        struct ql_series_info **ret_infos, uint32_t *ret_count)
 {
-    (void)host, (void)matchers, (void)matcher_count;
-    assert_true(count_max >= SERIES);
-    *ret_infos = test_infos(SERIES, series_text, texts);
-    *ret_count = SERIES;
+    const struct rig *rig = host;
+    (void)matchers, (void)matcher_count;
+    assert_true(count_max >= rig->series);
+    *ret_infos = test_infos(rig->series, series_text, texts);
+    *ret_count = rig->series;
     return QL_OK;
 }
 
@@ -76,7 +80,10 @@ static ql_time rig_now(void *host)
 static ql_err rig_read(void *host, ql_series_id id, ql_time from, ql_time to, struct ql_batch *out)
 {
     struct rig *rig = host;
-    (void)id;
+    atomic_fetch_add(&rig->asked[id.h.low], 1);
+    if (rig->series == MANY) {
+        return QL_OK;
+    }
     while (atomic_load(&rig->hold)) {
         atomic_store(&rig->held, true);
         pause_s(0.002);
@@ -128,9 +135,9 @@ static ql_err rig_submit(void *host, const struct ql_submission *submission)
 
 /* ---- the rig ------------------------------------------------------------------------------ */
 
-static void rig_open(struct rig *rig, const char *yaml)
+static void rig_open_with(struct rig *rig, uint32_t series, const char *yaml)
 {
-    *rig = (struct rig){ .now_s = START_S };
+    *rig = (struct rig){ .now_s = START_S, .series = series };
     rig->view = (struct ql_view){ .host = rig, .series_find = rig_find, .series_read = rig_read,
                                   .now = rig_now };
     rig->accept = (struct ql_accept){ rig, rig_batch_take, rig_batch_give_back, rig_submit };
@@ -139,6 +146,11 @@ static void rig_open(struct rig *rig, const char *yaml)
     (void)pthread_mutex_init(&rig->lock, NULL);
     const struct ql_lookahead_env env = { &rig->view, &rig->accept, rig->stats };
     assert_int_equal(ql_lookahead_start(&env, rig->config, &rig->lookahead), QL_OK);
+}
+
+static void rig_open(struct rig *rig, const char *yaml)
+{
+    rig_open_with(rig, SERIES, yaml);
 }
 
 /* Time moves on when the thread has just looked, so that none looks by the old settings. */
@@ -302,6 +314,25 @@ static void many_reloads(void **state)
     rig_close(&rig);
 }
 
+/* ---- more than a survey keeps ------------------------------------------------------------- */
+
+/* A pass looks where the last one ended, also behind what a survey keeps. */
+static void passes_take_turns_over_all_resources(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open_with(&rig, MANY, JOBS(20) "forecast: {series_max: 2000}\n");
+    for (int64_t pass = 1; pass <= 3; pass++) {
+        wait_passes(&rig, pass);
+        assert_int_equal(ql_stats_sum(rig.stats, "ql_lookahead_resources", ""), MANY);
+        atomic_fetch_add(&rig.now_s, pass < 3 ? 900 : 0);
+    }
+    for (uint32_t i = 0; i < MANY; i++) { /* 2,000, then the other 500, then from the start */
+        assert_int_equal(atomic_load(&rig.asked[i]), i < QL_SURVEY_PAIRS_MAX ? 2 : 1);
+    }
+    rig_close(&rig);
+}
+
 /* ---- what is found and nobody takes --------------------------------------------------------- */
 
 static void what_is_refused_is_counted(void **state)
@@ -332,6 +363,7 @@ int main(void)
         cmocka_unit_test(switched_on_again),
         cmocka_unit_test(a_reload_in_the_middle_of_a_pass),
         cmocka_unit_test(many_reloads),
+        cmocka_unit_test(passes_take_turns_over_all_resources),
         cmocka_unit_test(what_is_refused_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,6 +90,7 @@ void ql_batch_reset(struct ql_batch *batch)
     batch->source = 0;
     batch->flight_bytes = 0;
     batch->cell_ms = 0;
+    batch->behind = false;
     batch->cell_extreme = 0;
 }
 

@@ -76,6 +76,7 @@ struct ql_batch {
     size_t flight_bytes;    /* the engine's: what it counts for while in flight */
     int cell_extreme;       /* asked of a read of history: a cell's greatest (1), least (-1) or mean */
     int64_t cell_ms;        /* a read of history: its widest cell; 0: every sample is there */
+    bool behind;            /* a read of history: rows of it wait for the disk; ask again later */
 };
 
 void ql_batch_init(struct ql_batch *batch, size_t arena_bytes_max);

@@ -47,15 +47,23 @@ struct ql_view {
                                       uint32_t matcher_count, uint32_t count_max,
                                       struct ql_arena *texts, struct ql_series_info **ret_infos,
                                       uint32_t *ret_count);
-    /* One series by its id; its texts live in `texts`. QL_E_NOT_FOUND. */
+    /* The same of series that are forgotten and had their last sample not before `from`. NULL:
+     * nobody remembers any. */
+    QL_MUST_USE ql_err (*series_past)(void *host, const struct ql_matcher *matchers,
+                                      uint32_t matcher_count, ql_time from, uint32_t count_max,
+                                      struct ql_arena *texts, struct ql_series_info **ret_infos,
+                                      uint32_t *ret_count);
+    /* One series by its id, forgotten ones too, as those of a read; its texts live in `texts`.
+     * QL_E_NOT_FOUND. */
     QL_MUST_USE ql_err (*series_get)(void *host, ql_series_id id, struct ql_arena *texts,
                                      struct ql_series_info *ret_info);
     /* Appends samples (judged values: counters as rates) in [from, to] to out->samples and
-     * the recorded bands to out->bands, oldest first. From memory and from history. */
+     * the recorded bands to out->bands, oldest first. From memory and from history; out->behind
+     * says that some of it waits for the disk and is not there yet. */
     QL_MUST_USE ql_err (*series_read)(void *host, ql_series_id id, ql_time from, ql_time to,
                                       struct ql_batch *out);
     /* Appends the samples in [from, to] as they came, stale markers too, oldest first and no
-     * two at one time. From memory and from history. */
+     * two at one time. From memory and from history, as above. */
     QL_MUST_USE ql_err (*series_raw)(void *host, ql_series_id id, ql_time from, ql_time to,
                                      struct ql_batch *out);
     /* The newest of many series from memory alone, one question a shard. */

@@ -13,7 +13,7 @@
 #include "base/wait.h"
 #include "store/history_day.h"
 #include "store/history_int.h"
-#include "store/history_series.h"
+#include "store/history_names.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,7 +24,6 @@ enum {
     QUEUE_BYTES_KEEP = 1 << 20, /* a larger queue gives its memory back when it is written */
     GROUP_MS = 500,
     RETRY_MS = 5000,
-    READ_WAIT_MS = 2000,
     FLUSH_WAIT_MS = 60000,
     TIDY_WAIT_MS = 600000
 };
@@ -39,10 +38,27 @@ static void open_close_all(struct ql_history *h)
     h->open_count = 0;
 }
 
-static ql_err open_commit_all(struct ql_history *h)
+void history_open_close(struct ql_history *h, int64_t number)
 {
     for (uint32_t i = 0; i < h->open_count; i++) {
+        if (h->open[i].number == number) {
+            ql_history_day_close(h->open[i].day);
+            h->open[i] = h->open[--h->open_count];
+            return;
+        }
+    }
+}
+
+/* A day that a batch left alone is closed, so that it counts as written to no longer. */
+static ql_err open_commit_all(struct ql_history *h)
+{
+    for (uint32_t i = h->open_count; i-- > 0;) {
         struct history_open *open = &h->open[i];
+        if (!open->used) {
+            history_open_close(h, open->number);
+            continue;
+        }
+        open->used = false;
         const ql_err err = ql_history_day_commit(open->day);
         if (err != QL_OK) {
             ql_history_day_fail(h->dir, open->number, open->day);
@@ -61,7 +77,7 @@ static ql_err open_commit_all(struct ql_history *h)
     return QL_OK;
 }
 
-/* The open file of a day; days that a batch returns to stay open until the next one. */
+/* The open file of a day; the days of a batch stay open until the next one. */
 static ql_err open_find(struct ql_history *h, int64_t number, struct history_open **ret_open)
 {
     for (uint32_t i = 0; i < h->open_count; i++) {
@@ -100,6 +116,7 @@ static ql_err row_write(struct ql_history *h, const struct ql_history_packed *ro
         return err;
     }
     open->last_ms = row->last_ms > open->last_ms ? row->last_ms : open->last_ms;
+    open->used = true;
     err = ql_history_day_put(open->day, row);
     if (err != QL_OK) {
         ql_history_day_fail(h->dir, open->number, open->day);
@@ -280,6 +297,9 @@ static void history_stats(struct ql_history *h, struct ql_stats *stats)
                                "source=\"history\",reason=\"too_old\"");
     h->given_up = ql_stats_cell(stats, QL_STAT_COUNTER, dropped, dropped_help,
                                 "source=\"history\",reason=\"disk_full\"");
+    h->names_cut = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_history_names_cut_total",
+                                 "Questions that had more forgotten series to look at than allowed.",
+                                 "");
     history_files_stats(h, stats);
 }
 
@@ -351,13 +371,10 @@ void ql_history_close(struct ql_history *history)
     free(history);
 }
 
-ql_err ql_history_append(struct ql_history *history, const struct ql_history_row *row)
+/* With the lock held: what came of packing a row, whose newest sample is at last_ms. */
+static ql_err append_note(struct ql_history *history, ql_err err, bool was_empty, int64_t last_ms)
 {
-    (void)pthread_mutex_lock(&history->lock);
-    const bool was_empty = history->front.bytes == 0;
-    const ql_err err = ql_history_pack(row, &history->front);
     if (err == QL_OK) {
-        const int64_t last_ms = row->chunk.last_ms;
         history->appended++;
         history->front_newest_ms = last_ms > history->front_newest_ms ? last_ms
                                                                       : history->front_newest_ms;
@@ -368,12 +385,31 @@ ql_err ql_history_append(struct ql_history *history, const struct ql_history_row
     } else {
         history->front.failed = false; /* a full queue takes rows again when it is written */
     }
-    (void)pthread_mutex_unlock(&history->lock);
     return err == QL_OK ? QL_OK : QL_E_FULL;
 }
 
-/* Until the rows that are queued now are written; QL_E_IO at once while the disk refuses. */
-static ql_err history_wait(struct ql_history *history, int timeout_ms)
+ql_err ql_history_append(struct ql_history *history, const struct ql_history_row *row)
+{
+    (void)pthread_mutex_lock(&history->lock);
+    const bool was_empty = history->front.bytes == 0;
+    const ql_err err = append_note(history, ql_history_pack(row, &history->front), was_empty,
+                                   row->chunk.last_ms);
+    (void)pthread_mutex_unlock(&history->lock);
+    return err;
+}
+
+ql_err ql_history_append_name(struct ql_history *history, const struct ql_series_info *info,
+                              ql_time now)
+{
+    (void)pthread_mutex_lock(&history->lock);
+    const bool was_empty = history->front.bytes == 0;
+    const ql_err err = append_note(history, ql_history_names_pack(info, now, &history->front),
+                                   was_empty, ql_time_to_ms(info->last_at));
+    (void)pthread_mutex_unlock(&history->lock);
+    return err;
+}
+
+ql_err history_wait(struct ql_history *history, int timeout_ms)
 {
     const struct timespec until = ql_wait_deadline_ms(timeout_ms);
     ql_err err = QL_OK;
@@ -420,78 +456,5 @@ ql_err ql_history_tidy(struct ql_history *history)
         err = QL_E_IO; /* a day was left as it is */
     }
     (void)pthread_mutex_unlock(&history->lock);
-    return err;
-}
-
-/* ---- reading ---------------------------------------------------------------------- */
-
-/* The days that may hold something of [from, to], sorted; the caller frees them. */
-static int64_t *files_between(struct ql_history *h, int64_t from_ms, int64_t to_ms,
-                              uint32_t *ret_count)
-{
-    uint32_t count = 0;
-    (void)pthread_mutex_lock(&h->lock);
-    int64_t *days = calloc((size_t)h->file_count + 1, sizeof(*days));
-    for (uint32_t i = 0; days != NULL && i < h->file_count; i++) {
-        if (h->files[i].number * HISTORY_DAY_MS <= to_ms && h->files[i].last_ms >= from_ms) {
-            days[count++] = h->files[i].number;
-        }
-    }
-    (void)pthread_mutex_unlock(&h->lock);
-    *ret_count = count;
-    return days;
-}
-
-ql_err ql_history_read(struct ql_history *history, ql_series_id series, ql_time from, ql_time to,
-                       enum ql_history_take take, struct ql_batch *out, int64_t *ret_cell_ms)
-{
-    struct ql_history_reading reading = {
-        .show = { .take = take, .from_ms = ql_time_to_ms(from), .to_ms = ql_time_to_ms(to),
-                  .out = out, .end_ms = INT64_MIN } };
-    const uint32_t first_sample = out->samples.count, first_band = out->bands.count;
-    uint32_t count = 0;
-    ql_err err = QL_OK;
-    /* A sealed chunk has left the engine's memory: it must not be invisible until the next
-     * transaction. When the disk refuses, what is there is shown. */
-    (void)!history_wait(history, READ_WAIT_MS);
-    int64_t *days = files_between(history, ql_time_to_ms(from), ql_time_to_ms(to), &count);
-    if (days == NULL) {
-        return QL_E_MEMORY;
-    }
-    for (uint32_t i = 0; i < count && err == QL_OK; i++) {
-        err = ql_history_day_read(history->dir, days[i], series, &reading);
-        err = err == QL_E_NOT_FOUND ? QL_OK : err; /* expired meanwhile */
-    }
-    free(days);
-    err = err == QL_OK ? ql_history_show_end(&reading.show, NULL) : err;
-    ql_history_tidy_samples(out, first_sample, from, to);
-    ql_history_tidy_bands(out, first_band, from, to);
-    if (ret_cell_ms != NULL) {
-        *ret_cell_ms = reading.cell_ms;
-    }
-    return err;
-}
-
-ql_err ql_history_peek(const char *data_dir, ql_series_id series, ql_time from, ql_time to,
-                       struct ql_batch *out, ql_time *ret_cells_until)
-{
-    enum { ROW_DAYS = 2 }; /* a row may begin so long before its last sample */
-    struct ql_history_reading reading = {
-        .show = { .take = QL_HISTORY_MEAN, .from_ms = ql_time_to_ms(from), .to_ms = ql_time_to_ms(to),
-                  .out = out, .end_ms = INT64_MIN } };
-    const uint32_t first_sample = out->samples.count, first_band = out->bands.count;
-    const int64_t last = ql_history_day_of(reading.show.to_ms);
-    char dir[QL_HISTORY_PATH_BYTES];
-    ql_err err = QL_OK;
-    (void)snprintf(dir, sizeof(dir), "%s/history", data_dir);
-    for (int64_t day = ql_history_day_of(reading.show.from_ms) - ROW_DAYS;
-         day <= last && err == QL_OK; day++) {
-        err = ql_history_day_read(dir, day, series, &reading);
-        err = err == QL_E_NOT_FOUND ? QL_OK : err;
-    }
-    err = err == QL_OK ? ql_history_show_end(&reading.show, NULL) : err;
-    ql_history_tidy_samples(out, first_sample, from, to);
-    ql_history_tidy_bands(out, first_band, from, to);
-    *ret_cells_until = reading.cell_ms > 0 ? ql_time_from_ms(reading.cells_end_ms) : QL_TIME_NONE;
     return err;
 }

@@ -1,6 +1,7 @@
 #include "store/history_day.h"
 
 #include "store/db.h"
+#include "store/history_names.h"
 #include "store/history_rows.h"
 #include "store/history_series.h"
 
@@ -34,7 +35,7 @@ static const char late_sql[] = "UPDATE meta SET value = 0 WHERE key = 'level'";
 
 struct ql_history_day {
     sqlite3 *db;
-    sqlite3_stmt *put, *last, *late;
+    sqlite3_stmt *put, *put_name, *last, *late;
     int64_t last_ms; /* of the rows in the open transaction */
     bool begun;
 };
@@ -219,11 +220,23 @@ void ql_history_day_close(struct ql_history_day *day)
 {
     if (day != NULL) {
         ql_db_finalize_all(&day->put, 1);
+        ql_db_finalize_all(&day->put_name, 1);
         ql_db_finalize_all(&day->last, 1);
         ql_db_finalize_all(&day->late, 1);
         ql_db_close(day->db);
         free(day);
     }
+}
+
+/* Most days have no names, and spare the room. */
+static ql_err day_put_name(struct ql_history_day *day, const struct ql_history_packed *row)
+{
+    ql_err err = QL_OK;
+    if (day->put_name == NULL) {
+        err = ql_db_run(day->db, ql_history_names_schema);
+        err = err == QL_OK ? ql_db_prepare(day->db, ql_history_names_put_sql, &day->put_name) : err;
+    }
+    return err == QL_OK ? ql_history_names_put(day->put_name, row) : err;
 }
 
 ql_err ql_history_day_put(struct ql_history_day *day, const struct ql_history_packed *row)
@@ -235,6 +248,10 @@ ql_err ql_history_day_put(struct ql_history_day *day, const struct ql_history_pa
         }
         day->begun = true;
     }
+    day->last_ms = row->last_ms > day->last_ms ? row->last_ms : day->last_ms;
+    if (ql_history_names_is_one(row)) {
+        return day_put_name(day, row);
+    }
     struct ql_bind bind = ql_bind_to(day->put);
     ql_bind_series(&bind, row->series);
     ql_bind_i64(&bind, row->first_ms);
@@ -243,7 +260,6 @@ ql_err ql_history_day_put(struct ql_history_day *day, const struct ql_history_pa
     ql_bind_i64(&bind, row->bits);
     ql_bind_blob(&bind, row->data.at, row->data.bytes);
     ql_bind_blob(&bind, row->bands.at, row->bands.bytes);
-    day->last_ms = row->last_ms > day->last_ms ? row->last_ms : day->last_ms;
     return ql_bind_run(&bind);
 }
 
@@ -298,7 +314,7 @@ static ql_err day_open_alone(const char *path, sqlite3 **ret_db)
 
 /* Opens for writing where it can, though nothing is written: only then does SQLite remove
  * its log and index when the last connection of an old day closes. */
-static ql_err day_open_read(const char *dir, int64_t day, sqlite3 **ret_db)
+ql_err ql_history_day_open_read(const char *dir, int64_t day, sqlite3 **ret_db)
 {
     char path[QL_HISTORY_PATH_BYTES];
     sqlite3 *db = NULL;
@@ -341,7 +357,7 @@ ql_err ql_history_day_head(const char *dir, int64_t day, int64_t *ret_last_ms,
                            int64_t *ret_level)
 {
     sqlite3 *db;
-    ql_err err = day_open_read(dir, day, &db);
+    ql_err err = ql_history_day_open_read(dir, day, &db);
     if (err == QL_OK) {
         err = ql_db_number(db, "SELECT value FROM meta WHERE key = 'last_ms'", day * DAY_MS,
                            ret_last_ms);
@@ -391,7 +407,7 @@ ql_err ql_history_day_read(const char *dir, int64_t day, ql_series_id series,
     struct ql_history_statements statements;
     struct ql_history_gather gather;
     sqlite3 *db;
-    ql_err err = day_open_read(dir, day, &db);
+    ql_err err = ql_history_day_open_read(dir, day, &db);
     if (err != QL_OK) {
         return err;
     }

@@ -32,7 +32,8 @@ struct ql_history_packed {
     ql_series_id series;
     int64_t first_ms, last_ms;
     uint16_t count, bits;
-    ql_str data, bands; /* the chunk's used data; bands of QL_HISTORY_BAND_BYTES each */
+    ql_str data, bands; /* the chunk's used data; bands of QL_HISTORY_BAND_BYTES each. A row without
+                         * samples is a name (history_names.h) */
 };
 #define QL_HISTORY_BAND_BYTES 24u
 ql_err ql_history_pack(const struct ql_history_row *row, struct ql_buf *out);
@@ -51,6 +52,9 @@ void ql_history_day_fail(const char *dir, int64_t number, struct ql_history_day 
 
 /* A connection to a day that is there, for a rewrite. QL_E_NOT_FOUND. */
 QL_MUST_USE ql_err ql_history_day_connect(const char *dir, int64_t day, sqlite3 **ret_db);
+
+/* For reading, however full the disk is. QL_E_NOT_FOUND. */
+QL_MUST_USE ql_err ql_history_day_open_read(const char *dir, int64_t day, sqlite3 **ret_db);
 
 /* The newest time of a file, and the level (history_rows.h) that all of it has. */
 QL_MUST_USE ql_err ql_history_day_head(const char *dir, int64_t day, int64_t *ret_last_ms,

@@ -61,6 +61,9 @@ ql_err history_files_scan(struct ql_history *h)
             file.last_ms = file.number * HISTORY_DAY_MS; /* damaged or half made: its day is known */
             file.level = QL_HISTORY_HOURS;               /* and nothing can be done for it */
         }
+        if (file.last_ms < file.number * HISTORY_DAY_MS) {
+            file.last_ms = file.number * HISTORY_DAY_MS; /* names of what ended before it */
+        }
         h->newest_ms = file.last_ms > h->newest_ms ? file.last_ms : h->newest_ms;
         err = history_files_put(h, file);
     }
@@ -104,7 +107,7 @@ static void house_drop(struct ql_history *h)
     h->house.rewrite = NULL;
 }
 
-/* With the lock held. */
+/* With the lock held, by the writer between two batches. */
 static void file_remove(struct ql_history *h, uint32_t index, const char *why,
                         struct ql_stat_cell *count)
 {
@@ -112,6 +115,7 @@ static void file_remove(struct ql_history *h, uint32_t index, const char *why,
     if (h->house.rewrite != NULL && h->house.number == file.number) {
         house_drop(h);
     }
+    history_open_close(h, file.number);
     ql_history_day_unlink(h->dir, file.number);
     memmove(&h->files[index], &h->files[index + 1],
             (h->file_count - index - 1) * sizeof(*h->files));

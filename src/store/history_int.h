@@ -1,5 +1,5 @@
-/* history_int.h - what the parts of history share: history.c (the queue, its thread, reading)
- * and history_files.c (the days there are, how small they are, which must go).
+/* history_int.h - what the parts of history share: history.c (the queue and its thread),
+ * history_read.c and history_files.c (the days there are, how small they are, which must go).
  *
  * Threads       `lock` guards what stands below it; the list of files is changed by the writer
  *               alone and under the lock, so the writer reads it without.
@@ -16,7 +16,11 @@
 enum { HISTORY_OPEN_DAYS_MAX = 4, HISTORY_DAYS_MAX = 4096 };
 
 struct history_file { int64_t number, last_ms, bytes, level, retry_ns; };
-struct history_open { int64_t number, last_ms; struct ql_history_day *day; };
+struct history_open {
+    int64_t number, last_ms;
+    struct ql_history_day *day;
+    bool used;                          /* by the batch that is written */
+};
 
 struct history_house {
     struct ql_history_rewrite *rewrite; /* NULL: no day is being made smaller */
@@ -49,11 +53,15 @@ struct ql_history {
     int64_t newest_ms;
     struct history_house house;
 
-    struct ql_stat_cell *rows, *failures, *queue_bytes, *too_old, *given_up;
+    struct ql_stat_cell *rows, *failures, *queue_bytes, *too_old, *given_up, *names_cut;
     struct ql_stat_cell *bytes, *days, *oldest_s, *removed_age, *removed_size, *rewritten[4],
         *rewrite_failures;
 };
 
+/* Until the rows that are queued now are written; QL_E_IO at once while the disk refuses. */
+QL_MUST_USE ql_err history_wait(struct ql_history *history, int timeout_ms);
+/* What is written to a file that was removed is lost: its day is closed before. */
+void history_open_close(struct ql_history *h, int64_t number);
 void history_files_stats(struct ql_history *h, struct ql_stats *stats);
 QL_MUST_USE ql_err history_files_scan(struct ql_history *h);
 /* With the lock held: a day that was written to. */

@@ -348,6 +348,49 @@ static void too_much_removes_the_oldest_days(void **state)
     fixture_fini(&f);
 }
 
+/* Rows of two days come together, so the writer has both open when the older one must go. What
+ * comes for it later is in a file that is there. */
+static void a_day_that_is_removed_takes_later_rows(void **state)
+{
+    struct fixture f;
+    int64_t first;
+    (void)state;
+    fixture_init(&f);
+    const struct ql_history_limits little = { .days = 400.0, .bytes_max = 400000 };
+    fixture_reopen(&f, &little);
+    for (uint64_t i = 0; i < 50; i++) {
+        samples_put(&f, i, 0, DAY_S, value_wave);
+    }
+    samples_put(&f, 1, DAY_S, DAY_S + 7 * 3600, value_wave); /* the first day is due */
+    assert_int_equal(ql_history_tidy(f.history), QL_OK);     /* packed, and still too large */
+    assert_int_equal(ql_stats_sum(f.stats, "ql_history_days_removed_total", "size"), 1);
+    assert_int_equal(days_there(&f, &first), 1);
+    assert_int_equal(first, 1);
+    samples_put(&f, 2, 3600, 7200, value_wave);
+    samples_put(&f, 2, DAY_S, DAY_S + 3600, value_wave);
+    assert_int_equal(ql_history_flush(f.history), QL_OK);
+    assert_int_equal(days_there(&f, &first), 2);
+    assert_raw(&f, 2, 3600, 7200, value_wave);
+    assert_raw(&f, 1, DAY_S, DAY_S + 7 * 3600, value_wave);
+    fixture_fini(&f);
+}
+
+/* A day is packed once, and not at every batch after which it still stands open. */
+static void a_day_that_gets_no_rows_is_left_alone(void **state)
+{
+    struct fixture f;
+    (void)state;
+    fixture_init(&f);
+    samples_put(&f, 1, 0, DAY_S, value_wave);
+    samples_put(&f, 1, DAY_S, DAY_S + 7 * 3600, value_wave);
+    for (int64_t i = 0; i < 4; i++) {
+        samples_put(&f, 2, DAY_S + i * 3600, DAY_S + (i + 1) * 3600, value_wave);
+        assert_int_equal(ql_history_tidy(f.history), QL_OK);
+        assert_int_equal(ql_stats_sum(f.stats, "ql_history_days_rewritten_total", "packed"), 1);
+    }
+    fixture_fini(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -360,6 +403,8 @@ int main(void)
         cmocka_unit_test(a_damaged_day_holds_up_no_other),
         cmocka_unit_test(readers_see_all_meanwhile),
         cmocka_unit_test(too_much_removes_the_oldest_days),
+        cmocka_unit_test(a_day_that_is_removed_takes_later_rows),
+        cmocka_unit_test(a_day_that_gets_no_rows_is_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

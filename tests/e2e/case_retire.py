@@ -22,9 +22,25 @@ def status(quell, key):
     return quell.get("/api/v1/status")[key]
 
 
+def forgotten_are_found(quell, at, count):
+    """By name and labels in a range in which they lived, with their samples; not after it."""
+    listed = quell.get("/api/v1/series", **{"match[]": "flood", "start": at - 60, "end": at + 60})["data"]
+    check(len(listed) == count, f"{len(listed)} of the flood are listed, not {count}")
+    later = quell.get("/api/v1/series", **{"match[]": "flood", "start": at + 600, "end": at + 900})["data"]
+    check(len(later) == 0, f"{len(later)} are listed after they ended")
+    ids = quell.get("/api/v1/label/id/values", **{"match[]": "flood", "start": at - 60})["data"]
+    check(len(ids) == count, f"{len(ids)} values of a label, not {count}")
+    counted = quell.get("/api/v1/query", query="count(flood)", time=at + 10)["data"]["result"]
+    check(counted and counted[0]["value"][1] == str(count), f"count(flood) is {counted}, not {count}")
+    points = quell.get("/api/v1/query_range", query=f"flood{{id='{ids[0]}'}}", start=at, end=at + 60,
+                       step=30)["data"]["result"]
+    check(points and points[0]["values"][0] == [at, str(at % 7)], f"the samples of one: {points}")
+
+
 def idle_series_make_room(place):
     quell = place.quell(LIMITS.format(1000), clock="input")
     at = steady(quell, START, 200)
+    flood_at, taken = at, 990
     write(quell, at, [("flood", i) for i in range(1500)])
     wait_until("the flood is refused", lambda: quell.dropped("remote_write", reason="cardinality") >= 500)
     write(quell, at + 1, [("late", 0)])
@@ -38,10 +54,12 @@ def idle_series_make_room(place):
     check(len(quell.series("steady")) == 10, "the steady ones are there")
     check(known <= 900 and quell.metric("ql_series_retired_total", shard="0") == retired,
           f"{known} known, {retired} forgotten")
+    forgotten_are_found(quell, flood_at, taken)
     quell.program.stop()
     quell.start()
     check(status(quell, "series") == known, f"{status(quell, 'series')} after a restart, not {known}")
     check(len(quell.series("late")) == 50, "the late ones are there")
+    forgotten_are_found(quell, flood_at, taken)
     at = steady(quell, at + 20, 100)
     write(quell, at, [("later", i) for i in range(50)])
     wait_until("after it too", lambda: len(quell.series("later")) == 50)
