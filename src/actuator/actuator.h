@@ -56,7 +56,8 @@ int ql_actuator_pid(struct ql_actuator *actuator); /* of the running process, 0:
 /* The second process itself: serves requests on `fd` until the other end closes. Returns
  * the exit status. */
 int ql_actuator_child(int fd, const char *data_dir);
-/* `quell actuator FD DATA_DIR`, as spawn calls it; also for tests that are their own child. */
+/* `quell actuator FD DATA_DIR`, as spawn calls it, and `quell actuator run WORDS`, as the
+ * process of an action begins (held.h); also for tests that are their own child. */
 int ql_actuator_main(int argc, char **argv);
 
 #endif

@@ -1,5 +1,6 @@
 /* child.c - the second process: requests in, commands run, outcomes out. */
 #include "actuator/actuator.h"
+#include "actuator/held.h"
 #include "actuator/message.h"
 #include "actuator/ran.h"
 #include "base/buf.h"
@@ -18,8 +19,6 @@
 #define CHILD_TERM_MS 2000u  /* between SIGTERM and SIGKILL */
 #define CHILD_DRAIN_MS 300u  /* for output to arrive after the command ended */
 #define CHILD_HEAD_BYTES 16384u
-#define CHILD_STATUS_NOT_RUN 125
-#define CHILD_STATUS_NOT_FOUND 127
 
 struct job {
     struct child *child;
@@ -243,27 +242,47 @@ static void job_timed_out(uv_timer_t *timer)
     (void)uv_timer_start(timer, job_kill, CHILD_TERM_MS, 0);
 }
 
+/* The process, held until its number is on record. */
+static int job_spawn_held(struct job *job, uv_file output)
+{
+    uv_file go[2];
+    char *words[3 + QL_REQUEST_WORDS_MAX + 1] = { (char[]){ "quell" }, (char[]){ "actuator" },
+                                                  (char[]){ QL_HELD_WORD } };
+    const struct ql_request request = { .argv = { job->argv, job->argv_bytes } };
+    (void)ql_request_words(&request, words + 3);
+    int err = uv_pipe(go, 0, 0);
+    if (err != 0) {
+        return err;
+    }
+    uv_stdio_container_t stdio[QL_HELD_FD + 1] = {
+        { .flags = UV_IGNORE },
+        { .flags = UV_INHERIT_FD, .data.fd = output },
+        { .flags = UV_INHERIT_FD, .data.fd = output },
+        { .flags = UV_INHERIT_FD, .data.fd = go[0] },
+    };
+    const uv_process_options_t options = {
+        .exit_cb = job_exited, .file = "/proc/self/exe", .args = words, .cwd = "/",
+        .flags = UV_PROCESS_DETACHED, .stdio = stdio, .stdio_count = QL_HELD_FD + 1,
+    };
+    err = uv_spawn(&job->child->loop, &job->process, &options);
+    (void)close(go[0]);
+    if (err == 0) {
+        ql_ran_pid(job->child->ran, job->id, job->process.pid);
+        (void)!write(go[1], "", 1); /* who died meanwhile needs no word */
+    }
+    (void)close(go[1]);
+    return err;
+}
+
 /* Both outputs go into one pipe, in the order in which they were written. */
 static int job_spawn(struct job *job)
 {
     uv_file ends[2];
-    char *words[QL_REQUEST_WORDS_MAX + 1];
-    const struct ql_request request = { .argv = { job->argv, job->argv_bytes } };
-    (void)ql_request_words(&request, words);
     int err = uv_pipe(ends, UV_NONBLOCK_PIPE, 0);
     if (err != 0) {
         return err;
     }
-    uv_stdio_container_t stdio[3] = {
-        { .flags = UV_IGNORE },
-        { .flags = UV_INHERIT_FD, .data.fd = ends[1] },
-        { .flags = UV_INHERIT_FD, .data.fd = ends[1] },
-    };
-    const uv_process_options_t options = {
-        .exit_cb = job_exited, .file = words[0], .args = words, .cwd = "/",
-        .flags = UV_PROCESS_DETACHED, .stdio = stdio, .stdio_count = 3,
-    };
-    err = uv_spawn(&job->child->loop, &job->process, &options);
+    err = job_spawn_held(job, ends[1]);
     (void)close(ends[1]);
     if (err != 0 || uv_pipe_open(&job->pipe, ends[0]) != 0) {
         (void)close(ends[0]);
@@ -289,18 +308,17 @@ static void job_start(struct job *job)
     const ql_err ran_err = ql_ran_start(c->ran, job->id);
     const int err = ran_err == QL_OK ? job_spawn(job) : 0;
     if (ran_err == QL_OK && err == 0) {
-        ql_ran_pid(c->ran, job->id, job->process.pid);
         (void)uv_timer_start(&job->timer, job_timed_out, (uint64_t)(job->timeout.ns / 1000000) + 1,
                              0);
         return;
     }
     if (ran_err == QL_OK) {
         (void)snprintf(job->output, 512, "cannot start %.400s: %s", job->argv, uv_strerror(err));
-        job->exit_code = CHILD_STATUS_NOT_FOUND;
+        job->exit_code = QL_HELD_NOT_RUN;
         ql_ran_end(c->ran, job->id, job->exit_code, false);
     } else {
         (void)snprintf(job->output, 512, "not run: the journal of actions cannot be written");
-        job->exit_code = CHILD_STATUS_NOT_RUN;
+        job->exit_code = QL_HELD_NOT_RUN;
     }
     job->told = true;
     answer_text(c, job->id, job->exit_code, false, job->output);
@@ -344,7 +362,7 @@ static void child_answer_dry(struct child *c, const struct ql_request *request)
                       access(program, X_OK) == 0;
     (void)snprintf(text, sizeof(text), "dry run: %.400s %s", program,
                    fine ? "would run" : "is not a program that can be run");
-    answer_text(c, request->action.v, fine ? 0 : CHILD_STATUS_NOT_FOUND, false, text);
+    answer_text(c, request->action.v, fine ? 0 : QL_HELD_NOT_FOUND, false, text);
 }
 
 static void child_request(struct child *c, const struct ql_request *request)
@@ -355,7 +373,7 @@ static void child_request(struct child *c, const struct ql_request *request)
         return; /* its outcome will come */
     }
     if (row != NULL) {
-        answer_text(c, id, row->ended ? row->exit_code : CHILD_STATUS_NOT_RUN, row->timed_out,
+        answer_text(c, id, row->ended ? row->exit_code : QL_HELD_NOT_RUN, row->timed_out,
                     row->ended ? "ran before; not run again"
                                : "the actuator died while this ran; not run again");
         return;
@@ -368,7 +386,7 @@ static void child_request(struct child *c, const struct ql_request *request)
     char *argv = job == NULL ? NULL : malloc(request->argv.bytes);
     if (argv == NULL) {
         free(job);
-        answer_text(c, id, CHILD_STATUS_NOT_RUN, false, "not run: too much is waiting");
+        answer_text(c, id, QL_HELD_NOT_RUN, false, "not run: too much is waiting");
         return;
     }
     memcpy(argv, request->argv.at, request->argv.bytes);
@@ -445,7 +463,7 @@ static void child_end(struct child *c)
     while (c->waiting != NULL) {
         struct job *job = c->waiting;
         c->waiting = job->next;
-        answer_text(c, job->id, CHILD_STATUS_NOT_RUN, false, "not run: the daemon stopped");
+        answer_text(c, job->id, QL_HELD_NOT_RUN, false, "not run: the daemon stopped");
         job_free(job);
     }
     c->waiting_count = 0;
@@ -520,6 +538,9 @@ int ql_actuator_child(int fd, const char *data_dir)
 int ql_actuator_main(int argc, char **argv)
 {
     int64_t fd;
+    if (argc >= 3 && strcmp(argv[1], QL_HELD_WORD) == 0) {
+        return ql_actuator_held(argv + 2);
+    }
     if (argc != 3 || ql_str_to_i64(ql_str_of(argv[1]), &fd) != QL_OK || fd < 3 || fd > 1023 ||
         fcntl((int)fd, F_GETFD) < 0) {
         (void)fprintf(stderr, "quell actuator: started by the daemon only\n");

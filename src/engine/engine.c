@@ -236,6 +236,7 @@ ql_err ql_engine_open(const struct ql_engine_env *env, struct ql_engine **ret_en
     engine->dispatch = env->dispatch;
     engine->dispatch_context = env->context;
     engine->started_ns = ql_clock_mono_ns();
+    engine->trimmed_at = UINT64_MAX; /* never yet */
     (void)pthread_mutex_init(&engine->lock, NULL);
     (void)ql_wait_cond_init(&engine->moved);
     (void)pthread_mutex_init(&engine->flight_lock, NULL);

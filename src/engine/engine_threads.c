@@ -317,8 +317,8 @@ static void core_thread_checkpoint(struct ql_engine *engine, uint64_t sequence, 
                               bytes > kept_max ? ql_checkpoint_oldest(engine->checkpoint_dir) : 0);
 }
 
-/* A burst leaves large batches and holes in the heap; the first quiet tick behind it gives them
- * back. */
+/* A burst, or what was read at the start, leaves large batches and holes in the heap; the first
+ * quiet tick behind it gives them back. */
 static void core_thread_trim(struct ql_engine *engine)
 {
     const uint64_t delivered = atomic_load_explicit(&engine->delivered, memory_order_relaxed);

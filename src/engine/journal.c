@@ -10,8 +10,7 @@
 
 struct ql_journal {
     char *dir;
-    struct journal_segment *segments;
-    uint32_t segment_count;
+    struct journal_list segments;
     uint64_t last;
     int fd;          /* of the newest segment; -1: start a new one */
     uint64_t synced; /* bytes of the newest segment that are on disk for certain */
@@ -55,7 +54,7 @@ static ql_err journal_mend(struct ql_journal *journal, struct ql_buf *ret_why)
 {
     char path[4096];
     size_t bytes, at;
-    struct journal_segment *segment = &journal->segments[journal->segment_count - 1];
+    struct journal_segment *segment = &journal->segments.at[journal->segments.count - 1];
     journal_path(journal->dir, segment->first, path);
     const ql_err err = journal_measure(path, &journal->last, &at, &bytes, ret_why);
     if (err != QL_OK) {
@@ -86,12 +85,12 @@ ql_err ql_journal_open(const char *dir, struct ql_journal **ret_journal, struct 
     journal->dir = strdup(dir);
     ql_err err = journal->dir == NULL ? QL_E_MEMORY : ql_file_make_dirs(dir);
     if (err == QL_OK) {
-        err = journal_list(dir, &journal->segments, &journal->segment_count);
+        err = journal_list_read(dir, &journal->segments);
     }
     if (err != QL_OK) {
         (void)ql_buf_printf(ret_why, "%s: %s", dir, strerror(errno));
-    } else if (journal->segment_count > 0) {
-        journal->last = journal->segments[journal->segment_count - 1].first - 1;
+    } else if (journal->segments.count > 0) {
+        journal->last = journal->segments.at[journal->segments.count - 1].first - 1;
         err = journal_mend(journal, ret_why);
     }
     if (err != QL_OK) {
@@ -112,7 +111,7 @@ void ql_journal_close(struct ql_journal *journal)
         (void)close(journal->fd);
     }
     ql_buf_fini(&journal->unsynced);
-    free(journal->segments);
+    free(journal->segments.at);
     free(journal->dir);
     free(journal);
 }
@@ -125,15 +124,15 @@ uint64_t ql_journal_last(const struct ql_journal *journal)
 uint64_t ql_journal_bytes(const struct ql_journal *journal)
 {
     uint64_t bytes = 0;
-    for (uint32_t i = 0; i < journal->segment_count; i++) {
-        bytes += journal->segments[i].bytes;
+    for (uint32_t i = 0; i < journal->segments.count; i++) {
+        bytes += journal->segments.at[i].bytes;
     }
     return bytes;
 }
 
 static struct journal_segment *journal_newest(struct ql_journal *journal)
 {
-    return &journal->segments[journal->segment_count - 1];
+    return &journal->segments.at[journal->segments.count - 1];
 }
 
 static ql_err journal_sync(struct ql_journal *journal)
@@ -177,7 +176,7 @@ static ql_err journal_leave(struct ql_journal *journal)
         if (unlink(path) != 0 && errno != ENOENT) {
             return QL_E_IO;
         }
-        journal->segment_count--;
+        journal->segments.count--;
     }
     (void)close(journal->fd);
     journal->fd = -1;
@@ -214,8 +213,9 @@ static ql_err journal_segment_new(struct ql_journal *journal, ql_str encoded)
     char path[4096];
     const ql_str again = ql_buf_view(&journal->unsynced);
     const uint64_t first = journal_first_of(again.bytes > 0 ? again : encoded);
-    if (journal->segment_count == QL_JOURNAL_SEGMENTS_MAX) {
-        return QL_E_FULL;
+    const ql_err err = journal_list_reserve(&journal->segments);
+    if (err != QL_OK) {
+        return err;
     }
     journal_path(journal->dir, first, path);
     const int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -231,7 +231,7 @@ static ql_err journal_segment_new(struct ql_journal *journal, ql_str encoded)
     }
     journal->fd = fd;
     journal->synced = 0;
-    journal->segments[journal->segment_count++] = (struct journal_segment){ first, again.bytes };
+    journal->segments.at[journal->segments.count++] = (struct journal_segment){ first, again.bytes };
     return QL_OK;
 }
 
@@ -284,18 +284,18 @@ ql_err ql_journal_write(struct ql_journal *journal, ql_str encoded, uint64_t las
 ql_err ql_journal_drop_before(struct ql_journal *journal, uint64_t sequence)
 {
     uint32_t drop = 0;
-    while (drop + 1 < journal->segment_count && journal->segments[drop + 1].first <= sequence) {
+    while (drop + 1 < journal->segments.count && journal->segments.at[drop + 1].first <= sequence) {
         char path[4096];
-        journal_path(journal->dir, journal->segments[drop].first, path);
+        journal_path(journal->dir, journal->segments.at[drop].first, path);
         if (unlink(path) != 0) {
             break;
         }
         drop++;
     }
     if (drop > 0) {
-        journal->segment_count -= drop;
-        memmove(journal->segments, journal->segments + drop,
-                journal->segment_count * sizeof(*journal->segments));
+        journal->segments.count -= drop;
+        memmove(journal->segments.at, journal->segments.at + drop,
+                journal->segments.count * sizeof(*journal->segments.at));
         return ql_file_sync_dir(journal->dir);
     }
     return QL_OK;

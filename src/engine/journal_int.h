@@ -8,10 +8,17 @@
 #define QL_JOURNAL_SEGMENTS_MAX 65536u
 
 struct journal_segment { uint64_t first, bytes; };
+/* In the order of their sequences. The room grows with what is there, up to the maximum. */
+struct journal_list {
+    struct journal_segment *at;
+    uint32_t count, room;
+};
 
 void journal_path(const char *dir, uint64_t first, char out[4096]);
-/* The folder's segments in order; the caller frees them. */
-ql_err journal_list(const char *path, struct journal_segment **ret_segments, uint32_t *ret_count);
+/* The folder's segments, into a list of zeros; the caller frees its `at`, after an error too. */
+ql_err journal_list_read(const char *path, struct journal_list *ret_list);
+/* Room for one more segment. QL_E_FULL at the maximum. */
+ql_err journal_list_reserve(struct journal_list *list);
 /* A whole file to read; nothing (NULL) of an empty one. */
 ql_err journal_map(const char *path, const char **ret_map, size_t *ret_bytes);
 void journal_unmap(const char *map, size_t bytes);

@@ -6,8 +6,8 @@
 
 struct ql_journal_reader {
     char *dir;
-    struct journal_segment *segments;
-    uint32_t segment_count, segment;
+    struct journal_list segments;
+    uint32_t segment; /* the one that is read */
     const char *map; /* of the current segment */
     size_t map_bytes, at;
     uint64_t from, last;
@@ -23,13 +23,13 @@ ql_err ql_journal_reader_open(const char *dir, uint64_t from, struct ql_journal_
     reader->from = from;
     const ql_err err = reader->dir == NULL
                            ? QL_E_MEMORY
-                           : journal_list(dir, &reader->segments, &reader->segment_count);
+                           : journal_list_read(dir, &reader->segments);
     if (err != QL_OK) {
         ql_journal_reader_close(reader);
         return err;
     }
-    while (reader->segment + 1 < reader->segment_count &&
-           reader->segments[reader->segment + 1].first <= from) {
+    while (reader->segment + 1 < reader->segments.count &&
+           reader->segments.at[reader->segment + 1].first <= from) {
         reader->segment++;
     }
     *ret_reader = reader;
@@ -49,22 +49,22 @@ void ql_journal_reader_close(struct ql_journal_reader *reader)
         return;
     }
     journal_reader_unmap(reader);
-    free(reader->segments);
+    free(reader->segments.at);
     free(reader->dir);
     free(reader);
 }
 
 uint64_t ql_journal_reader_first(const struct ql_journal_reader *reader)
 {
-    return reader->segment_count == 0 ? 0 : reader->segments[0].first;
+    return reader->segments.count == 0 ? 0 : reader->segments.at[0].first;
 }
 
 /* Moves to the next segment that has bytes; QL_E_NOT_FOUND after the last. */
 static ql_err journal_reader_segment(struct ql_journal_reader *reader, struct ql_buf *ret_why)
 {
-    while (reader->segment < reader->segment_count) {
+    while (reader->segment < reader->segments.count) {
         char path[4096];
-        journal_path(reader->dir, reader->segments[reader->segment].first, path);
+        journal_path(reader->dir, reader->segments.at[reader->segment].first, path);
         journal_reader_unmap(reader);
         const ql_err err = journal_map(path, &reader->map, &reader->map_bytes);
         if (err != QL_OK) {
@@ -83,13 +83,13 @@ static ql_err journal_damage(const struct ql_journal_reader *reader, bool whole,
                              struct ql_buf *ret_why)
 {
     char path[4096];
-    const bool newest = reader->segment + 1 == reader->segment_count;
+    const bool newest = reader->segment + 1 == reader->segments.count;
     /* A torn record at the end of the newest segment is what a crash leaves: the end. */
     if (newest && !whole && !journal_holds_more(reader->map + reader->at,
                                                 reader->map_bytes - reader->at, reader->last)) {
         return QL_E_NOT_FOUND;
     }
-    journal_path(reader->dir, reader->segments[reader->segment].first, path);
+    journal_path(reader->dir, reader->segments.at[reader->segment].first, path);
     return journal_damaged(path, reader->at, newest, ret_why);
 }
 

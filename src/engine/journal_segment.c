@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define JOURNAL_MAGIC 0x31524c51u /* "QLR1" */
+#define JOURNAL_LIST_ROOM 16u     /* most folders hold fewer; times two reaches the maximum */
 #define JOURNAL_SEARCH_FACTOR 8u  /* a search hashes at most so many times what it searches */
 
 void journal_path(const char *dir, uint64_t first, char out[4096])
@@ -25,20 +26,32 @@ static int journal_order(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-ql_err journal_list(const char *path, struct journal_segment **ret_segments,
-                    uint32_t *ret_count)
+ql_err journal_list_reserve(struct journal_list *list)
+{
+    if (list->count < list->room) {
+        return QL_OK;
+    }
+    if (list->count == QL_JOURNAL_SEGMENTS_MAX) {
+        return QL_E_FULL;
+    }
+    const uint32_t room = list->room == 0 ? JOURNAL_LIST_ROOM : list->room * 2;
+    struct journal_segment *grown = realloc(list->at, room * sizeof(*grown));
+    if (grown == NULL) {
+        return QL_E_MEMORY;
+    }
+    list->at = grown;
+    list->room = room;
+    return QL_OK;
+}
+
+ql_err journal_list_read(const char *path, struct journal_list *ret_list)
 {
     DIR *dir = opendir(path);
-    struct journal_segment *segments = calloc(QL_JOURNAL_SEGMENTS_MAX, sizeof(*segments));
-    uint32_t count = 0;
-    if (dir == NULL || segments == NULL) {
-        free(segments);
-        if (dir != NULL) {
-            (void)closedir(dir);
-        }
-        return dir == NULL ? QL_E_IO : QL_E_MEMORY;
+    if (dir == NULL) {
+        return QL_E_IO;
     }
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL && count < QL_JOURNAL_SEGMENTS_MAX;) {
+    ql_err err = QL_OK;
+    for (struct dirent *entry; err == QL_OK && (entry = readdir(dir)) != NULL;) {
         uint64_t first;
         char tail[8], file[4096];
         struct stat st;
@@ -47,17 +60,16 @@ ql_err journal_list(const char *path, struct journal_segment **ret_segments,
             continue;
         }
         journal_path(path, first, file);
-        if (stat(file, &st) == 0) {
-            segments[count++] = (struct journal_segment){ first, (uint64_t)st.st_size };
+        if (stat(file, &st) == 0 && (err = journal_list_reserve(ret_list)) == QL_OK) {
+            ret_list->at[ret_list->count++] =
+                (struct journal_segment){ first, (uint64_t)st.st_size };
         }
     }
     (void)closedir(dir);
-    if (count > 1) {
-        qsort(segments, count, sizeof(*segments), journal_order);
+    if (ret_list->count > 1) {
+        qsort(ret_list->at, ret_list->count, sizeof(*ret_list->at), journal_order);
     }
-    *ret_segments = segments;
-    *ret_count = count;
-    return QL_OK;
+    return err;
 }
 
 ql_err journal_map(const char *path, const char **ret_map, size_t *ret_bytes)

@@ -401,7 +401,7 @@ static void a_foreign_writer_holds_up_no_tick(void **state)
     assert_int_equal(ql_db_run(writer, "BEGIN IMMEDIATE"), QL_OK);
     const int64_t began = ql_clock_mono_ns();
     assert_int_equal(world_apply_incident(&w, 1), QL_E_IO);
-    assert_true(ql_clock_mono_ns() - began < QL_NS_PER_S);
+    assert_true(ql_clock_mono_ns() - began < 4 * QL_NS_PER_S);
     assert_int_equal(ql_db_run(writer, "ROLLBACK"), QL_OK);
     assert_int_equal(world_apply_incident(&w, 2), QL_OK);
     assert_int_equal(ql_store_applied(w.store), 2);

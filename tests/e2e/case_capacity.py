@@ -175,7 +175,7 @@ def limits_are_reloaded(place):
         reload(900, "configuration not reloaded; the old one stays in force")
         check(known() == 250, f"a full disk refused the file, and the limit is {known()}")
         disk.empty()
-        wait_until("it is ready again", quell.ready, 20)
+        wait_until("it is ready again", quell.ready)
         reload(900, "configuration reloaded")
         check(known() == 900, f"with room the limit is {known()}")
         check(quell.program.stop() == 0, "a clean end")

@@ -95,7 +95,7 @@ def one_life(quell, rng, number, progress, seen):
         check(quell.post("/api/v2/alerts", json.dumps(rows).encode())[0] == 200, f"alerts {rows}")
     acked = wait_until("an incident nobody has seen", lambda: [
         i["id"] for i in quell.get("/api/v1/incidents", state="open")["incidents"]])[0]
-    wait_until("a checkpoint under load", lambda: quell.metric("ql_checkpoints_total") >= 1, 20)
+    wait_until("a checkpoint under load", lambda: quell.metric("ql_checkpoints_total") >= 1)
     check(quell.post(f"/api/v1/incidents/{acked}/ack", b"{}")[0] == 200, f"ack {acked}")
     seen["acked"].append(acked)
     time.sleep(rng.uniform(0.0, 1.5))
@@ -209,7 +209,7 @@ def disk_full(place):
         check(503 in statuses, f"a full disk was answered with {statuses}")
         check(quell.dropped("alerts", reason="disk_full") > 0, "it is not counted as disk_full")
         disk.empty()
-        wait_until("input is taken again", lambda: quell.post("/api/v2/alerts", first)[0] == 200, 20)
+        wait_until("input is taken again", lambda: quell.post("/api/v2/alerts", first)[0] == 200)
         names = {row["name"] for row in quell.get("/api/v1/alerts", state="all")["alerts"]}
         check("Before" in names, f"what was accepted before is gone: {names}")
         return f"answers while full: {statuses}"
@@ -267,8 +267,8 @@ def store_behind(place):
     shell = write_for_hours()
     check(len(acknowledged) > 500, f"only {len(acknowledged)} ticks waited")
     shell.close()
-    wait_until("it is ready again", quell.ready, 10)
-    wait_until("all is stored", lambda: not missing(), 20)
+    wait_until("it is ready again", quell.ready)
+    wait_until("all is stored", lambda: not missing())
     check(tell() == 200, "input is taken again")
     shell = write_for_hours()
     quell.program.send(signal.SIGKILL)

@@ -84,12 +84,12 @@ def burn_pages(place):
     check([slo["state"] for slo in calm.values()] == ["ok", "ok", "no data"], f"{calm}")
     check(calm["checkout is fast"]["entity"] == "service/frontend", f"{calm}")
     shop.minutes(4, share=0.5)
-    page = wait_until("a page", lambda: [s for s in burns(quell) if s["labels"]["severity"] == "page"], 10)[0]
+    page = wait_until("a page", lambda: [s for s in burns(quell) if s["labels"]["severity"] == "page"])[0]
     check(page["entity"] == "service/checkout", f"{page}")
     for part in ("SLO checkout answers: burn rate", "over 1h and", "over 5m (page at 14.4x)",
                  "% of the error budget of 30 d (target 99.9 %) is used, all of it in"):
         check(part in page["why"], page["why"])
-    incident = wait_until("its incident", lambda: quell.get("/api/v1/incidents")["incidents"], 10)[0]
+    incident = wait_until("its incident", lambda: quell.get("/api/v1/incidents")["incidents"])[0]
     check(incident["entity"] == "service/checkout" and incident["state"] == "open", f"{incident}")
     check(incident["title"].startswith("checkout: SLO checkout answers burn rate"), incident["title"])
     members = quell.get(f"/api/v1/incidents/{incident['id']}")["members"]
@@ -108,7 +108,7 @@ def burn_pages(place):
     check(state["state"] == "page" and 0 < state["budget_left"] < 1 and state["bad"] == 1200, f"{state}")
 
     shop.minutes(12)
-    wait_until("the page is over", lambda: page["id"] not in {s["id"] for s in burns(quell)}, 10)
+    wait_until("the page is over", lambda: page["id"] not in {s["id"] for s in burns(quell)})
     check(quell.metric("ql_slo_burn_rate_milli", slo="checkout answers", window="5m") == 0, "calm")
     left = quell.metric("ql_slo_budget_left_ppm", slo="checkout answers")
     check(800000 < left < 1000000, f"{left}")
@@ -135,7 +135,7 @@ def burn_is_held(place):
     shop = Shop(quell)
     shop.minutes(90)
     shop.minutes(5, share=0.5)
-    wait_until("the state says so", lambda: slos(quell)["checkout answers"]["state"] == "held", 10)
+    wait_until("the state says so", lambda: slos(quell)["checkout answers"]["state"] == "held")
     said = subprocess.run([place.binary, "slos", "--url", quell.url], capture_output=True, text=True)
     check(said.returncode == 0 and " held " in said.stdout, said.stdout + said.stderr)
     held = {policy: quell.metric("ql_detect_held_total", kind="burn rate", policy=policy)
@@ -146,13 +146,13 @@ def burn_is_held(place):
     shop.minutes(7, share=0.5)
     check(not burns(quell, "all"), f"told in the window: {burns(quell, 'all')}")
     shop.minutes(5, share=0.5)
-    page = wait_until("a page", lambda: burns(quell), 10)
+    page = wait_until("a page", lambda: burns(quell))
     check([s["labels"]["severity"] for s in page] == ["page"], f"{page}")
     check(page[0]["importance"] == "critical" and page[0]["onset"] == "2026-01-05T01:30:00.000Z", f"{page}")
     check(quell.metric("ql_detect_told_late_total") == 1, "it is not counted as told late")
     said = subprocess.run([place.binary, "signals", "--url", quell.url], capture_output=True, text=True)
     check("IMPORTANCE" in said.stdout and "critical" in said.stdout, said.stdout)
-    incident = wait_until("its incident", lambda: quell.get("/api/v1/incidents")["incidents"], 10)[0]
+    incident = wait_until("its incident", lambda: quell.get("/api/v1/incidents")["incidents"])[0]
     said = subprocess.run([place.binary, "show", str(incident["id"]), "--url", quell.url],
                           capture_output=True, text=True)
     check("IMPORTANCE" in said.stdout and "critical" in said.stdout, said.stdout)

@@ -70,7 +70,7 @@ def fetch_json(url, **more):
     return json.loads(body)
 
 
-def wait_until(what, ask, seconds=30, every=0.1):
+def wait_until(what, ask, seconds=60, every=0.1):
     """The first true answer of `ask`. Refused connections count as "not yet"."""
     end = time.monotonic() + seconds
     last = None

@@ -41,7 +41,7 @@ async function open(colorScheme, size, work) {
   });
   try {
     const page = context.pages()[0] ?? (await context.newPage());
-    page.setDefaultTimeout(15000);
+    page.setDefaultTimeout(60000);
     page.on('console', (message) => {
       if (['error', 'warning'].includes(message.type())) complaints.push(`console: ${message.text()}`);
     });
