@@ -154,6 +154,18 @@ static void data_that_comes_back_calm_is_recovery(void **state)
     rig_close(&rig);
 }
 
+/* An incident comes, its run succeeds, and it is over. */
+static void rig_repair(struct rig *rig, uint64_t incident, uint64_t signal)
+{
+    rig_trouble(rig, incident, signal);
+    const ql_id id = rig_step(rig, 1, "proposed,running!");
+    rig_outcome(rig, id, 0);
+    (void)rig_step(rig, 1, "verifying");
+    rig_member(rig, incident, signal, "service/checkout", false);
+    (void)rig_step(rig, 30, "succeeded");
+    rig_incident(rig, incident, QL_INC_RESOLVED, "service/checkout");
+}
+
 /* A leak: each restart helps for a while. It is not restarted for ever. */
 static void a_success_that_does_not_last_counts_against_it(void **state)
 {
@@ -162,13 +174,7 @@ static void a_success_that_does_not_last_counts_against_it(void **state)
     rig_open_one(&rig, "auto", "auto", false);
     uint64_t signal = 100;
     for (uint64_t incident = 1; incident <= 2; incident++) {
-        rig_trouble(&rig, incident, signal);
-        const ql_id id = rig_step(&rig, 1, "proposed,running!");
-        rig_outcome(&rig, id, 0);
-        (void)rig_step(&rig, 1, "verifying");
-        rig_member(&rig, incident, signal++, "service/checkout", false);
-        (void)rig_step(&rig, 30, "succeeded");
-        rig_incident(&rig, incident, QL_INC_RESOLVED, "service/checkout");
+        rig_repair(&rig, incident, signal++);
         (void)rig_step(&rig, 600, "");
     }
     rig_trouble(&rig, 3, signal);
@@ -188,13 +194,7 @@ static void a_success_that_lasts_clears_the_strikes(void **state)
     rig_open_one(&rig, "auto", "auto", false);
     uint64_t signal = 100;
     for (uint64_t incident = 1; incident <= 5; incident++) {
-        rig_trouble(&rig, incident, signal);
-        const ql_id id = rig_step(&rig, 1, "proposed,running!");
-        rig_outcome(&rig, id, 0);
-        (void)rig_step(&rig, 1, "verifying");
-        rig_member(&rig, incident, signal++, "service/checkout", false);
-        (void)rig_step(&rig, 30, "succeeded");
-        rig_incident(&rig, incident, QL_INC_RESOLVED, "service/checkout");
+        rig_repair(&rig, incident, signal++);
         (void)rig_step(&rig, 4000, "");
     }
     rig_close(&rig);

@@ -163,6 +163,22 @@ static inline bool ql_co_active(const struct co_incident *in)
     return in->told.state != QL_INCIDENT_RESOLVED;
 }
 
+/* ---- near.c: what is near a newcomer ---- */
+#define CO_CANDIDATES_MAX 16u
+struct co_candidate {
+    struct co_incident *incident;
+    double strength;
+    struct ql_rule_link link;
+    struct co_near near;
+    ql_entity_id entity; /* of the place that links best */
+};
+/* Incidents that the newcomer may join, the strongest link first; co->near is what is around. */
+uint32_t ql_co_candidates(struct ql_correlate *co, const struct co_member *m, uint64_t key,
+                          struct co_candidate list[CO_CANDIDATES_MAX]);
+/* When it could first have been joined: distance in time is measured from there. */
+ql_time ql_co_joins_at(const struct ql_correlate *co, const struct co_member *m);
+bool ql_co_change_is_recent(const struct ql_correlate *co, const struct co_change *change);
+
 /* ---- settle.c: where a newcomer goes ---- */
 /* Puts a placeless member into an incident, opening one when the rules say so, and pulls
  * after it what waits nearby; false: nothing took it, it is still placeless. */

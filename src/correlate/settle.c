@@ -1,161 +1,15 @@
 /* Where a newcomer goes: it looks at the entities near its own, at the incidents that
- * stand there, and takes the strongest link; else it may bring back a resolved incident,
+ * stand there (near.c), and takes the strongest link; else it may bring back a resolved incident,
  * or open a new one. Whatever waits nearby and fits in time follows it. */
 #include "correlate/correlate_int.h"
 #include "model/labels.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-
-#define CANDIDATES_MAX 16u
-
-struct candidate {
-    struct co_incident *incident;
-    double strength;
-    struct ql_rule_link link;
-    struct co_near near;
-    ql_entity_id entity; /* of the place that links best */
-};
-
-/* ---- who is near ---- */
-
-static void near_add(struct ql_correlate *co, uint64_t key, enum ql_rule_relation relation,
-                     uint32_t hops)
-{
-    if (co->near_count < 3 * CO_NEAR_MAX) {
-        co->near[co->near_count++] = (struct co_near){ key, relation, hops };
-    }
-}
-
-static void near_walk(struct ql_correlate *co, ql_entity_id entity, enum ql_direction direction)
-{
-    const uint32_t count = ql_topology_walk(co->topology, entity, direction, co->hops_max,
-                                            co->hops, CO_NEAR_MAX);
-    for (uint32_t i = 1; i < count; i++) {
-        near_add(co, co->hops[i].id.v,
-                 direction == QL_CALLEES ? QL_RELATION_CALLS : QL_RELATION_CALLED,
-                 co->hops[i].distance);
-    }
-    for (uint32_t i = 1; direction == QL_CALLEES && co->hops_max >= 2 && i < count &&
-                         co->hops[i].distance == 1; i++) {
-        const uint32_t back = ql_topology_walk(co->topology, co->hops[i].id, QL_CALLERS, 1,
-                                               co->hops_back, CO_NEAR_MAX);
-        for (uint32_t k = 1; k < back; k++) {
-            if (co->hops_back[k].id.v != entity.v) {
-                near_add(co, co->hops_back[k].id.v, QL_RELATION_SHARED, 2);
-            }
-        }
-    }
-}
-
-static void near_find(struct ql_correlate *co, uint64_t key, ql_entity_id entity)
-{
-    co->near_count = 0;
-    near_add(co, key, QL_RELATION_SAME, 0);
-    if (entity.v != 0 && co->hops_max > 0) {
-        near_walk(co, entity, QL_CALLEES);
-        near_walk(co, entity, QL_CALLERS);
-    }
-}
-
-/* ---- which incidents stand there ---- */
-
-static void candidate_offer(struct candidate *list, uint32_t *count, const struct candidate *c)
-{
-    for (uint32_t i = 0; i < *count; i++) {
-        if (list[i].incident == c->incident) {
-            if (c->strength > list[i].strength) {
-                list[i] = *c;
-            }
-            return;
-        }
-    }
-    if (*count < CANDIDATES_MAX) {
-        list[(*count)++] = *c;
-    }
-}
-
-/* An alert may have fired for days before it reached us: distance in time is measured from
- * when it could first have been joined. */
-static ql_time joins_at(const struct ql_correlate *co, const struct co_member *m)
-{
-    const ql_time floor = ql_time_add(co->now, (ql_duration){ -2 * co->join.ns });
-    return m->kind == QL_MEMBER_ALERT && ql_time_before(m->since, floor) ? floor : m->since;
-}
-
-static void candidates_at(struct ql_correlate *co, const struct co_member *m,
-                          const struct co_near *near, struct candidate *list, uint32_t *count)
-{
-    for (const struct co_place *p = ql_co_place_first(co, near->key); p != NULL;
-         p = ql_co_place_next(co, p)) {
-        if (p->incident == CO_WAITING || !ql_co_active(&co->incidents[p->incident]) ||
-            p->since_first.ns == QL_TIME_NONE.ns) {
-            continue;
-        }
-        struct candidate c = { .incident = &co->incidents[p->incident], .near = *near,
-                               .entity = p->entity };
-        c.link = (struct ql_rule_link){
-            .relation = near->relation, .hops = near->hops, .lasts = p->open_count > 0,
-            .onset = joins_at(co, m), .since_first = p->since_first,
-            .since_last = p->since_last, .ended_last = p->ended_last,
-        };
-        c.strength = ql_rule_link(&c.link, co->join);
-        if (c.strength > 0.0) {
-            candidate_offer(list, count, &c);
-        }
-    }
-}
-
-static bool change_is_recent(const struct ql_correlate *co, const struct co_change *change)
-{
-    return ql_time_since(co->now, change->at).ns <= CO_CHANGE_BEFORE.ns;
-}
-
-/* Incidents that hold another part of a change which touched the newcomer's entity. */
-static void candidates_by_change(struct ql_correlate *co, const struct co_member *m,
-                                 struct candidate *list, uint32_t *count)
-{
-    for (uint32_t i = 0; m->entity.v != 0 && i < co->change_count; i++) {
-        const struct co_change *own = &co->changes[i];
-        if (own->entity.v != m->entity.v || !change_is_recent(co, own)) {
-            continue;
-        }
-        for (uint32_t k = 0; k < co->change_count; k++) {
-            const struct co_change *other = &co->changes[k];
-            struct co_incident *in = other->incident.v == 0
-                                         ? NULL
-                                         : ql_co_incident_find(co, other->incident);
-            if (other->key != own->key || in == NULL || !ql_co_active(in)) {
-                continue;
-            }
-            struct candidate c = { .incident = in, .entity = other->entity };
-            c.near = (struct co_near){ other->entity.v, QL_RELATION_CHANGE, 0 };
-            c.link = (struct ql_rule_link){ .relation = QL_RELATION_CHANGE,
-                                            .onset = joins_at(co, m),
-                                            .since_first = in->told.onset,
-                                            .since_last = in->told.updated,
-                                            .ended_last = QL_TIME_NONE };
-            c.strength = ql_rule_link(&c.link, co->join);
-            if (c.strength > 0.0) {
-                candidate_offer(list, count, &c);
-            }
-        }
-    }
-}
-
-static int candidate_cmp(const void *a, const void *b)
-{
-    const struct candidate *x = a, *y = b;
-    if (x->strength != y->strength) {
-        return x->strength > y->strength ? -1 : 1;
-    }
-    return x->incident->told.id.v < y->incident->told.id.v ? -1 : 1;
-}
 
 /* ---- words ---- */
 
 static void why_joined(const struct ql_correlate *co, struct co_member *m,
-                       const struct candidate *c)
+                       const struct co_candidate *c)
 {
     char gap[32];
     const ql_str own = ql_co_short_name(co, m->entity), other = ql_co_short_name(co, c->entity);
@@ -189,7 +43,7 @@ static void changes_take(struct ql_correlate *co, struct co_incident *in, ql_ent
 {
     for (uint32_t i = 0; entity.v != 0 && i < co->change_count; i++) {
         struct co_change *change = &co->changes[i];
-        if (change->entity.v != entity.v || !change_is_recent(co, change) ||
+        if (change->entity.v != entity.v || !ql_co_change_is_recent(co, change) ||
             ql_co_member_find(co, QL_MEMBER_CHANGE, change->id, in->told.id) != NULL) {
             continue;
         }
@@ -252,9 +106,9 @@ static void adopt_at(struct ql_correlate *co, const struct co_member *m, struct 
     for (uint32_t at = p == NULL ? 0 : p->member_first; at != 0;) {
         struct co_member *w = &co->members[at - 1];
         at = w->next;
-        struct candidate c = { .near = *near, .entity = m->entity };
+        struct co_candidate c = { .near = *near, .entity = m->entity };
         c.link = (struct ql_rule_link){ .relation = near->relation, .hops = near->hops,
-                                        .lasts = ql_co_lasts(w), .onset = joins_at(co, m),
+                                        .lasts = ql_co_lasts(w), .onset = ql_co_joins_at(co, m),
                                         .since_first = w->since, .since_last = w->since,
                                         .ended_last = w->ended };
         if (ql_rule_link(&c.link, co->join) > 0.0) {
@@ -439,7 +293,7 @@ static struct co_incident *open_for(struct ql_correlate *co, struct co_member *m
     return in;
 }
 
-static void merge_rest(struct ql_correlate *co, const struct candidate *list, uint32_t count)
+static void merge_rest(struct ql_correlate *co, const struct co_candidate *list, uint32_t count)
 {
     struct co_incident *stays = list[0].incident;
     for (uint32_t i = 1; i < count && list[0].strength >= QL_RULE_MERGE_STRENGTH; i++) {
@@ -455,16 +309,10 @@ static void merge_rest(struct ql_correlate *co, const struct candidate *list, ui
 
 bool ql_co_settle(struct ql_correlate *co, struct co_member *m, uint64_t key)
 {
-    struct candidate list[CANDIDATES_MAX];
-    uint32_t count = 0;
-    near_find(co, key, m->entity);
-    for (uint32_t i = 0; i < co->near_count; i++) {
-        candidates_at(co, m, &co->near[i], list, &count);
-    }
-    candidates_by_change(co, m, list, &count);
+    struct co_candidate list[CO_CANDIDATES_MAX];
+    const uint32_t count = ql_co_candidates(co, m, key, list);
     struct co_incident *in = NULL;
     if (count > 0) {
-        qsort(list, count, sizeof *list, candidate_cmp);
         in = list[0].incident;
         why_joined(co, m, &list[0]);
     } else if ((in = comes_back(co, m, key)) != NULL) {

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-enum { SERIES_MAX = 700, STEP_S = 300, DAY_POINTS = 86400 / STEP_S, DAYS = 60, SETTLED = 20 };
+enum { SERIES_MAX = 700, STEP_S = 300, DAY_POINTS = 86400 / STEP_S, DAYS = 42, SETTLED = 20 };
 enum { FAMILIES = 5, PARTIES = 3, FLAP_POINTS = 6 };
 #define FLAP_SIZE 6.0 /* mean, in deviations: some are hardly one, some are plain */
 #define MONDAY INT64_C(1767571200)

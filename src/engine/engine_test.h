@@ -127,7 +127,7 @@ static inline void life_done(void *context, ql_err err)
 
 static inline bool life_acknowledged(const struct life *life)
 {
-    for (int i = 0; i < 60000 && atomic_load(&life->acknowledged) < atomic_load(&life->sent); i++) {
+    for (int i = 0; i < 120000 && atomic_load(&life->acknowledged) < atomic_load(&life->sent); i++) {
         (void)usleep(500);
     }
     return atomic_load(&life->acknowledged) == atomic_load(&life->sent);

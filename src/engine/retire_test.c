@@ -136,7 +136,7 @@ static void days_run(uint32_t shards, int saved_every, struct seen *seen)
 static void checkpoints_do_not_show(void **state)
 {
     static const struct { uint32_t shards; int saved_every; } ways[] = {
-        { 1, 0 }, { 1, 31 }, { 2, 67 },
+        { 1, 61 }, { 2, 127 }, /* at every age of a generation */
     };
     struct seen first[3], other;
     (void)state;
