@@ -2,6 +2,7 @@
 
 #include "act/act_int.h"
 #include "base/pages.h"
+#include "topology/topology.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,6 +116,7 @@ static void act_tick(void *stage, ql_time now, struct ql_batch *bus)
     act->now = now;
     for (uint32_t i = 0; i < QL_ACT_RUNS_MAX && act->run_count > 0; i++) {
         if (act->runs[i].used) {
+            ql_topology_keep(act->topology, act->runs[i].entity);
             ql_ac_run_tick(act, &act->runs[i]);
         }
     }
@@ -123,6 +125,7 @@ static void act_tick(void *stage, ql_time now, struct ql_batch *bus)
         if (!c->used) {
             continue;
         }
+        ql_topology_keep(act->topology, c->suspect);
         if (c->pending) {
             ql_ac_propose(act, c);
         }

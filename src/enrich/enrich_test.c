@@ -221,7 +221,7 @@ static void a_checkpoint_keeps_who_was_told(void **state)
     for (size_t cut = 0; cut <= saved.bytes; cut++) {
         fixture_open(&f);
         struct ql_reader in = ql_reader_of((ql_str){ saved.at, cut });
-        const ql_err err = ql_enrich_stage.load(f.stage, 1, &in);
+        const ql_err err = ql_enrich_stage.load(f.stage, ql_enrich_stage.state_version, &in);
         assert_int_equal(err, cut == saved.bytes ? QL_OK : QL_E_MALFORMED);
         if (err == QL_OK) {
             (void)bus_point(&f, "g{service=\"cart\"}");
