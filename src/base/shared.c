@@ -132,6 +132,11 @@ void ql_shared_drop(struct ql_shared *shared, uint32_t number)
     }
 }
 
+uint32_t ql_shared_find(const struct ql_shared *shared, ql_str text)
+{
+    return ql_map128_get(&shared->by_hash, ql_hash128_of(text.at, text.bytes));
+}
+
 ql_str ql_shared_text(const struct ql_shared *shared, uint32_t number)
 {
     QL_ASSERT(number < shared->count && shared->texts[number].at != NULL);

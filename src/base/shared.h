@@ -1,8 +1,8 @@
 /* shared.h - each distinct text once for as long as somebody holds it, named by a number.
  *
- * intern.h for texts that come and go: take() counts a holder, drop() takes one away, and the
- * number of a text that nobody holds is given to a later one, the newest freed first. What was
- * freed lies in the arena until it is more than what is held; then the held texts move.
+ * take() counts a holder, drop() takes one away, and the number of a text that nobody holds is
+ * given to a later one, the newest freed first. What was freed lies in the arena until it is more
+ * than what is held; then the held texts move.
  *
  * Ownership     the table owns the bytes; a view is valid until the next take() or drop().
  * Errors        take: QL_E_FULL at count_max or bytes_max, QL_E_MEMORY. load: QL_E_MALFORMED.
@@ -32,6 +32,7 @@ void ql_shared_init(struct ql_shared *shared, uint32_t count_max, size_t bytes_m
 void ql_shared_fini(struct ql_shared *shared);
 QL_MUST_USE ql_err ql_shared_take(struct ql_shared *shared, ql_str text, uint32_t *ret_number);
 void ql_shared_drop(struct ql_shared *shared, uint32_t number);
+uint32_t ql_shared_find(const struct ql_shared *shared, ql_str text); /* QL_MAP_NONE if absent */
 ql_str ql_shared_text(const struct ql_shared *shared, uint32_t number); /* asserts that it is held */
 size_t ql_shared_bytes(const struct ql_shared *shared);
 
