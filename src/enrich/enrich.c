@@ -152,7 +152,7 @@ static void series_resolve(struct enrich *e, uint32_t index, struct ql_batch *bu
     row->flags |= QL_SERIES_ENRICHED;
 }
 
-/* The next few series, as many as time has passed: those that are known name their entity now
+/* The next few series, as many as time has passed: those that had a sample name their entity now
  * and then, so that whoever forgets what is not named keeps those. */
 static void series_sweep(struct enrich *e, struct ql_batch *bus)
 {
@@ -162,9 +162,10 @@ static void series_sweep(struct enrich *e, struct ql_batch *bus)
     const uint32_t most = share < 1.0 ? (uint32_t)((double)count * share) + 1 : count;
     for (uint32_t i = 0; i < most && i < count; i++) {
         e->cursor = e->cursor + 1 < count ? e->cursor + 1 : 0;
-        const struct ql_series *row = ql_series_at(e->table, e->cursor);
-        if (ql_series_is_live(e->table, e->cursor) && row->entity.v != 0 &&
-            entity_is_due(e, row->entity)) {
+        struct ql_series *row = ql_series_at(e->table, e->cursor);
+        const bool fresh = (row->flags & QL_SERIES_FRESH) != 0;
+        row->flags &= (uint8_t)~QL_SERIES_FRESH;
+        if (fresh && row->entity.v != 0 && entity_is_due(e, row->entity)) {
             series_resolve(e, e->cursor, bus);
         }
     }

@@ -2,7 +2,7 @@
  *
  * The entity of a series follows from its labels once, when its first point passes; it is
  * written into the series table. Each entity is told with its name, and again now and then for
- * as long as a series, alert or change refers to it (awake.h): the core forgets what is not.
+ * as long as samples, alerts or changes of it come (awake.h): the core forgets what is not told.
  *
  * Reads         points, alerts_in, changes_in, entities (those that normalise told).
  * Writes        entities, alerts, changes; the entity of rows of the series table.

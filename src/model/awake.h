@@ -14,9 +14,9 @@
 #include "base/buf.h"
 
 #define QL_AWAKE_STEP QL_MIN(1) /* the longest that engine.tick may be */
-/* The entity of a series that is known is named again within twice this time ... */
+/* The entity of a series that gets samples is named again within twice this time ... */
 #define QL_AWAKE_TELL QL_MIN(15)
-/* ... so that what was not named for this long has no series; the least limits.series_idle. */
+/* ... so that what was not named for this long gets none; the least limits.series_idle. */
 #define QL_AWAKE_IDLE_LEAST QL_MIN(60)
 
 struct ql_awake { ql_time at; int64_t ns; }; /* at: the newest time given */

@@ -235,6 +235,7 @@ static void derived_put(struct service_close *close, uint32_t number, uint32_t w
     *point = (struct ql_point){ .at = at, .value = value, .raw = value, .series = index };
     row->last_at = at;
     row->last_raw = value;
+    row->flags |= QL_SERIES_FRESH;
     row->seen_count += row->seen_count != UINT32_MAX;
     nm_due_touch(&close->nm->due, index);
     close->points++;
