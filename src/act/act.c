@@ -152,7 +152,7 @@ const struct ql_stage_type ql_act_stage = {
     .reads = QL_LIST_BIT(incidents) | QL_LIST_BIT(members) | QL_LIST_BIT(signals) |
              QL_LIST_BIT(causes) | QL_LIST_BIT(commands) | QL_LIST_BIT(outcomes),
     .writes = QL_LIST_BIT(actions) | QL_LIST_BIT(audits),
-    .state_version = 3,
+    .state_version = 4,
     .open = act_open,
     .close = act_close,
     .push = act_push,

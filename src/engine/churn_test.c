@@ -134,7 +134,9 @@ static struct ql_machine *machine_again(struct ql_machine *machine, uint32_t sha
 
 static void counts_check(struct ql_stats *stats)
 {
-    static const char *const lost[] = { "cardinality", "peers_full", "topology_full", "batch_full" };
+    static const char *const lost[] = {
+        "cardinality", "peers_full", "topology_full", "batch_full",
+    };
     for (size_t i = 0; i < QL_COUNT_OF(lost); i++) {
         assert_int_equal(ql_stats_sum(stats, "ql_records_dropped_total", lost[i]), 0);
     }
