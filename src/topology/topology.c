@@ -3,12 +3,9 @@
  * are unordered: a walk sorts the neighbours it meets, so that neither the order of arrival
  * nor the place of an entity, which a restart changes, shows in its answer. For the same
  * reason what is forgotten is chosen by age alone. */
-#include "topology/topology.h"
+#include "topology/topology_int.h"
 
-#include "base/map.h"
 #include "base/pages.h"
-#include "base/shared.h"
-#include "model/awake.h"
 
 #include <stdlib.h>
 
@@ -17,33 +14,6 @@
 #define NAMES_BYTES_MAX (16u << 20)
 #define NAME_BYTES_MAX 512u
 #define EDGE_KEPT QL_MIN(24 * 60)
-
-struct node {
-    ql_entity_id id;              /* 0: free */
-    uint32_t name;                /* number + 1; 0: none; of a free node, the next free one + 1 */
-    uint32_t out_first, in_first; /* edge number + 1; 0: none */
-    uint32_t mark;                /* the last walk that came here */
-    uint32_t seen_s;              /* when it was last referred to, of `awake` */
-    uint32_t pad;
-};
-
-struct link {
-    struct ql_edge edge;
-    uint32_t caller, callee;     /* node numbers */
-    uint32_t out_next, in_next;  /* edge number + 1; out_next doubles as the free list */
-    bool live;
-};
-
-struct ql_topology {
-    struct node *nodes;
-    struct link *links;
-    uint32_t *near;              /* scratch: node numbers of one node's neighbours */
-    struct ql_map64 node_of;     /* entity id -> node number */
-    struct ql_map128 link_of;    /* hash of (caller, callee) -> edge number */
-    struct ql_shared names;
-    struct ql_awake awake;
-    uint32_t node_count, node_free, link_count, free_first, walk;
-};
 
 ql_err ql_topology_new(struct ql_topology **ret_topology)
 {
@@ -140,7 +110,7 @@ void ql_topology_keep(const struct ql_topology *t, ql_entity_id id)
     }
 }
 
-static ql_hash128 link_key(ql_entity_id caller, ql_entity_id callee)
+ql_hash128 ql_topology_link_key(ql_entity_id caller, ql_entity_id callee)
 {
     const uint64_t both[2] = { caller.v, callee.v };
     return ql_hash128_of(both, sizeof both);
@@ -187,7 +157,7 @@ static ql_err link_add(struct ql_topology *t, const struct ql_edge *edge, uint32
     }
     const uint32_t number = t->free_first != 0 ? t->free_first - 1 : t->link_count;
     if (err == QL_OK) {
-        err = ql_map128_put(&t->link_of, link_key(edge->caller, edge->callee), number);
+        err = ql_map128_put(&t->link_of, ql_topology_link_key(edge->caller, edge->callee), number);
     }
     if (err != QL_OK) {
         return err;
@@ -203,15 +173,16 @@ static ql_err link_add(struct ql_topology *t, const struct ql_edge *edge, uint32
     return QL_OK;
 }
 
-/* An edge from or to nobody, or to itself, says nothing. */
-static bool edge_is_void(const struct ql_edge *edge)
+bool ql_topology_edge_is_void(const struct ql_edge *edge)
 {
     return edge->caller.v == 0 || edge->callee.v == 0 || edge->caller.v == edge->callee.v;
 }
 
-static ql_err link_put(struct ql_topology *t, const struct ql_edge *edge, uint32_t *ret_number)
+ql_err ql_topology_link_put(struct ql_topology *t, const struct ql_edge *edge,
+                            uint32_t *ret_number)
 {
-    const uint32_t known = ql_map128_get(&t->link_of, link_key(edge->caller, edge->callee));
+    const uint32_t known =
+        ql_map128_get(&t->link_of, ql_topology_link_key(edge->caller, edge->callee));
     if (known == QL_MAP_NONE) {
         return link_add(t, edge, ret_number);
     }
@@ -224,10 +195,10 @@ static ql_err link_put(struct ql_topology *t, const struct ql_edge *edge, uint32
 ql_err ql_topology_link(struct ql_topology *t, const struct ql_edge *edge)
 {
     uint32_t number = 0;
-    if (edge_is_void(edge)) {
+    if (ql_topology_edge_is_void(edge)) {
         return QL_OK;
     }
-    const ql_err err = link_put(t, edge, &number);
+    const ql_err err = ql_topology_link_put(t, edge, &number);
     if (err == QL_OK) {
         link_seen(t, number);
     }
@@ -264,7 +235,7 @@ void ql_topology_expire(struct ql_topology *t, ql_time now)
             l->live = false;
             dead_count++;
             t->near[dead_count - 1] = i;
-            (void)ql_map128_drop(&t->link_of, link_key(l->edge.caller, l->edge.callee));
+            (void)ql_map128_drop(&t->link_of, ql_topology_link_key(l->edge.caller, l->edge.callee));
         }
     }
     if (dead_count == 0) {
@@ -429,115 +400,4 @@ uint32_t ql_topology_distance(const struct ql_topology *t, ql_entity_id a, ql_en
         }
     }
     return hops_max + 1;
-}
-
-static int link_cmp(const void *a, const void *b, void *context)
-{
-    const struct link *links = context;
-    const struct ql_edge *x = &links[*(const uint32_t *)a].edge;
-    const struct ql_edge *y = &links[*(const uint32_t *)b].edge;
-    if (x->caller.v != y->caller.v) {
-        return x->caller.v < y->caller.v ? -1 : 1;
-    }
-    return (x->callee.v > y->callee.v) - (x->callee.v < y->callee.v);
-}
-
-/* Numbers of the live edges by (caller, callee), in the scratch array. */
-static uint32_t links_sort(const struct ql_topology *t)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < t->link_count; i++) {
-        if (t->links[i].live) {
-            t->near[count++] = i;
-        }
-    }
-    qsort_r(t->near, count, sizeof *t->near, link_cmp, t->links);
-    return count;
-}
-
-void ql_topology_edges(const struct ql_topology *t,
-                       void (*fn)(void *context, const struct ql_edge *edge), void *context)
-{
-    const uint32_t count = links_sort(t);
-    for (uint32_t i = 0; i < count; i++) {
-        fn(context, &t->links[t->near[i]].edge);
-    }
-}
-
-ql_err ql_topology_save(const struct ql_topology *t, struct ql_buf *out)
-{
-    ql_awake_save(&t->awake, out);
-    (void)ql_buf_u32(out, t->node_of.count);
-    for (uint32_t i = 0; i < t->node_count; i++) {
-        if (t->nodes[i].id.v != 0) {
-            (void)ql_buf_u64(out, t->nodes[i].id.v);
-            (void)ql_buf_u32(out, t->nodes[i].seen_s);
-            (void)ql_buf_lstr(out, ql_topology_name(t, t->nodes[i].id));
-        }
-    }
-    const uint32_t count = links_sort(t);
-    (void)ql_buf_u32(out, count);
-    for (uint32_t i = 0; i < count; i++) {
-        const struct ql_edge *e = &t->links[t->near[i]].edge;
-        (void)ql_buf_u64(out, e->caller.v);
-        (void)ql_buf_u64(out, e->callee.v);
-        (void)ql_buf_i64(out, e->at.ns);
-        (void)ql_buf_u32(out, e->calls);
-        (void)ql_buf_u32(out, e->errors);
-        (void)ql_buf_u8(out, (uint8_t)e->source);
-    }
-    return ql_buf_check(out);
-}
-
-static ql_err load_edge(struct ql_topology *t, struct ql_reader *in)
-{
-    struct ql_edge e = { 0 };
-    e.caller.v = ql_reader_u64(in); /* one by one: initialisers have no order */
-    e.callee.v = ql_reader_u64(in);
-    e.at.ns = ql_reader_i64(in);
-    e.calls = ql_reader_u32(in);
-    e.errors = ql_reader_u32(in);
-    const uint8_t source = ql_reader_u8(in);
-    if (in->failed || source > QL_EDGE_LABEL) {
-        return QL_E_MALFORMED;
-    }
-    e.source = (enum ql_edge_source)source;
-    /* Configuration speaks for itself: an edge that it no longer holds may grow old. */
-    const bool configured = e.source == QL_EDGE_CONFIG;
-    const uint32_t known = ql_map128_get(&t->link_of, link_key(e.caller, e.callee));
-    if (configured && (known == QL_MAP_NONE || t->links[known].edge.source != QL_EDGE_CONFIG)) {
-        e.source = QL_EDGE_LABEL;
-    }
-    uint32_t number = 0; /* its ends were last seen when their rows say */
-    return edge_is_void(&e) ? QL_E_MALFORMED : link_put(t, &e, &number);
-}
-
-static ql_err load_node(struct ql_topology *t, struct ql_reader *in)
-{
-    const ql_entity_id id = { ql_reader_u64(in) };
-    const uint32_t seen_s = ql_reader_u32(in);
-    const ql_str name = ql_reader_lstr(in);
-    if (in->failed || id.v == 0 || seen_s > ql_awake_s(&t->awake)) {
-        return QL_E_MALFORMED;
-    }
-    const ql_err err = ql_topology_see(t, id, name);
-    if (err == QL_OK) {
-        t->nodes[ql_map64_get(&t->node_of, id.v)].seen_s = seen_s;
-    }
-    return err;
-}
-
-ql_err ql_topology_load(struct ql_topology *t, struct ql_reader *in)
-{
-    ql_err err = QL_OK;
-    ql_awake_load(&t->awake, in);
-    const uint32_t node_count = ql_reader_u32(in);
-    for (uint32_t i = 0; i < node_count && err == QL_OK; i++) {
-        err = load_node(t, in);
-    }
-    const uint32_t link_count = err == QL_OK ? ql_reader_u32(in) : 0;
-    for (uint32_t i = 0; i < link_count && err == QL_OK; i++) {
-        err = load_edge(t, in);
-    }
-    return err == QL_OK && in->failed ? QL_E_MALFORMED : err;
 }
