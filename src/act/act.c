@@ -2,6 +2,7 @@
 
 #include "act/act_int.h"
 #include "base/pages.h"
+#include "topology/topology.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,6 +116,7 @@ static void act_tick(void *stage, ql_time now, struct ql_batch *bus)
     act->now = now;
     for (uint32_t i = 0; i < QL_ACT_RUNS_MAX && act->run_count > 0; i++) {
         if (act->runs[i].used) {
+            ql_topology_keep(act->topology, act->runs[i].entity);
             ql_ac_run_tick(act, &act->runs[i]);
         }
     }
@@ -123,6 +125,7 @@ static void act_tick(void *stage, ql_time now, struct ql_batch *bus)
         if (!c->used) {
             continue;
         }
+        ql_topology_keep(act->topology, c->suspect);
         if (c->pending) {
             ql_ac_propose(act, c);
         }
@@ -149,7 +152,7 @@ const struct ql_stage_type ql_act_stage = {
     .reads = QL_LIST_BIT(incidents) | QL_LIST_BIT(members) | QL_LIST_BIT(signals) |
              QL_LIST_BIT(causes) | QL_LIST_BIT(commands) | QL_LIST_BIT(outcomes),
     .writes = QL_LIST_BIT(actions) | QL_LIST_BIT(audits),
-    .state_version = 3,
+    .state_version = 4,
     .open = act_open,
     .close = act_close,
     .push = act_push,

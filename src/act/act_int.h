@@ -71,6 +71,7 @@ struct ac_case {
 
 struct ac_ledger {
     uint64_t key;                   /* hash of entity and runbook */
+    ql_entity_id entity;
     ql_time touched, ended, succeeded; /* QL_TIME_NONE: never */
     ql_id escalated;                /* newest action that may be approved to lift the stop */
     uint32_t attempts, strikes;

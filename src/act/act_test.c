@@ -100,6 +100,26 @@ static void approval_starts_and_silence_expires(void **state)
     rig_close(&rig);
 }
 
+/* Hours in which nothing else names the suspect: the incident may still ask about it. */
+static void a_suspect_keeps_the_name(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open_one(&rig, "approve", "auto", false);
+    ql_topology_advance(rig.topology, rig.now);
+    rig_trouble(&rig, 1, 100);
+    (void)rig_step(&rig, 1, "proposed,awaiting approval");
+    for (int minute = 0; minute < 180; minute++) {
+        ql_batch_reset(&rig.bus);
+        rig_tick(&rig, 60);
+        ql_topology_advance(rig.topology, rig.now);
+    }
+    assert_int_equal(ql_topology_forget(rig.topology, 3600.0), 2);
+    const ql_entity_id suspect = ql_entity_id_of(QL_STR("service/checkout"));
+    assert_true(ql_str_eq(ql_topology_name(rig.topology, suspect), QL_STR("service/checkout")));
+    rig_close(&rig);
+}
+
 static void a_rejected_run_never_starts(void **state)
 {
     (void)state;
@@ -329,6 +349,7 @@ int main(void)
         cmocka_unit_test(auto_runs_both_steps_and_sees_recovery),
         cmocka_unit_test(a_suspect_must_be_steady),
         cmocka_unit_test(approval_starts_and_silence_expires),
+        cmocka_unit_test(a_suspect_keeps_the_name),
         cmocka_unit_test(a_rejected_run_never_starts),
         cmocka_unit_test(an_incident_that_ends_takes_its_question_along),
         cmocka_unit_test(the_lower_mode_holds),

@@ -1,33 +1,63 @@
 #include "act/act_int.h"
+#include "topology/topology.h"
+
+static bool ledger_has_run(const struct ql_act *act, const struct ac_ledger *ledger)
+{
+    for (uint32_t i = 0; i < QL_ACT_RUNS_MAX; i++) {
+        if (act->runs[i].used && act->runs[i].ledger == ql_ac_ledger_row(act, ledger) + 1) {
+            return true;
+        }
+    }
+    return false;
+}
 
 static bool ledger_is_idle(const struct ql_act *act, const struct ac_ledger *ledger)
 {
-    if (ledger->stopped || ql_ac_ledger_strikes(ledger, act->now) > 0 ||
-        ql_ac_ledger_starts(ledger, act->now) > 0) {
+    return !ledger->stopped && ql_ac_ledger_strikes(ledger, act->now) == 0 &&
+           ql_ac_ledger_starts(ledger, act->now) == 0 && !ledger_has_run(act, ledger);
+}
+
+/* Of an entity that is forgotten: its strikes and its stop are about nobody. */
+static bool ledger_is_orphan(const struct ql_act *act, const struct ac_ledger *ledger)
+{
+    if (ql_topology_name(act->topology, ledger->entity).bytes > 0 ||
+        ql_ac_ledger_starts(ledger, act->now) > 0 || ledger_has_run(act, ledger)) {
         return false;
     }
-    for (uint32_t i = 0; i < QL_ACT_RUNS_MAX; i++) {
-        if (act->runs[i].used && act->runs[i].ledger == ql_ac_ledger_row(act, ledger) + 1) {
-            return false;
+    for (uint32_t i = 0; i < QL_ACT_CASES_MAX; i++) {
+        const struct ac_case *c = &act->cases[i];
+        if (c->used && c->escalated_ledger == ql_ac_ledger_row(act, ledger) + 1) {
+            return false; /* a person may lift it yet */
         }
     }
     return true;
 }
 
-/* The lowest free row, else the idle one that was needed longest ago. */
-static struct ac_ledger *ledger_free_row(struct ql_act *act)
+/* The one that was needed longest ago of those that may go. */
+static struct ac_ledger *ledger_oldest(struct ql_act *act,
+                                       bool (*may_go)(const struct ql_act *act,
+                                                      const struct ac_ledger *ledger))
 {
     struct ac_ledger *oldest = NULL;
     for (uint32_t i = 0; i < AC_LEDGERS_MAX; i++) {
         struct ac_ledger *ledger = &act->ledgers[i];
-        if (!ledger->used) {
-            return ledger;
-        }
-        if ((oldest == NULL || ledger->touched.ns < oldest->touched.ns) &&
-            ledger_is_idle(act, ledger)) {
+        if ((oldest == NULL || ledger->touched.ns < oldest->touched.ns) && may_go(act, ledger)) {
             oldest = ledger;
         }
     }
+    return oldest;
+}
+
+/* The lowest free row, else an idle one, else one whose entity is gone. */
+static struct ac_ledger *ledger_free_row(struct ql_act *act)
+{
+    for (uint32_t i = 0; i < AC_LEDGERS_MAX; i++) {
+        if (!act->ledgers[i].used) {
+            return &act->ledgers[i];
+        }
+    }
+    struct ac_ledger *oldest = ledger_oldest(act, ledger_is_idle);
+    oldest = oldest != NULL ? oldest : ledger_oldest(act, ledger_is_orphan);
     if (oldest != NULL) {
         (void)ql_map64_drop(&act->ledger_of, oldest->key);
     }
@@ -55,7 +85,7 @@ struct ac_ledger *ql_ac_ledger(struct ql_act *act, ql_entity_id entity, ql_str r
         ql_stat_add(act->drop_ledger, 1);
         return NULL;
     }
-    *ledger = (struct ac_ledger){ .key = key, .used = 1, .touched = act->now,
+    *ledger = (struct ac_ledger){ .key = key, .entity = entity, .used = 1, .touched = act->now,
                                   .ended = QL_TIME_NONE, .succeeded = QL_TIME_NONE };
     return ledger;
 }

@@ -56,6 +56,45 @@ static void a_stop_can_be_lifted_after_its_incident(void **state)
     rig_close(&rig);
 }
 
+/* Every row is a stop that waits for a person: of entities that are gone the one that was needed
+ * longest ago makes room, of those that are there none does. */
+static void stops_of_who_is_gone_make_room(void **state)
+{
+    enum { ROWS = AC_LEDGERS_MAX, GONE = 3 };
+    struct rig rig;
+    (void)state;
+    rig_open(&rig, "{}");
+    rig_tick(&rig, 7200);
+    struct ql_act *act = rig.stage;
+    for (uint32_t i = 0; i < ROWS; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof(name), "pod/%u", i);
+        const ql_entity_id id =
+            i < GONE ? ql_entity_id_of(ql_str_of(name)) : rig_entity(&rig, name);
+        struct ac_ledger *ledger = ql_ac_ledger(act, id, QL_STR("restart"));
+        assert_non_null(ledger);
+        ledger->stopped = 1;
+        ledger->touched.ns -= i == 1 ? 60 : 0;
+    }
+    act->cases[5] = (struct ac_case){ .incident = { 9 }, .used = 1, .active = 1,
+                                      .escalated_ledger = 2 + 1 };
+    rig_restart(&rig);
+    act = rig.stage;
+    static const uint32_t rows[] = { 1, 0 }; /* the second's is in an open question */
+    for (uint32_t i = 0; i < QL_COUNT_OF(rows); i++) {
+        const struct ac_ledger *ledger = ql_ac_ledger(act, (ql_entity_id){ 77 + i }, QL_STR("fix"));
+        assert_non_null(ledger);
+        assert_int_equal(ledger - act->ledgers, rows[i]);
+        assert_int_equal(ledger->stopped, 0);
+        act->ledgers[rows[i]].stopped = 1;
+        assert_int_equal(ql_topology_see(rig.topology, (ql_entity_id){ 77 + i },
+                                         QL_STR("pod/new")), QL_OK);
+    }
+    assert_null(ql_ac_ledger(act, (ql_entity_id){ 99 }, QL_STR("fix")));
+    assert_int_equal(ql_stats_sum(rig.stats, "ql_records_dropped_total", "ledgers_full"), 1);
+    rig_close(&rig);
+}
+
 static void no_word_from_a_step_is_a_failure_that_is_not_retried(void **state)
 {
     (void)state;
@@ -253,6 +292,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failed_step_ends_the_run_and_two_stop_it),
         cmocka_unit_test(a_stop_can_be_lifted_after_its_incident),
+        cmocka_unit_test(stops_of_who_is_gone_make_room),
         cmocka_unit_test(no_word_from_a_step_is_a_failure_that_is_not_retried),
         cmocka_unit_test(an_outcome_behind_a_leap_of_time_counts),
         cmocka_unit_test(missing_data_is_not_recovery),

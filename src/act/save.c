@@ -42,6 +42,7 @@ static void save_case(const struct ql_act *act, const struct ac_case *c, struct 
 static void save_ledger(const struct ac_ledger *l, struct ql_buf *out)
 {
     (void)ql_buf_u64(out, l->key);
+    (void)ql_buf_u64(out, l->entity.v);
     (void)ql_buf_i64(out, l->touched.ns);
     (void)ql_buf_i64(out, l->ended.ns);
     (void)ql_buf_i64(out, l->succeeded.ns);
@@ -199,6 +200,7 @@ static bool load_ledger(struct ql_act *act, uint32_t row, struct ql_reader *in)
     struct ac_ledger *l = &act->ledgers[row];
     l->used = 1;
     l->key = ql_reader_u64(in);
+    l->entity.v = ql_reader_u64(in);
     l->touched.ns = ql_reader_i64(in);
     l->ended.ns = ql_reader_i64(in);
     l->succeeded.ns = ql_reader_i64(in);

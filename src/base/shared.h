@@ -1,8 +1,8 @@
 /* shared.h - each distinct text once for as long as somebody holds it, named by a number.
  *
- * intern.h for texts that come and go: take() counts a holder, drop() takes one away, and the
- * number of a text that nobody holds is given to a later one, the newest freed first. What was
- * freed lies in the arena until it is more than what is held; then the held texts move.
+ * take() counts a holder, drop() takes one away, and the number of a text that nobody holds is
+ * given to a later one, the newest freed first. What was freed lies in the arena until it is more
+ * than what is held; then the held texts move.
  *
  * Ownership     the table owns the bytes; a view is valid until the next take() or drop().
  * Errors        take: QL_E_FULL at count_max or bytes_max, QL_E_MEMORY. load: QL_E_MALFORMED.

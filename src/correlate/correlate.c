@@ -8,7 +8,8 @@
 
 #include <stdlib.h>
 
-#define EDGES_EXPIRE_EVERY QL_MIN(10)
+#define FORGET_EVERY QL_MIN(10)
+#define FORGET_CROWDED QL_MIN(1) /* ... in a topology that is nearly full */
 #define WAIT_WHILE_OPEN QL_MIN(6 * 60)
 #define RESOLVED_BURNING_KEPT QL_MIN(24 * 60)
 
@@ -303,6 +304,25 @@ static void waiting_tick(struct ql_correlate *co)
     }
 }
 
+/* Edges that are old, and entities that nothing refers to: who stands in an incident or waits
+ * for one is kept. */
+static void topology_tick(struct ql_correlate *co)
+{
+    const ql_duration every =
+        ql_topology_crowded(co->topology) ? FORGET_CROWDED : FORGET_EVERY;
+    if (ql_time_since(co->now, co->expired_at).ns >= every.ns) {
+        for (uint32_t i = 0; i < co->place_used; i++) {
+            if (co->places[i].member_count > 0) {
+                ql_topology_keep(co->topology, co->places[i].entity);
+            }
+        }
+        ql_topology_expire(co->topology, co->now);
+        ql_stat_add(co->forgotten_total, ql_topology_forget(co->topology, co->idle_s));
+        co->expired_at = co->now;
+    }
+    ql_stat_set(co->entities_gauge, ql_topology_count(co->topology));
+}
+
 static void co_tick(void *stage, ql_time now, struct ql_batch *bus)
 {
     struct ql_correlate *co = stage;
@@ -317,10 +337,7 @@ static void co_tick(void *stage, ql_time now, struct ql_batch *bus)
         open_count += co->incidents[i].used && ql_co_active(&co->incidents[i]);
     }
     ql_co_tell_pending(co);
-    if (ql_time_since(now, co->expired_at).ns >= EDGES_EXPIRE_EVERY.ns) {
-        ql_topology_expire(co->topology, now);
-        co->expired_at = now;
-    }
+    topology_tick(co);
     ql_stat_set(co->open_gauge, open_count);
     co->bus = NULL;
 }
@@ -329,6 +346,7 @@ static void co_tick(void *stage, ql_time now, struct ql_batch *bus)
 
 static void topology_take(struct ql_correlate *co, const struct ql_batch *bus)
 {
+    ql_topology_advance(co->topology, co->now);
     for (uint32_t i = 0; i < bus->entities.count; i++) {
         const struct ql_entity_seen *seen = &bus->entities.at[i];
         if (ql_topology_see(co->topology, seen->id, seen->name) != QL_OK) {
@@ -394,6 +412,7 @@ static ql_err co_adopt_config(void *stage, const struct ql_config *config)
     co->join = (ql_duration){ (int64_t)(config->join_s * 1e9) };
     co->close = (ql_duration){ (int64_t)(config->close_s * 1e9) };
     co->hops_max = config->hops_max;
+    co->idle_s = config->series_idle_s;
     link_configured(co, config);
     return co->join.ns > 0 ? QL_OK : QL_E_CONFIG;
 }
@@ -419,6 +438,12 @@ static void stats_open(struct ql_correlate *co, struct ql_stats *stats)
                                      "Incidents opened.", "");
     co->merged_total = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_incidents_merged_total",
                                      "Incidents merged into an older one.", "");
+    co->forgotten_total = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_names_retired_total",
+                                        "Names forgotten after nothing referred to them for long.",
+                                        "of=\"entities\",shard=\"core\"");
+    co->entities_gauge = ql_stats_cell(stats, QL_STAT_GAUGE, "ql_names",
+                                       "Names known, by what they are of.",
+                                       "of=\"entities\",shard=\"core\"");
     co->open_gauge = ql_stats_cell(stats, QL_STAT_GAUGE, "ql_incidents_active",
                                    "Incidents open or acknowledged.", "");
 }

@@ -8,7 +8,8 @@
  * every signal opening is counted in raw_count, which is what would have paged alone.
  *
  * The stage owns updates of env->topology: it enters entities and edges as they come,
- * configured edges when it opens, and drops old edges. The engine saves the topology.
+ * configured edges when it opens, drops old edges and forgets entities that nothing refers to
+ * for limits.series_idle. The engine saves the topology.
  *
  * Reads         entities, edges, changes, signals, alerts, commands (ack, resolve).
  * Writes        incidents (at most one opened or grew per push and incident), members, audits.

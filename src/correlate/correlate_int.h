@@ -84,6 +84,7 @@ struct ql_correlate {
     struct ql_topology *topology;
     ql_duration join, close;
     uint32_t hops_max;
+    double idle_s;                         /* an entity nobody refers to for so long goes */
 
     struct co_incident *incidents;
     struct co_member *members;
@@ -99,9 +100,10 @@ struct ql_correlate {
     struct ql_map64 place_of;              /* key -> first place + 1 */
     struct ql_map64 incident_of;           /* id -> row */
     uint64_t incident_id_last;
-    ql_time expired_at;                    /* when old edges were last dropped */
+    ql_time expired_at;                    /* when the topology last forgot */
 
     struct ql_stat_cell *raw_total, *opened_total, *merged_total, *open_gauge;
+    struct ql_stat_cell *forgotten_total, *entities_gauge;
     struct ql_stat_cell *drop_incident, *drop_member, *drop_waiting, *drop_topology, *drop_bus;
 
     struct ql_batch *bus;                  /* during push and tick */

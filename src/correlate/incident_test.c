@@ -118,6 +118,43 @@ static void a_series_that_comes_back_reopens(void **state)
     world_free(w);
 }
 
+/* An hour is the least idle time. Who stands in an incident, or waits for one, keeps the name; who
+ * does not is forgotten, and the others when all is over. */
+static void who_is_in_an_incident_keeps_the_name(void **state)
+{
+    enum { OPEN_S = 5 * 3600, OVER_S = 8 * 3600 };
+    static const struct { const char *name; bool open, over; } rows[] = {
+        { "pod/falls", true, false }, { "pod/odd", true, false }, { "pod/calm", false, false },
+        { "service/frontend", true, true }, /* a configured edge */
+    };
+    (void)state;
+    struct world *w = world_new();
+    for (size_t i = 0; i < QL_COUNT_OF(rows); i++) {
+        const ql_entity_id id = entity(rows[i].name);
+        *ql_batch_add_entity(&w->bus) = (struct ql_entity_seen){ id, ql_str_of(rows[i].name) };
+    }
+    fires(w, "pod/falls", "Fell", 0);
+    odd(w, "pod/odd", "latency_ms", 0, 1.0);
+    for (int s = 0; s <= OVER_S; s += 60) {
+        if (s == OPEN_S) {
+            ends(w, "pod/falls", "Fell", s);
+            fine(w, "pod/odd", "latency_ms", 0);
+        }
+        step(w, s);
+        for (size_t i = 0; i < QL_COUNT_OF(rows) && (s == OPEN_S || s == OVER_S); i++) {
+            const ql_str name = ql_topology_name(w->topology, entity(rows[i].name));
+            if ((name.bytes > 0) != (s == OPEN_S ? rows[i].open : rows[i].over)) {
+                fail_msg("%s after %d hours", rows[i].name, s / 3600);
+            }
+        }
+    }
+    assert_int_equal(ql_stats_sum(w->stats, "ql_names_retired_total", "of=\"entities\""), 3);
+    assert_int_equal(ql_stats_sum(w->stats, "ql_names", "of=\"entities\""),
+                     ql_topology_count(w->topology));
+    assert_string_equal(last_of(w, w->seen[0].id)->title, "falls: Fell");
+    world_free(w);
+}
+
 static void a_person_closes_and_a_burning_alert_does_not_reopen(void **state)
 {
     (void)state;
@@ -340,6 +377,7 @@ int main(void)
         cmocka_unit_test(an_alert_ends_at_its_own_end_unless_sent_again),
         cmocka_unit_test(what_comes_back_reopens_and_what_is_new_does_not),
         cmocka_unit_test(a_series_that_comes_back_reopens),
+        cmocka_unit_test(who_is_in_an_incident_keeps_the_name),
         cmocka_unit_test(a_person_closes_and_a_burning_alert_does_not_reopen),
         cmocka_unit_test(commands_on_nothing_are_refused_and_audited),
         cmocka_unit_test(a_storm_on_one_host_is_counted_in_full),

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #define MACHINE_ARENA_BYTES_MAX ((size_t)512 << 20)
-#define MACHINE_STATE_VERSION 6u
+#define MACHINE_STATE_VERSION 7u
 #define MACHINE_STATE_BYTES_MAX ((size_t)16 << 30)
 
 ql_err ql_machine_open(struct ql_machine *machine, struct ql_config *config,

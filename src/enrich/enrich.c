@@ -2,6 +2,7 @@
 
 #include "base/map.h"
 #include "base/pages.h"
+#include "model/awake.h"
 #include "model/entity.h"
 #include "model/labels.h"
 #include "model/series.h"
@@ -9,12 +10,19 @@
 #include <stdlib.h>
 
 enum { ENTITIES_MAX = 100000, ENTITY_NAME_BYTES_MAX = QL_LABELS_BYTES_MAX + 16 };
+#define LET_GO_EVERY QL_MIN(5)
+
+/* An entity that was told less than QL_AWAKE_TELL ago, or will be let go at the next look. */
+struct told { uint64_t id; int64_t at_ns; };
 
 struct enrich {
     struct ql_series_table *table; /* borrowed; NULL in the core, where no points pass */
-    struct ql_map64 told;          /* entity ids -> place in `ids` */
-    uint64_t *ids;                 /* in the order they were told */
-    uint32_t id_count;
+    struct ql_map64 told_of;       /* entity ids -> place in `told` */
+    struct told *told;
+    uint32_t told_count;
+    struct ql_awake awake;
+    int64_t let_go_ns, swept_ns;   /* of awake: the last look, and the last step of the sweep */
+    uint32_t cursor;               /* the series that the sweep comes to next */
     struct ql_buf labels, name, key;
     struct ql_stat_cell *untold, *unwritten;
 };
@@ -23,8 +31,8 @@ static void enrich_close(void *stage)
 {
     struct enrich *e = stage;
     if (e != NULL) {
-        ql_pages_free(e->ids, ENTITIES_MAX * sizeof(*e->ids));
-        ql_map64_fini(&e->told);
+        ql_pages_free(e->told, ENTITIES_MAX * sizeof(*e->told));
+        ql_map64_fini(&e->told_of);
         ql_buf_fini(&e->labels);
         ql_buf_fini(&e->name);
         ql_buf_fini(&e->key);
@@ -46,14 +54,15 @@ static ql_err enrich_open(const struct ql_stage_env *env, void **ret_stage)
         return QL_E_MEMORY;
     }
     e->table = env->series;
-    e->ids = ql_pages_new(ENTITIES_MAX * sizeof(*e->ids));
-    ql_map64_init(&e->told, ENTITIES_MAX);
+    e->told = ql_pages_new(ENTITIES_MAX * sizeof(*e->told));
+    ql_map64_init(&e->told_of, ENTITIES_MAX);
+    ql_awake_init(&e->awake);
     ql_buf_init(&e->labels, QL_LABELS_BYTES_MAX);
     ql_buf_init(&e->name, ENTITY_NAME_BYTES_MAX);
     ql_buf_init(&e->key, 1 << 20);
     e->untold = enrich_cell(env->stats, "source=\"entities\",reason=\"cardinality\"");
     e->unwritten = enrich_cell(env->stats, "source=\"enrich\",reason=\"batch_full\"");
-    if (e->ids == NULL) {
+    if (e->told == NULL) {
         enrich_close(e);
         return QL_E_MEMORY;
     }
@@ -63,26 +72,52 @@ static ql_err enrich_open(const struct ql_stage_env *env, void **ret_stage)
 
 /* ---- entities --------------------------------------------------------------------- */
 
-/* False when it is known already, or when there is no room to remember it. */
+static bool entity_is_due(const struct enrich *e, ql_entity_id id)
+{
+    const uint32_t at = ql_map64_get(&e->told_of, id.v);
+    return at == QL_MAP_NONE || e->awake.ns - e->told[at].at_ns >= QL_AWAKE_TELL.ns;
+}
+
+/* It is told now. False when there is no room to remember that. */
 static bool entity_remember(struct enrich *e, ql_entity_id id)
 {
-    if (ql_map64_get(&e->told, id.v) != QL_MAP_NONE) {
-        return false;
+    uint32_t at = ql_map64_get(&e->told_of, id.v);
+    if (at == QL_MAP_NONE) {
+        at = e->told_count;
+        if (ql_map64_put(&e->told_of, id.v, at) != QL_OK) {
+            ql_stat_add(e->untold, 1);
+            return false;
+        }
+        e->told_count++;
     }
-    if (ql_map64_put(&e->told, id.v, e->id_count) != QL_OK) {
-        ql_stat_add(e->untold, 1);
-        return false;
-    }
-    e->ids[e->id_count++] = id.v;
+    e->told[at] = (struct told){ id.v, e->awake.ns };
     return true;
 }
 
-/* The id of the entity whose name stands in e->name, told once. */
+/* What was told long ago is told again by whatever refers to it: its row says nothing more. */
+static void entities_let_go(struct enrich *e)
+{
+    for (uint32_t i = 0; i < e->told_count;) {
+        if (e->awake.ns - e->told[i].at_ns < QL_AWAKE_TELL.ns) {
+            i++;
+            continue;
+        }
+        (void)ql_map64_drop(&e->told_of, e->told[i].id);
+        e->told[i] = e->told[--e->told_count];
+        if (i < e->told_count) {
+            const ql_err err = ql_map64_put(&e->told_of, e->told[i].id, i);
+            QL_ASSERT(err == QL_OK); /* it has a place already */
+        }
+    }
+    e->let_go_ns = e->awake.ns;
+}
+
+/* The id of the entity whose name stands in e->name, told unless it was lately. */
 static ql_entity_id entity_tell(struct enrich *e, struct ql_batch *bus)
 {
     const ql_str name = ql_buf_view(&e->name);
     const ql_entity_id id = ql_entity_id_of(name);
-    if (id.v != 0 && entity_remember(e, id)) {
+    if (id.v != 0 && entity_is_due(e, id) && entity_remember(e, id)) {
         struct ql_entity_seen *seen = ql_batch_add_entity(bus);
         if (seen == NULL) {
             ql_stat_add(e->unwritten, 1);
@@ -106,7 +141,7 @@ static ql_entity_id entity_of_name(struct enrich *e, ql_str name, struct ql_batc
     return ql_buf_check(&e->name) == QL_OK ? entity_tell(e, bus) : (ql_entity_id){ 0 };
 }
 
-/* Labels that name no entity are asked once, like all others. */
+/* Labels that name no entity are asked once. */
 static void series_resolve(struct enrich *e, uint32_t index, struct ql_batch *bus)
 {
     struct ql_series *row = ql_series_at(e->table, index);
@@ -115,6 +150,26 @@ static void series_resolve(struct enrich *e, uint32_t index, struct ql_batch *bu
         row->entity = entity_of_labels(e, ql_buf_view(&e->labels), bus);
     }
     row->flags |= QL_SERIES_ENRICHED;
+}
+
+/* The next few series, as many as time has passed: those that had a sample name their entity now
+ * and then, so that whoever forgets what is not named keeps those. */
+static void series_sweep(struct enrich *e, struct ql_batch *bus)
+{
+    const uint32_t count = ql_series_count(e->table);
+    const double share =
+        (double)(e->awake.ns - e->swept_ns) / (double)QL_AWAKE_TELL.ns;
+    const uint32_t most = share < 1.0 ? (uint32_t)((double)count * share) + 1 : count;
+    for (uint32_t i = 0; i < most && i < count; i++) {
+        e->cursor = e->cursor + 1 < count ? e->cursor + 1 : 0;
+        struct ql_series *row = ql_series_at(e->table, e->cursor);
+        const bool fresh = (row->flags & QL_SERIES_FRESH) != 0;
+        row->flags &= (uint8_t)~QL_SERIES_FRESH;
+        if (fresh && row->entity.v != 0 && entity_is_due(e, row->entity)) {
+            series_resolve(e, e->cursor, bus);
+        }
+    }
+    e->swept_ns = e->awake.ns;
 }
 
 /* ---- alerts and changes ------------------------------------------------------------ */
@@ -182,6 +237,7 @@ static void enrich_push(void *stage, ql_time now, struct ql_batch *bus)
 {
     struct enrich *e = stage;
     const uint32_t told = bus->entities.count;
+    ql_awake_advance(&e->awake, now);
     for (uint32_t i = 0; i < told; i++) {
         (void)entity_remember(e, bus->entities.at[i].id);
     }
@@ -201,9 +257,14 @@ static void enrich_push(void *stage, ql_time now, struct ql_batch *bus)
 
 static void enrich_tick(void *stage, ql_time now, struct ql_batch *bus)
 {
-    (void)stage; /* it has no windows to close; what a tick made comes by push */
-    (void)now;
-    (void)bus;
+    struct enrich *e = stage;
+    ql_awake_advance(&e->awake, now);
+    if (e->awake.ns - e->let_go_ns >= LET_GO_EVERY.ns) {
+        entities_let_go(e);
+    }
+    if (e->table != NULL) {
+        series_sweep(e, bus);
+    }
 }
 
 static ql_err enrich_adopt_config(void *stage, const struct ql_config *config)
@@ -216,9 +277,14 @@ static ql_err enrich_adopt_config(void *stage, const struct ql_config *config)
 static ql_err enrich_save(const void *stage, struct ql_buf *out)
 {
     const struct enrich *e = stage;
-    (void)ql_buf_u32(out, e->id_count);
-    for (uint32_t i = 0; i < e->id_count; i++) {
-        (void)ql_buf_u64(out, e->ids[i]);
+    ql_awake_save(&e->awake, out);
+    (void)ql_buf_i64(out, e->let_go_ns);
+    (void)ql_buf_i64(out, e->swept_ns);
+    (void)ql_buf_u32(out, e->cursor);
+    (void)ql_buf_u32(out, e->told_count);
+    for (uint32_t i = 0; i < e->told_count; i++) {
+        (void)ql_buf_u64(out, e->told[i].id);
+        (void)ql_buf_i64(out, e->told[i].at_ns);
     }
     return ql_buf_check(out);
 }
@@ -229,13 +295,23 @@ static ql_err enrich_load(void *stage, uint32_t version, struct ql_reader *in)
     if (version != ql_enrich_stage.state_version) {
         return QL_E_VERSION;
     }
+    ql_awake_load(&e->awake, in);
+    e->let_go_ns = ql_reader_i64(in);
+    e->swept_ns = ql_reader_i64(in);
+    e->cursor = ql_reader_u32(in);
     const uint32_t count = ql_reader_u32(in);
     for (uint32_t i = 0; i < count && !in->failed; i++) {
-        const ql_entity_id id = { ql_reader_u64(in) };
-        if (!in->failed && !entity_remember(e, id)) {
+        const uint64_t id = ql_reader_u64(in);
+        const int64_t at_ns = ql_reader_i64(in);
+        if (in->failed || at_ns < 0 || at_ns > e->awake.ns ||
+            ql_map64_get(&e->told_of, id) != QL_MAP_NONE ||
+            ql_map64_put(&e->told_of, id, i) != QL_OK) {
             return QL_E_MALFORMED; /* twice, or more than there may be */
         }
+        e->told[e->told_count++] = (struct told){ id, at_ns };
     }
+    in->failed = in->failed || e->let_go_ns > e->awake.ns || e->swept_ns > e->awake.ns ||
+                 e->let_go_ns < 0 || e->swept_ns < 0;
     return in->failed ? QL_E_MALFORMED : QL_OK;
 }
 
@@ -244,7 +320,7 @@ const struct ql_stage_type ql_enrich_stage = {
     .reads = QL_LIST_BIT(points) | QL_LIST_BIT(alerts_in) | QL_LIST_BIT(changes_in) |
              QL_LIST_BIT(entities),
     .writes = QL_LIST_BIT(entities) | QL_LIST_BIT(alerts) | QL_LIST_BIT(changes),
-    .state_version = 1,
+    .state_version = 2,
     .open = enrich_open,
     .close = enrich_close,
     .push = enrich_push,

@@ -221,7 +221,7 @@ static void a_checkpoint_keeps_who_was_told(void **state)
     for (size_t cut = 0; cut <= saved.bytes; cut++) {
         fixture_open(&f);
         struct ql_reader in = ql_reader_of((ql_str){ saved.at, cut });
-        const ql_err err = ql_enrich_stage.load(f.stage, 1, &in);
+        const ql_err err = ql_enrich_stage.load(f.stage, ql_enrich_stage.state_version, &in);
         assert_int_equal(err, cut == saved.bytes ? QL_OK : QL_E_MALFORMED);
         if (err == QL_OK) {
             (void)bus_point(&f, "g{service=\"cart\"}");
@@ -233,6 +233,61 @@ static void a_checkpoint_keeps_who_was_told(void **state)
         fixture_close(&f);
     }
     ql_buf_fini(&saved);
+}
+
+/* Samples go on: the entity is named again within half an hour, and not more often than every
+ * quarter; without samples it is not, and comes back with them. */
+static void who_gets_samples_is_named_again(void **state)
+{
+    enum { TICK_S = 10, HOUR = 360, ROUNDS = 4 };
+    static const uint32_t least[ROUNDS] = { 2, 2, 0, 2 }, most[ROUNDS] = { 5, 5, 1, 5 };
+    struct fixture f;
+    (void)state;
+    fixture_open(&f);
+    const uint32_t index = bus_point(&f, "g{service=\"cart\"}");
+    int64_t now_s = 1000000;
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        uint32_t told = 0;
+        for (uint32_t i = 0; i < HOUR; i++, now_s += TICK_S) {
+            if (round != 2) {
+                ql_batch_add_point(&f.bus)->series = index;
+                ql_series_at(f.table, index)->flags |= QL_SERIES_FRESH; /* as normalise does */
+            }
+            ql_enrich_stage.push(f.stage, (ql_time){ now_s * QL_NS_PER_S }, &f.bus);
+            ql_enrich_stage.tick(f.stage, (ql_time){ now_s * QL_NS_PER_S }, &f.bus);
+            told += f.bus.entities.count;
+            ql_batch_reset(&f.bus);
+        }
+        if (told < least[round] || told > most[round]) {
+            fail_msg("hour %u: told %u times", round, told);
+        }
+    }
+    fixture_close(&f);
+}
+
+/* Ten times as many as can be remembered at once, but not at once. */
+static void those_told_long_ago_make_room(void **state)
+{
+    enum { A_TICK = 1000, TICKS = 1000 };
+    struct fixture f;
+    (void)state;
+    fixture_open(&f);
+    for (uint32_t tick = 0; tick < TICKS; tick++) {
+        const ql_time now = { (1000000 + (int64_t)tick * 30) * QL_NS_PER_S };
+        ql_batch_reset(&f.bus);
+        for (uint32_t i = 0; i < A_TICK; i++) {
+            char name[32];
+            (void)snprintf(name, sizeof(name), "host/%u", tick * A_TICK + i);
+            struct ql_change_in *in = ql_batch_add_change_in(&f.bus);
+            *in = (struct ql_change_in){ .at = now, .kind = QL_STR("boot") };
+            in->entity = ql_batch_text(&f.bus, ql_str_of(name));
+        }
+        ql_enrich_stage.push(f.stage, now, &f.bus);
+        ql_enrich_stage.tick(f.stage, now, &f.bus);
+        assert_int_equal(f.bus.entities.count, A_TICK);
+    }
+    assert_int_equal(ql_stats_sum(f.stats, "ql_records_dropped_total", ""), 0);
+    fixture_close(&f);
 }
 
 static void too_many_entities_are_used_but_not_told(void **state)
@@ -262,6 +317,8 @@ int main(void)
         cmocka_unit_test(changes_have_ids_by_content),
         cmocka_unit_test(told_entities_are_remembered),
         cmocka_unit_test(a_checkpoint_keeps_who_was_told),
+        cmocka_unit_test(who_gets_samples_is_named_again),
+        cmocka_unit_test(those_told_long_ago_make_room),
         cmocka_unit_test(too_many_entities_are_used_but_not_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

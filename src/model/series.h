@@ -44,6 +44,7 @@ _Static_assert(sizeof(struct ql_series) == 64, "one cache line, no hidden paddin
 #define QL_SERIES_DERIVED 2u   /* made by normalise from spans or logs */
 #define QL_SERIES_ENRICHED 4u  /* enrich has looked for its entity */
 #define QL_SERIES_FREE 8u      /* no series: the index waits for one */
+#define QL_SERIES_FRESH 16u    /* a sample came since enrich last looked */
 
 struct ql_series_table;
 

@@ -35,7 +35,7 @@ struct ql_config;       /* config/config.h; borrowed until adopt_config or close
 struct ql_stage_env {
     const struct ql_config *config;
     struct ql_series_table *series;   /* shard stages: normalise writes, others read */
-    struct ql_topology *topology;     /* core stages: correlate writes, others read */
+    struct ql_topology *topology;     /* core stages: correlate writes, others read and keep */
     struct ql_stats *stats;
     uint64_t seed;
     uint32_t shard_index, shard_count;

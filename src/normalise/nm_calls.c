@@ -152,7 +152,7 @@ static ql_entity_id service_entity(struct nm *nm, uint32_t number, int64_t windo
     struct nm_service_state *state = &services->states[number];
     ql_buf_reset(&services->scratch);
     (void)ql_buf_text(&services->scratch, "service/");
-    (void)ql_buf_str(&services->scratch, ql_intern_text(&services->names, number));
+    (void)ql_buf_str(&services->scratch, ql_shared_text(&services->names, number));
     const ql_str name = ql_buf_view(&services->scratch);
     const ql_entity_id id = ql_entity_id_of(name);
     if (state->announced_window == INT64_MIN ||
@@ -206,6 +206,32 @@ void nm_calls_tick(struct nm *nm, ql_time now, struct ql_batch *bus)
     calls->window = window;
 }
 
+/* ---- forgetting ------------------------------------------------------------------- */
+
+void nm_calls_hold(struct nm *nm)
+{
+    const struct nm_calls *calls = &nm->calls;
+    for (uint32_t i = 0; i < calls->edge_count; i++) {
+        nm->services.states[calls->edges[i].caller].seen_s = nm->services.clock_s;
+        nm->services.states[calls->edges[i].callee].seen_s = nm->services.clock_s;
+    }
+}
+
+static void entries_forget(struct nm_call_entry *table, const struct nm_services *services)
+{
+    for (uint32_t i = 0; i < NM_CALL_SETS * NM_CALL_WAYS; i++) {
+        if (table[i].key != 0 && !nm_service_is_used(services, table[i].service)) {
+            table[i] = (struct nm_call_entry){ .key = 0 };
+        }
+    }
+}
+
+void nm_calls_forget(struct nm *nm)
+{
+    entries_forget(nm->calls.seen, &nm->services);
+    entries_forget(nm->calls.waiting, &nm->services);
+}
+
 /* ---- state ------------------------------------------------------------------------ */
 
 static void entries_save(const struct nm_call_entry *table, struct ql_buf *out)
@@ -221,7 +247,8 @@ static void entries_save(const struct nm_call_entry *table, struct ql_buf *out)
     (void)ql_buf_u32(out, UINT32_MAX);
 }
 
-static void entries_load(struct nm_call_entry *table, uint32_t service_count, struct ql_reader *in)
+static void entries_load(struct nm_call_entry *table, const struct nm_services *services,
+                         struct ql_reader *in)
 {
     while (!in->failed) {
         const uint32_t i = ql_reader_u32(in);
@@ -235,7 +262,7 @@ static void entries_load(struct nm_call_entry *table, uint32_t service_count, st
         table[i].key = ql_reader_u64(in);
         table[i].service = ql_reader_u32(in);
         table[i].error = ql_reader_u32(in);
-        in->failed = in->failed || table[i].service >= service_count;
+        in->failed = in->failed || !nm_service_is_used(services, table[i].service);
     }
 }
 
@@ -258,7 +285,8 @@ ql_err nm_calls_save(const struct nm_calls *calls, struct ql_buf *out)
     return ql_buf_check(out);
 }
 
-ql_err nm_calls_load(struct nm_calls *calls, uint32_t service_count, struct ql_reader *in)
+ql_err nm_calls_load(struct nm_calls *calls, const struct nm_services *services,
+                     struct ql_reader *in)
 {
     calls->window = ql_reader_i64(in);
     calls->turn = ql_reader_u32(in);
@@ -275,14 +303,15 @@ ql_err nm_calls_load(struct nm_calls *calls, uint32_t service_count, struct ql_r
         edge->paired_errors = ql_reader_u32(in);
         edge->named = ql_reader_u32(in);
         edge->named_errors = ql_reader_u32(in);
-        const bool known = edge->caller < service_count && edge->callee < service_count;
+        const bool known = nm_service_is_used(services, edge->caller) &&
+                           nm_service_is_used(services, edge->callee);
         if (in->failed || !known ||
             ql_map64_put(&calls->edge_by_pair, (uint64_t)edge->caller << 32 | edge->callee, i) !=
                 QL_OK) {
             return QL_E_MALFORMED;
         }
     }
-    entries_load(calls->seen, service_count, in);
-    entries_load(calls->waiting, service_count, in);
+    entries_load(calls->seen, services, in);
+    entries_load(calls->waiting, services, in);
     return in->failed ? QL_E_MALFORMED : QL_OK;
 }

@@ -23,9 +23,19 @@ static const char *reason_text(enum nm_reason reason)
     return texts[reason];
 }
 
-void nm_counts_init(struct nm_counts *counts, struct ql_stats *stats)
+void nm_counts_init(struct nm_counts *counts, struct ql_stats *stats, uint32_t shard)
 {
+    static const char *const rooms[2] = { "peers", "services" };
     *counts = (struct nm_counts){ .stats = stats };
+    for (uint32_t room = 0; room < 2; room++) {
+        char labels[64];
+        (void)snprintf(labels, sizeof(labels), "of=\"%s\",shard=\"%u\"", rooms[room], shard);
+        counts->names[room] = ql_stats_cell(stats, QL_STAT_GAUGE, "ql_names",
+                                            "Names known, by what they are of.", labels);
+        counts->names_retired[room] =
+            ql_stats_cell(stats, QL_STAT_COUNTER, "ql_names_retired_total",
+                          "Names forgotten after nothing referred to them for long.", labels);
+    }
     counts->holes = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_holes_total",
                                   "Silences of series that were made explicit.", "");
 }

@@ -1,4 +1,4 @@
-/* nm_idle.c - which series are forgotten: those without a sample for long.
+/* nm_idle.c - which series are forgotten: those without a sample for long; names go with them.
  *
  * Good for     pods, jobs and containers that never come back, and floods of labels.
  * Bad for      what comes less often than every `limits.series_idle`: it is kept for three times
@@ -99,11 +99,12 @@ void nm_idle_tick(struct nm *nm, struct ql_batch *bus)
             *one = (struct ql_retired){ .series = i, .idle_s = idle_s };
         }
     }
-    const uint32_t wait_s = bus->retired.count == IDLE_MAX ? 1
-                            : crowded                      ? IDLE_CROWDED_S
-                                                           : IDLE_EVERY_S;
-    nm->idle_next_s = clock + wait_s;
     if (bus->retired.count > 0) {
         idle_forget(nm, bus);
     }
+    const bool names = nm_services_idle(nm, nm->config->series_idle_s, IDLE_LEAST_S);
+    const uint32_t wait_s = bus->retired.count == IDLE_MAX ? 1
+                            : crowded || names             ? IDLE_CROWDED_S
+                                                           : IDLE_EVERY_S;
+    nm->idle_next_s = clock + wait_s;
 }

@@ -131,7 +131,7 @@ static void sample_value(struct runs_pass *pass, struct ql_series *row, uint32_t
     row->last_at = sample.at;
     row->last_raw = sample.value;
     row->seen_count += row->seen_count != UINT32_MAX;
-    row->flags &= (uint8_t)~QL_SERIES_STALE;
+    row->flags = (uint8_t)((row->flags & ~QL_SERIES_STALE) | QL_SERIES_FRESH);
     row->learn &= ~NM_MARKED;
     pass->accepted++;
 }

@@ -18,8 +18,7 @@
 enum {
     GRACE_WINDOWS = 1,
     CATCH_UP_WINDOWS = 12,     /* a longer gap is a pause: no zeros are made up for it */
-    FORGET_WINDOWS = 24 * 360, /* a service that was silent for a day has no zeros any more */
-    SERVICE_NAME_BYTES_MAX = 512
+    FORGET_WINDOWS = 24 * 360  /* a service that was silent for a day has no zeros any more */
 };
 
 static const char *const severity_texts[NM_SEVERITY_COUNT] = {
@@ -81,8 +80,8 @@ double nm_bucket_quantile_ns(const uint32_t buckets[NM_BUCKET_COUNT], uint32_t c
 ql_err nm_services_init(struct nm_services *services)
 {
     *services = (struct nm_services){ .closed_window = INT64_MIN };
-    ql_intern_init(&services->names, NM_NAMES_MAX,
-                   (size_t)NM_NAMES_MAX * (SERVICE_NAME_BYTES_MAX + 64));
+    ql_shared_init(&services->names, NM_NAMES_MAX,
+                   (size_t)NM_NAMES_MAX * (NM_NAME_BYTES_MAX + 64));
     ql_buf_init(&services->scratch, 4096);
     services->rows = ql_pages_new(NM_NAMES_MAX * sizeof(*services->rows));
     services->states = ql_pages_new(NM_NAMES_MAX * sizeof(*services->states));
@@ -91,7 +90,7 @@ ql_err nm_services_init(struct nm_services *services)
 
 void nm_services_fini(struct nm_services *services)
 {
-    ql_intern_fini(&services->names);
+    ql_shared_fini(&services->names);
     ql_buf_fini(&services->scratch);
     ql_pages_free(services->rows, NM_NAMES_MAX * sizeof(*services->rows));
     ql_pages_free(services->states, NM_NAMES_MAX * sizeof(*services->states));
@@ -99,50 +98,12 @@ void nm_services_fini(struct nm_services *services)
     services->states = NULL;
 }
 
-void nm_services_advance(struct nm_services *services, ql_time now)
+void nm_services_advance(struct nm_services *services, ql_time now, uint32_t clock_s)
 {
+    services->clock_s = clock_s;
     if (services->closed_window == INT64_MIN) {
         services->closed_window = nm_window_of(now) - GRACE_WINDOWS - 1;
     }
-}
-
-static bool services_have_room(const struct nm_services *services, bool for_service)
-{
-    const uint32_t peers = services->names.count - services->service_count;
-    return for_service ? services->service_count < NM_SERVICES_MAX : peers < NM_PEERS_MAX;
-}
-
-static uint32_t service_find_or_add(struct nm_services *services, ql_str name, bool as_service)
-{
-    if (name.bytes == 0) {
-        name = QL_STR("unknown");
-    }
-    uint32_t number = ql_intern_find(&services->names, name);
-    const bool known = number != QL_MAP_NONE;
-    if (known && (!as_service || services->states[number].is_service != 0)) {
-        return number;
-    }
-    /* A new name, or a peer that turns out to be a service. */
-    if (name.bytes > SERVICE_NAME_BYTES_MAX || !services_have_room(services, as_service) ||
-        (!known && ql_intern_put(&services->names, name, &number) != QL_OK)) {
-        return QL_MAP_NONE;
-    }
-    if (!known) {
-        services->states[number].announced_window = INT64_MIN;
-    }
-    services->states[number].is_service = as_service;
-    services->service_count += as_service;
-    return number;
-}
-
-uint32_t nm_service_number(struct nm_services *services, ql_str name)
-{
-    return service_find_or_add(services, name, true);
-}
-
-uint32_t nm_peer_number(struct nm_services *services, ql_str name)
-{
-    return service_find_or_add(services, name, false);
 }
 
 /* The open window nearest to the one of `at`. */
@@ -231,7 +192,7 @@ static uint32_t derived_series(struct service_close *close, uint32_t number, uin
     struct ql_label labels[3] = {
         { QL_STR("__name__"),
           is_log ? QL_STR("log_records_per_second") : ql_str_of(red_names[which]) },
-        { QL_STR("service"), ql_intern_text(&services->names, number) },
+        { QL_STR("service"), ql_shared_text(&services->names, number) },
         { QL_STR("severity"), ql_str_of(is_log ? severity_texts[which - NM_RED_COUNT] : "") },
     };
     ql_buf_reset(&services->scratch);
@@ -274,6 +235,7 @@ static void derived_put(struct service_close *close, uint32_t number, uint32_t w
     *point = (struct ql_point){ .at = at, .value = value, .raw = value, .series = index };
     row->last_at = at;
     row->last_raw = value;
+    row->flags |= QL_SERIES_FRESH;
     row->seen_count += row->seen_count != UINT32_MAX;
     nm_due_touch(&close->nm->due, index);
     close->points++;
@@ -349,6 +311,8 @@ void nm_services_tick(struct nm *nm, ql_time now, struct ql_batch *bus)
         services_close(nm, services->closed_window + 1, bus);
     }
     services->closed_window = due > services->closed_window ? due : services->closed_window;
+    ql_stat_set(nm->counts.names[0], services->counts[0]);
+    ql_stat_set(nm->counts.names[1], services->counts[1]);
 }
 
 /* ---- state ------------------------------------------------------------------------ */
@@ -396,24 +360,50 @@ static void service_load(struct nm_service *row, uint32_t series_count, struct q
     row->logs_window = ql_reader_i64(in);
 }
 
-static bool state_has_row(const struct nm_service_state *state)
+static void name_save(const struct nm_services *services, uint32_t number, struct ql_buf *out)
 {
-    return state->has_spans != 0 || state->severities != 0;
+    const struct nm_service_state *state = &services->states[number];
+    const bool has_row = state->has_spans != 0 || state->severities != 0 ||
+                         nm_service_has_series(services, number);
+    (void)ql_buf_u8(out, state->is_service);
+    (void)ql_buf_u32(out, state->seen_s);
+    (void)ql_buf_i64(out, state->announced_window);
+    (void)ql_buf_u8(out, state->has_spans);
+    (void)ql_buf_u8(out, state->severities);
+    (void)ql_buf_u8(out, has_row);
+    if (has_row) {
+        service_save(&services->rows[number], out);
+    }
+}
+
+static bool name_load(struct nm_services *services, uint32_t number, uint32_t series_count,
+                      struct ql_reader *in)
+{
+    struct nm_service_state *state = &services->states[number];
+    state->used = 1;
+    state->is_service = ql_reader_u8(in);
+    state->seen_s = ql_reader_u32(in);
+    state->announced_window = ql_reader_i64(in);
+    state->has_spans = ql_reader_u8(in);
+    state->severities = ql_reader_u8(in);
+    if (ql_reader_u8(in) != 0) {
+        service_load(&services->rows[number], series_count, in);
+    }
+    const bool sound = !in->failed && state->is_service <= 1 &&
+                       nm_names_have_room(services, state->is_service != 0);
+    if (sound) {
+        services->counts[state->is_service]++;
+    }
+    return sound;
 }
 
 ql_err nm_services_save(const struct nm_services *services, struct ql_buf *out)
 {
     (void)ql_buf_i64(out, services->closed_window);
-    (void)ql_buf_u32(out, services->names.count);
+    (void)ql_shared_save(&services->names, out);
     for (uint32_t number = 0; number < services->names.count; number++) {
-        const struct nm_service_state *state = &services->states[number];
-        (void)ql_buf_lstr(out, ql_intern_text(&services->names, number));
-        (void)ql_buf_u8(out, state->is_service);
-        (void)ql_buf_i64(out, state->announced_window);
-        (void)ql_buf_u8(out, state->has_spans);
-        (void)ql_buf_u8(out, state->severities);
-        if (state_has_row(state)) {
-            service_save(&services->rows[number], out);
+        if (services->states[number].used != 0) {
+            name_save(services, number, out);
         }
     }
     return ql_buf_check(out);
@@ -422,21 +412,17 @@ ql_err nm_services_save(const struct nm_services *services, struct ql_buf *out)
 ql_err nm_services_load(struct nm_services *services, uint32_t series_count, struct ql_reader *in)
 {
     services->closed_window = ql_reader_i64(in);
-    const uint32_t count = ql_reader_u32(in);
-    for (uint32_t i = 0; i < count; i++) {
-        const ql_str name = ql_reader_lstr(in);
-        const bool is_service = ql_reader_u8(in) != 0;
-        const uint32_t number = service_find_or_add(services, name, is_service);
-        if (in->failed || number != i) {
-            return QL_E_MALFORMED;
+    ql_err err = ql_shared_load(&services->names, in);
+    for (uint32_t i = 0; i < services->names.count && err == QL_OK; i++) {
+        uint32_t number = i;
+        if (services->names.texts[i].at == NULL) {
+            continue; /* the number is free */
         }
-        struct nm_service_state *state = &services->states[number];
-        state->announced_window = ql_reader_i64(in);
-        state->has_spans = ql_reader_u8(in);
-        state->severities = ql_reader_u8(in);
-        if (state_has_row(state)) {
-            service_load(&services->rows[number], series_count, in);
+        err = ql_shared_take(&services->names, ql_shared_text(&services->names, i), &number);
+        QL_ASSERT(number == i);
+        if (err == QL_OK && !name_load(services, i, series_count, in)) {
+            err = QL_E_MALFORMED;
         }
     }
-    return in->failed ? QL_E_MALFORMED : QL_OK;
+    return err == QL_OK && in->failed ? QL_E_MALFORMED : err;
 }

@@ -29,7 +29,7 @@ static ql_err normalise_open(const struct ql_stage_env *env, void **ret_stage)
     nm->config = env->config;
     nm->table = env->series;
     nm->shard_count = env->shard_count > 0 ? env->shard_count : 1;
-    nm_counts_init(&nm->counts, env->stats);
+    nm_counts_init(&nm->counts, env->stats, env->shard_index);
     ql_buf_init(&nm->scratch, 2 * QL_LABELS_BYTES_MAX);
     /* All three, even when one fails: close takes half-built parts, not unmade ones. */
     const ql_err due = nm_due_init(&nm->due, ql_series_index_max(env->series));
@@ -47,7 +47,7 @@ static ql_err normalise_open(const struct ql_stage_env *env, void **ret_stage)
 static void normalise_advance(struct nm *nm, ql_time now, bool tick)
 {
     nm_due_advance(&nm->due, now, tick);
-    nm_services_advance(&nm->services, now);
+    nm_services_advance(&nm->services, now, nm_due_clock(&nm->due));
 }
 
 static void normalise_push(void *stage, ql_time now, struct ql_batch *bus)
@@ -116,7 +116,7 @@ static ql_err normalise_load(void *stage, uint32_t version, struct ql_reader *in
     nm->idle_next_s = ql_reader_u32(in);
     ql_err err = nm_services_load(&nm->services, ql_series_count(nm->table), in);
     if (err == QL_OK) {
-        err = nm_calls_load(&nm->calls, nm->services.names.count, in);
+        err = nm_calls_load(&nm->calls, &nm->services, in);
     }
     if (err == QL_OK) {
         const uint32_t count = ql_reader_u32(in);
@@ -137,7 +137,7 @@ const struct ql_stage_type ql_normalise_stage = {
     .reads = QL_LIST_BIT(runs) | QL_LIST_BIT(samples) | QL_LIST_BIT(logs) | QL_LIST_BIT(spans),
     .writes = QL_LIST_BIT(points) | QL_LIST_BIT(retired) | QL_LIST_BIT(edges) |
               QL_LIST_BIT(entities),
-    .state_version = 4,
+    .state_version = 5,
     .open = normalise_open,
     .close = normalise_close,
     .push = normalise_push,

@@ -6,8 +6,8 @@
 #ifndef QL_NORMALISE_NORMALISE_INT_H
 #define QL_NORMALISE_NORMALISE_INT_H
 
-#include "base/intern.h"
 #include "base/map.h"
+#include "base/shared.h"
 #include "base/stat.h"
 #include "config/config.h"
 #include "model/series.h"
@@ -33,8 +33,9 @@ struct nm_counts {
     struct ql_stats *stats; /* borrowed */
     struct ql_stat_cell *dropped[NM_SOURCE_COUNT][NM_REASON_COUNT]; /* made when needed */
     struct ql_stat_cell *samples[NM_SOURCE_COUNT], *series[NM_SOURCE_COUNT], *holes;
+    struct ql_stat_cell *names[2], *names_retired[2]; /* of peers, of services */
 };
-void nm_counts_init(struct nm_counts *counts, struct ql_stats *stats);
+void nm_counts_init(struct nm_counts *counts, struct ql_stats *stats, uint32_t shard);
 void nm_drop(struct nm_counts *counts, uint32_t source, enum nm_reason reason, uint64_t count);
 void nm_count_accepted(struct nm_counts *counts, uint32_t source, uint64_t samples,
                        uint64_t series);
@@ -102,6 +103,7 @@ enum {
     NM_SERVICES_MAX = 4096, /* names that spans and logs came from */
     NM_PEERS_MAX = 1024,    /* names that were only called: hosts, databases, others' services */
     NM_NAMES_MAX = NM_SERVICES_MAX + NM_PEERS_MAX,
+    NM_NAME_BYTES_MAX = 512,
     NM_SLOT_COUNT = 3,     /* windows that are open at once */
     NM_BUCKET_COUNT = 256,
     NM_SEVERITY_COUNT = 7, /* unset, trace .. fatal */
@@ -125,11 +127,13 @@ struct nm_service_state {
     int64_t announced_window; /* when its entity was last written; INT64_MIN: never */
     uint8_t has_spans, severities;
     uint8_t is_service;       /* it told something itself; else a peer */
-    uint8_t pad[5];
+    uint8_t used;             /* else the number waits for a name */
+    uint32_t seen_s;          /* when it was last told of, of nm_due_clock() */
 };
 struct nm_services {
-    struct ql_intern names;
-    uint32_t service_count;  /* of the names; the others are peers */
+    struct ql_shared names;  /* each held once */
+    uint32_t counts[2];      /* names of peers, of services */
+    uint32_t clock_s;        /* nm_due_clock() */
     struct nm_service *rows; /* by number in `names` */
     struct nm_service_state *states;
     int64_t closed_window;   /* INT64_MIN: no time seen yet */
@@ -147,11 +151,7 @@ double nm_bucket_quantile_ns(const uint32_t buckets[NM_BUCKET_COUNT], uint32_t c
 struct nm; /* below */
 QL_MUST_USE ql_err nm_services_init(struct nm_services *services);
 void nm_services_fini(struct nm_services *services);
-void nm_services_advance(struct nm_services *services, ql_time now);
-/* The number of a service, or of what one called; QL_MAP_NONE when there is no room. Peers
- * have a room of their own, so that many hosts cannot keep out a service. */
-uint32_t nm_service_number(struct nm_services *services, ql_str name);
-uint32_t nm_peer_number(struct nm_services *services, ql_str name);
+void nm_services_advance(struct nm_services *services, ql_time now, uint32_t clock_s);
 void nm_service_span(struct nm *nm, uint32_t number, const struct ql_span *span, ql_time now);
 void nm_service_log(struct nm *nm, const struct ql_log *log, ql_time now, uint32_t source);
 /* Lets go of derived series whose life was ended. */
@@ -160,6 +160,22 @@ void nm_services_tick(struct nm *nm, ql_time now, struct ql_batch *bus);
 ql_err nm_services_save(const struct nm_services *services, struct ql_buf *out);
 QL_MUST_USE ql_err nm_services_load(struct nm_services *services, uint32_t series_count,
                                     struct ql_reader *in);
+
+/* ---- nm_names.c: which names there are --------------------------------------------- */
+
+/* The number of a service, or of what one called; QL_MAP_NONE when there is no room. Peers
+ * have a room of their own, so that many hosts cannot keep out a service. */
+uint32_t nm_service_number(struct nm_services *services, ql_str name);
+uint32_t nm_peer_number(struct nm_services *services, ql_str name);
+bool nm_names_have_room(const struct nm_services *services, bool as_service);
+bool nm_service_has_series(const struct nm_services *services, uint32_t number);
+static inline bool nm_service_is_used(const struct nm_services *services, uint32_t number)
+{
+    return number < services->names.count && services->states[number].used != 0;
+}
+/* Lets go of names that nothing was told of for idle_s; where a room is nine tenths full, of those
+ * not told of for longest, but never for less than least_s. True: a room is that full. */
+bool nm_services_idle(struct nm *nm, double idle_s, uint32_t least_s);
 
 /* ---- nm_calls.c: who calls whom --------------------------------------------------- */
 
@@ -183,8 +199,12 @@ QL_MUST_USE ql_err nm_calls_init(struct nm_calls *calls);
 void nm_calls_fini(struct nm_calls *calls);
 void nm_calls_span(struct nm *nm, uint32_t number, const struct ql_span *span, uint32_t source);
 void nm_calls_tick(struct nm *nm, ql_time now, struct ql_batch *bus);
+/* Who is in a call of the present window is told of. */
+void nm_calls_hold(struct nm *nm);
+/* Lets go of spans of services that are used no more. */
+void nm_calls_forget(struct nm *nm);
 ql_err nm_calls_save(const struct nm_calls *calls, struct ql_buf *out);
-QL_MUST_USE ql_err nm_calls_load(struct nm_calls *calls, uint32_t service_count,
+QL_MUST_USE ql_err nm_calls_load(struct nm_calls *calls, const struct nm_services *services,
                                  struct ql_reader *in);
 
 /* ---- nm_runs.c: samples to points ------------------------------------------------- */

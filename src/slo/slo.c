@@ -213,6 +213,7 @@ static void state_make(struct slo_stage *s, struct slo_row *row, ql_time at,
     const struct slo_view *v = &row->view;
     const ql_entity_id entity = slo_row_entity(s, row);
     const bool named = row->slo->entity != NULL;
+    ql_topology_keep(s->topology, entity);
     const ql_str name = named ? slo_entity_named(s, row->slo)
                               : ql_topology_name(s->topology, entity);
     *state = (struct ql_slo_state){

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 enum { ENTITIES_MAX = 1 << 20, WRITE_BUSY_MS = 5 };
-#define SEEN_REFRESH QL_MIN(10)
+#define SEEN_REFRESH QL_MIN(6 * 60) /* of an entity that is told again and again */
 
 /* The lists that have rows here; the rest of the bus is of no interest. Not in it:
  * entities, which are sifted first, and audits, which go to their own file. */
@@ -30,6 +30,7 @@ struct ql_store {
     struct ql_pending pending;
     int64_t expired_day;
     struct ql_map64 seen; /* entity -> when its row was last written, in SEEN_REFRESH */
+    uint32_t seen_period; /* the newest in it */
     struct ql_stat_cell *commits, *rows, *errors, *waiting;
 };
 
@@ -164,7 +165,12 @@ static bool store_has_rows(struct ql_store *store, ql_time now, const struct ql_
 static ql_err store_put_entities(struct ql_store *store, const struct ql_store_tick *tick,
                                  const struct ql_batch *bus)
 {
+    const uint32_t period = (uint32_t)(tick->now.ns / SEEN_REFRESH.ns);
     ql_err err = QL_OK;
+    if (period != store->seen_period) {
+        ql_map64_clear(&store->seen); /* all are due again, and who is gone takes no room */
+        store->seen_period = period;
+    }
     for (uint32_t i = 0; i < bus->entities.count && err == QL_OK; i++) {
         const struct ql_entity_seen *entity = &bus->entities.at[i];
         if (!store_entity_due(store, entity, tick->now)) {
@@ -173,8 +179,7 @@ static ql_err store_put_entities(struct ql_store *store, const struct ql_store_t
         err = ql_store_put_entity(tick, entity);
         if (err == QL_OK) {
             /* A full map only costs writing the row again next time. */
-            const ql_err full = ql_map64_put(&store->seen, entity->id.v,
-                                             (uint32_t)(tick->now.ns / SEEN_REFRESH.ns));
+            const ql_err full = ql_map64_put(&store->seen, entity->id.v, period);
             (void)full;
         }
     }

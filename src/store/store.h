@@ -48,7 +48,8 @@ QL_MUST_USE ql_err ql_store_sync(struct ql_store *store);
 
 /* How long things are kept that nobody deletes: once a day of engine time, apply drops
  * resolved incidents and all that belongs to them, changes and edges last seen before
- * the first, and ended signals and alerts that no incident names before the second. */
+ * the first, and ended signals and alerts that no incident names, and entities that nothing
+ * names, before the second. */
 #define QL_STORE_KEEP_DAYS 400
 #define QL_STORE_KEEP_LOOSE_DAYS 40
 

@@ -3,8 +3,9 @@
 
 #include "store/store.h"
 
-/* ?1: things of incidents, ?2: signals and alerts that no incident names. Incidents go
- * last, because the others look them up. Open incidents stay whatever their age. */
+/* ?1: things of incidents, ?2: signals and alerts that no incident names, and entities that
+ * nothing names. Incidents go last of theirs, and entities last of all, because the others look
+ * them up. Open incidents stay whatever their age. */
 #define OLD_INCIDENTS "(SELECT id FROM incidents WHERE state = 2 AND resolved < ?1)"
 /* clang-format off: statements, laid out by clause */
 static const char *const expire_sql[] = {
@@ -23,6 +24,11 @@ static const char *const expire_sql[] = {
     " EXISTS (SELECT 1 FROM members WHERE kind = 0 AND members.id = signals.id)",
     "DELETE FROM alerts WHERE updated < ?2 AND firing = 0 AND NOT EXISTS"
     " (SELECT 1 FROM members WHERE kind = 1 AND members.id = alerts.id)",
+    "DELETE FROM entities WHERE last_seen < ?2 AND id NOT IN ("
+    "SELECT entity FROM incidents UNION SELECT entity FROM members UNION SELECT entity FROM signals"
+    " UNION SELECT entity FROM alerts UNION SELECT entity FROM changes"
+    " UNION SELECT entity FROM causes UNION SELECT entity FROM rankings"
+    " UNION SELECT entity FROM actions UNION SELECT caller FROM edges UNION SELECT callee FROM edges)",
 };
 /* clang-format on */
 _Static_assert(QL_INCIDENT_RESOLVED == 2 && QL_EDGE_CONFIG == 1 && QL_MEMBER_SIGNAL == 0 &&

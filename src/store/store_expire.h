@@ -1,7 +1,8 @@
 /* store_expire.h - drops what is older than store.h promises to keep. Private to src/store.
  *
  * Errors        QL_E_IO, QL_E_MEMORY.
- * Bounds        a range delete by index for each table; once a day of engine time.
+ * Bounds        a range delete by index for each table, and for entities one look at all that
+ *               name one; once a day of engine time.
  */
 #ifndef QL_STORE_STORE_EXPIRE_H
 #define QL_STORE_STORE_EXPIRE_H

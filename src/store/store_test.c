@@ -472,11 +472,11 @@ static void an_older_file_is_brought_up(void **state)
 static void old_things_go_and_open_ones_stay(void **state)
 {
     (void)state;
-    static const struct { int64_t days; int64_t incidents, signals, events; } rows[] = {
-        { 1, 3, 2, 6 },
-        { QL_STORE_KEEP_LOOSE_DAYS + 1, 3, 1, 6 },     /* the signal nobody names */
-        { QL_STORE_KEEP_DAYS + 1, 1, 0, 1 },           /* resolved ones and all of theirs */
-        { 10 * QL_STORE_KEEP_DAYS, 1, 0, 1 },          /* the open one stays */
+    static const struct { int64_t days; int64_t incidents, signals, events, entities; } rows[] = {
+        { 1, 3, 2, 6, 4 },
+        { QL_STORE_KEEP_LOOSE_DAYS + 1, 3, 1, 6, 3 },  /* the signal and the pod nobody names */
+        { QL_STORE_KEEP_DAYS + 1, 1, 0, 1, 2 },        /* resolved ones and all of theirs */
+        { 10 * QL_STORE_KEEP_DAYS, 1, 0, 1, 2 },       /* the open one stays */
     };
     struct world w;
     world_init(&w);
@@ -485,15 +485,18 @@ static void old_things_go_and_open_ones_stay(void **state)
     *ql_batch_add_incident(&w.bus) = story_incident(3, 3);
     story_signal(&w.bus, 3, QL_PHASE_CLOSE, 1, 1, "");
     w.bus.signals.at[0].id.v = 99;
+    story_seen(&w.bus, "pod/short");
+    story_seen(&w.bus, "host/steady");
     assert_int_equal(ql_store_apply(w.store, 100, story_at(100), &w.bus), QL_OK);
     for (uint32_t i = 0; i < QL_COUNT_OF(rows); i++) {
         const ql_time now = ql_time_add(story_at(100), QL_S(rows[i].days * 86400));
         ql_batch_reset(&w.bus);
-        story_seen(&w.bus, "service/checkout");
+        story_seen(&w.bus, "host/steady");
         assert_int_equal(ql_store_apply(w.store, 101 + i, now, &w.bus), QL_OK);
         assert_int_equal(world_count(&w, "SELECT count(*) FROM incidents"), rows[i].incidents);
         assert_int_equal(world_count(&w, "SELECT count(*) FROM signals"), rows[i].signals);
         assert_int_equal(world_count(&w, "SELECT count(*) FROM incident_events"), rows[i].events);
+        assert_int_equal(world_count(&w, "SELECT count(*) FROM entities"), rows[i].entities);
     }
     world_fini(&w);
 }

@@ -1,11 +1,10 @@
-/* Entities stand in one array in order of first sight, edges in another with a free
- * list; each entity heads two singly linked lists through its edges (out: what it calls,
- * in: who calls it). Lists are unordered: a walk sorts the neighbours it meets, so that
- * neither the order of arrival nor a restart shows in its answer. */
-#include "topology/topology.h"
+/* Entities stand in one array, edges in another, each with a free list; each entity heads
+ * two singly linked lists through its edges (out: what it calls, in: who calls it). Lists
+ * are unordered: a walk sorts the neighbours it meets, so that neither the order of arrival
+ * nor the place of an entity, which a restart changes, shows in its answer. For the same
+ * reason what is forgotten is chosen by age alone. */
+#include "topology/topology_int.h"
 
-#include "base/arena.h"
-#include "base/map.h"
 #include "base/pages.h"
 
 #include <stdlib.h>
@@ -16,31 +15,6 @@
 #define NAME_BYTES_MAX 512u
 #define EDGE_KEPT QL_MIN(24 * 60)
 
-struct node {
-    ql_entity_id id;
-    ql_str name;
-    uint32_t out_first, in_first; /* edge number + 1; 0: none */
-    uint32_t mark;                /* the last walk that came here */
-    uint32_t pad;
-};
-
-struct link {
-    struct ql_edge edge;
-    uint32_t caller, callee;     /* node numbers */
-    uint32_t out_next, in_next;  /* edge number + 1; out_next doubles as the free list */
-    bool live;
-};
-
-struct ql_topology {
-    struct node *nodes;
-    struct link *links;
-    uint32_t *near;              /* scratch: node numbers of one node's neighbours */
-    struct ql_map64 node_of;     /* entity id -> node number */
-    struct ql_map128 link_of;    /* hash of (caller, callee) -> edge number */
-    struct ql_arena names;
-    uint32_t node_count, link_count, free_first, walk;
-};
-
 ql_err ql_topology_new(struct ql_topology **ret_topology)
 {
     struct ql_topology *t = calloc(1, sizeof *t);
@@ -49,7 +23,8 @@ ql_err ql_topology_new(struct ql_topology **ret_topology)
     }
     ql_map64_init(&t->node_of, NODES_MAX);
     ql_map128_init(&t->link_of, EDGES_MAX);
-    ql_arena_init(&t->names, NAMES_BYTES_MAX);
+    ql_shared_init(&t->names, NODES_MAX, NAMES_BYTES_MAX);
+    ql_awake_init(&t->awake);
     t->nodes = ql_pages_new(NODES_MAX * sizeof *t->nodes);
     t->links = ql_pages_new(EDGES_MAX * sizeof *t->links);
     t->near = ql_pages_new(2 * (size_t)EDGES_MAX * sizeof *t->near);
@@ -71,8 +46,18 @@ void ql_topology_free(struct ql_topology *t)
     ql_pages_free(t->near, 2 * (size_t)EDGES_MAX * sizeof *t->near);
     ql_map64_fini(&t->node_of);
     ql_map128_fini(&t->link_of);
-    ql_arena_fini(&t->names);
+    ql_shared_fini(&t->names);
     free(t);
+}
+
+void ql_topology_advance(struct ql_topology *t, ql_time now)
+{
+    ql_awake_advance(&t->awake, now);
+}
+
+uint32_t ql_topology_count(const struct ql_topology *t)
+{
+    return t->node_of.count;
 }
 
 static ql_err node_add(struct ql_topology *t, ql_entity_id id, uint32_t *ret_node)
@@ -82,15 +67,18 @@ static ql_err node_add(struct ql_topology *t, ql_entity_id id, uint32_t *ret_nod
         *ret_node = known;
         return QL_OK;
     }
-    if (t->node_count == NODES_MAX) {
-        return QL_E_FULL;
-    }
-    const ql_err err = ql_map64_put(&t->node_of, id.v, t->node_count);
+    const uint32_t at = t->node_free != 0 ? t->node_free - 1 : t->node_count;
+    const ql_err err = at == NODES_MAX ? QL_E_FULL : ql_map64_put(&t->node_of, id.v, at);
     if (err != QL_OK) {
         return err;
     }
-    t->nodes[t->node_count] = (struct node){ .id = id };
-    *ret_node = t->node_count++;
+    if (t->node_free != 0) {
+        t->node_free = t->nodes[at].name;
+    } else {
+        t->node_count++;
+    }
+    t->nodes[at] = (struct node){ .id = id, .seen_s = ql_awake_s(&t->awake) };
+    *ret_node = at;
     return QL_OK;
 }
 
@@ -100,20 +88,29 @@ ql_err ql_topology_see(struct ql_topology *t, ql_entity_id id, ql_str name)
     if (id.v == 0) {
         return QL_OK;
     }
-    const ql_err err = node_add(t, id, &at);
-    if (err != QL_OK || t->nodes[at].name.bytes != 0 || name.bytes == 0) {
+    ql_err err = node_add(t, id, &at);
+    if (err != QL_OK) {
         return err;
     }
-    name.bytes = name.bytes < NAME_BYTES_MAX ? name.bytes : NAME_BYTES_MAX;
-    const ql_str kept = ql_arena_str(&t->names, name);
-    if (kept.at == NULL) {
-        return QL_E_FULL;
+    t->nodes[at].seen_s = ql_awake_s(&t->awake);
+    if (t->nodes[at].name == 0 && name.bytes > 0) {
+        uint32_t number = 0;
+        name.bytes = name.bytes < NAME_BYTES_MAX ? name.bytes : NAME_BYTES_MAX;
+        err = ql_shared_take(&t->names, name, &number);
+        t->nodes[at].name = err == QL_OK ? number + 1 : 0;
     }
-    t->nodes[at].name = kept;
-    return QL_OK;
+    return err;
 }
 
-static ql_hash128 link_key(ql_entity_id caller, ql_entity_id callee)
+void ql_topology_keep(const struct ql_topology *t, ql_entity_id id)
+{
+    const uint32_t at = ql_map64_get(&t->node_of, id.v);
+    if (at != QL_MAP_NONE) {
+        t->nodes[at].seen_s = ql_awake_s(&t->awake);
+    }
+}
+
+ql_hash128 ql_topology_link_key(ql_entity_id caller, ql_entity_id callee)
 {
     const uint64_t both[2] = { caller.v, callee.v };
     return ql_hash128_of(both, sizeof both);
@@ -142,7 +139,13 @@ static void link_hang(struct ql_topology *t, uint32_t number)
     t->nodes[l->callee].in_first = number + 1;
 }
 
-static ql_err link_add(struct ql_topology *t, const struct ql_edge *edge)
+static void link_seen(struct ql_topology *t, uint32_t number)
+{
+    const struct link *l = &t->links[number];
+    t->nodes[l->caller].seen_s = t->nodes[l->callee].seen_s = ql_awake_s(&t->awake);
+}
+
+static ql_err link_add(struct ql_topology *t, const struct ql_edge *edge, uint32_t *ret_number)
 {
     struct link l = { .edge = *edge, .live = true };
     if (t->free_first == 0 && t->link_count == EDGES_MAX) {
@@ -154,7 +157,7 @@ static ql_err link_add(struct ql_topology *t, const struct ql_edge *edge)
     }
     const uint32_t number = t->free_first != 0 ? t->free_first - 1 : t->link_count;
     if (err == QL_OK) {
-        err = ql_map128_put(&t->link_of, link_key(edge->caller, edge->callee), number);
+        err = ql_map128_put(&t->link_of, ql_topology_link_key(edge->caller, edge->callee), number);
     }
     if (err != QL_OK) {
         return err;
@@ -166,21 +169,40 @@ static ql_err link_add(struct ql_topology *t, const struct ql_edge *edge)
     }
     t->links[number] = l;
     link_hang(t, number);
+    *ret_number = number;
+    return QL_OK;
+}
+
+bool ql_topology_edge_is_void(const struct ql_edge *edge)
+{
+    return edge->caller.v == 0 || edge->callee.v == 0 || edge->caller.v == edge->callee.v;
+}
+
+ql_err ql_topology_link_put(struct ql_topology *t, const struct ql_edge *edge,
+                            uint32_t *ret_number)
+{
+    const uint32_t known =
+        ql_map128_get(&t->link_of, ql_topology_link_key(edge->caller, edge->callee));
+    if (known == QL_MAP_NONE) {
+        return link_add(t, edge, ret_number);
+    }
+    QL_ASSERT(known < t->link_count);
+    link_refresh(&t->links[known].edge, edge);
+    *ret_number = known;
     return QL_OK;
 }
 
 ql_err ql_topology_link(struct ql_topology *t, const struct ql_edge *edge)
 {
-    if (edge->caller.v == 0 || edge->callee.v == 0 || edge->caller.v == edge->callee.v) {
-        return QL_OK; /* an edge from or to nobody, or to itself, says nothing */
+    uint32_t number = 0;
+    if (ql_topology_edge_is_void(edge)) {
+        return QL_OK;
     }
-    const uint32_t known = ql_map128_get(&t->link_of, link_key(edge->caller, edge->callee));
-    if (known == QL_MAP_NONE) {
-        return link_add(t, edge);
+    const ql_err err = ql_topology_link_put(t, edge, &number);
+    if (err == QL_OK) {
+        link_seen(t, number);
     }
-    QL_ASSERT(known < t->link_count);
-    link_refresh(&t->links[known].edge, edge);
-    return QL_OK;
+    return err;
 }
 
 static bool link_expired(const struct link *l, ql_time now)
@@ -213,7 +235,7 @@ void ql_topology_expire(struct ql_topology *t, ql_time now)
             l->live = false;
             dead_count++;
             t->near[dead_count - 1] = i;
-            (void)ql_map128_drop(&t->link_of, link_key(l->edge.caller, l->edge.callee));
+            (void)ql_map128_drop(&t->link_of, ql_topology_link_key(l->edge.caller, l->edge.callee));
         }
     }
     if (dead_count == 0) {
@@ -229,10 +251,63 @@ void ql_topology_expire(struct ql_topology *t, ql_time now)
     }
 }
 
+/* ---- forgetting -------------------------------------------------------------------- */
+
+static bool node_may_go(const struct ql_topology *t, const struct node *n, uint32_t idle_s)
+{
+    return n->id.v != 0 && n->out_first == 0 && n->in_first == 0 &&
+           ql_awake_s(&t->awake) - n->seen_s >= idle_s;
+}
+
+static uint32_t nodes_that_stay(const struct ql_topology *t, uint32_t idle_s)
+{
+    uint32_t stay = t->node_of.count;
+    for (uint32_t i = 0; i < t->node_count; i++) {
+        stay -= node_may_go(t, &t->nodes[i], idle_s);
+    }
+    return stay;
+}
+
+static void node_free(struct ql_topology *t, uint32_t at)
+{
+    struct node *n = &t->nodes[at];
+    (void)ql_map64_drop(&t->node_of, n->id.v);
+    if (n->name != 0) {
+        ql_shared_drop(&t->names, n->name - 1);
+    }
+    *n = (struct node){ .name = t->node_free };
+    t->node_free = at + 1;
+}
+
+bool ql_topology_crowded(const struct ql_topology *t)
+{
+    return t->node_of.count > NODES_MAX / 10 * 9;
+}
+
+uint32_t ql_topology_forget(struct ql_topology *t, double idle_s)
+{
+    const uint32_t least_s = (uint32_t)(QL_AWAKE_IDLE_LEAST.ns / QL_NS_PER_S);
+    const uint32_t before = t->node_of.count;
+    uint32_t age_s = idle_s < 1e9 ? (uint32_t)idle_s : 1000000000u;
+    age_s = age_s > least_s ? age_s : least_s;
+    while (ql_topology_crowded(t) && age_s > least_s &&
+           nodes_that_stay(t, age_s) > NODES_MAX / 10 * 8) {
+        age_s = age_s / 2 > least_s ? age_s / 2 : least_s;
+    }
+    for (uint32_t i = 0; i < t->node_count; i++) {
+        if (node_may_go(t, &t->nodes[i], age_s)) {
+            node_free(t, i);
+        }
+    }
+    return before - t->node_of.count;
+}
+
 ql_str ql_topology_name(const struct ql_topology *t, ql_entity_id id)
 {
     const uint32_t at = ql_map64_get(&t->node_of, id.v);
-    return at == QL_MAP_NONE || t->nodes[at].name.bytes == 0 ? QL_STR("") : t->nodes[at].name;
+    return at == QL_MAP_NONE || t->nodes[at].name == 0
+               ? QL_STR("")
+               : ql_shared_text(&t->names, t->nodes[at].name - 1);
 }
 
 struct by_id { const struct node *nodes; };
@@ -325,96 +400,4 @@ uint32_t ql_topology_distance(const struct ql_topology *t, ql_entity_id a, ql_en
         }
     }
     return hops_max + 1;
-}
-
-static int link_cmp(const void *a, const void *b, void *context)
-{
-    const struct link *links = context;
-    const struct ql_edge *x = &links[*(const uint32_t *)a].edge;
-    const struct ql_edge *y = &links[*(const uint32_t *)b].edge;
-    if (x->caller.v != y->caller.v) {
-        return x->caller.v < y->caller.v ? -1 : 1;
-    }
-    return (x->callee.v > y->callee.v) - (x->callee.v < y->callee.v);
-}
-
-/* Numbers of the live edges by (caller, callee), in the scratch array. */
-static uint32_t links_sort(const struct ql_topology *t)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < t->link_count; i++) {
-        if (t->links[i].live) {
-            t->near[count++] = i;
-        }
-    }
-    qsort_r(t->near, count, sizeof *t->near, link_cmp, t->links);
-    return count;
-}
-
-void ql_topology_edges(const struct ql_topology *t,
-                       void (*fn)(void *context, const struct ql_edge *edge), void *context)
-{
-    const uint32_t count = links_sort(t);
-    for (uint32_t i = 0; i < count; i++) {
-        fn(context, &t->links[t->near[i]].edge);
-    }
-}
-
-ql_err ql_topology_save(const struct ql_topology *t, struct ql_buf *out)
-{
-    (void)ql_buf_u32(out, t->node_count);
-    for (uint32_t i = 0; i < t->node_count; i++) {
-        (void)ql_buf_u64(out, t->nodes[i].id.v);
-        (void)ql_buf_lstr(out, t->nodes[i].name);
-    }
-    const uint32_t count = links_sort(t);
-    (void)ql_buf_u32(out, count);
-    for (uint32_t i = 0; i < count; i++) {
-        const struct ql_edge *e = &t->links[t->near[i]].edge;
-        (void)ql_buf_u64(out, e->caller.v);
-        (void)ql_buf_u64(out, e->callee.v);
-        (void)ql_buf_i64(out, e->at.ns);
-        (void)ql_buf_u32(out, e->calls);
-        (void)ql_buf_u32(out, e->errors);
-        (void)ql_buf_u8(out, (uint8_t)e->source);
-    }
-    return ql_buf_check(out);
-}
-
-static ql_err load_edge(struct ql_topology *t, struct ql_reader *in)
-{
-    struct ql_edge e = { 0 };
-    e.caller.v = ql_reader_u64(in); /* one by one: initialisers have no order */
-    e.callee.v = ql_reader_u64(in);
-    e.at.ns = ql_reader_i64(in);
-    e.calls = ql_reader_u32(in);
-    e.errors = ql_reader_u32(in);
-    const uint8_t source = ql_reader_u8(in);
-    if (in->failed || source > QL_EDGE_LABEL) {
-        return QL_E_MALFORMED;
-    }
-    e.source = (enum ql_edge_source)source;
-    /* Configuration speaks for itself: an edge that it no longer holds may grow old. */
-    const bool configured = e.source == QL_EDGE_CONFIG;
-    const uint32_t known = ql_map128_get(&t->link_of, link_key(e.caller, e.callee));
-    if (configured && (known == QL_MAP_NONE || t->links[known].edge.source != QL_EDGE_CONFIG)) {
-        e.source = QL_EDGE_LABEL;
-    }
-    return ql_topology_link(t, &e);
-}
-
-ql_err ql_topology_load(struct ql_topology *t, struct ql_reader *in)
-{
-    ql_err err = QL_OK;
-    const uint32_t node_count = ql_reader_u32(in);
-    for (uint32_t i = 0; i < node_count && err == QL_OK; i++) {
-        const ql_entity_id id = { ql_reader_u64(in) };
-        const ql_str name = ql_reader_lstr(in);
-        err = in->failed || id.v == 0 ? QL_E_MALFORMED : ql_topology_see(t, id, name);
-    }
-    const uint32_t link_count = err == QL_OK ? ql_reader_u32(in) : 0;
-    for (uint32_t i = 0; i < link_count && err == QL_OK; i++) {
-        err = load_edge(t, in);
-    }
-    return err == QL_OK && in->failed ? QL_E_MALFORMED : err;
 }

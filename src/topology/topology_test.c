@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -152,6 +153,117 @@ static void edges_expire_after_a_day_but_configured_ones_never(void **state)
     ql_topology_free(t);
 }
 
+/* ---- forgetting ---- */
+
+#define HOUR_S INT64_C(3600)
+
+/* Time passes as ticks come: a minute each. */
+static void hours_pass(struct ql_topology *t, int64_t *now_s, int64_t hours)
+{
+    for (int64_t i = 0; i < hours * 60; i++) {
+        *now_s += 60;
+        ql_topology_advance(t, (ql_time){ *now_s * QL_NS_PER_S });
+    }
+}
+
+static void see(struct ql_topology *t, uint64_t id)
+{
+    char name[32];
+    (void)snprintf(name, sizeof(name), "pod/%u", (unsigned)id);
+    assert_int_equal(ql_topology_see(t, E(id), ql_str_of(name)), QL_OK);
+}
+
+static void who_is_not_referred_to_is_forgotten(void **state)
+{
+    enum { SEEN_ONCE = 1, SEEN_AGAIN, KEPT, CALLER, CALLEE, CONFIGURED, ITS_CALLEE, COUNT = 7 };
+    static const struct { int64_t hours; const char *left; } rows[] = {
+        { 1, "1234567" }, { 22, "1234567" }, { 1, "234567" }, { 24, "67" },
+    };
+    struct ql_topology *t = NULL;
+    struct ql_edge configured = call(CONFIGURED, ITS_CALLEE, 0);
+    int64_t now_s = 1000000;
+    (void)state;
+    assert_int_equal(ql_topology_new(&t), QL_OK);
+    ql_topology_advance(t, (ql_time){ now_s * QL_NS_PER_S });
+    configured.source = QL_EDGE_CONFIG;
+    assert_int_equal(ql_topology_link(t, &configured), QL_OK);
+    for (uint64_t id = 1; id <= COUNT; id++) {
+        see(t, id);
+    }
+    for (size_t i = 0; i < QL_COUNT_OF(rows); i++) {
+        char left[COUNT + 1] = "";
+        hours_pass(t, &now_s, rows[i].hours);
+        if (i == 0) {
+            const struct ql_edge e = call(CALLER, CALLEE, now_s);
+            assert_int_equal(ql_topology_link(t, &e), QL_OK);
+            see(t, SEEN_AGAIN);
+            ql_topology_keep(t, E(KEPT));
+        }
+        ql_topology_expire(t, (ql_time){ now_s * QL_NS_PER_S });
+        const uint32_t before = ql_topology_count(t);
+        const uint32_t went = ql_topology_forget(t, 24.0 * HOUR_S);
+        assert_int_equal(before - went, ql_topology_count(t));
+        for (uint64_t id = 1; id <= COUNT; id++) {
+            const bool named = ql_topology_name(t, E(id)).bytes > 0;
+            (void)snprintf(left + strlen(left), sizeof(left) - strlen(left), "%s",
+                           named ? (const char[]){ (char)('0' + id), '\0' } : "");
+        }
+        assert_string_equal(left, rows[i].left);
+        assert_int_equal(ql_topology_count(t), strlen(rows[i].left));
+    }
+    see(t, SEEN_ONCE); /* it is back, in a place that was free */
+    assert_true(ql_str_eq(ql_topology_name(t, E(SEEN_ONCE)), QL_STR("pod/1")));
+    ql_topology_free(t);
+}
+
+/* A jump of a year in which no tick came is a minute at most. */
+static void nobody_is_forgotten_while_the_daemon_is_away(void **state)
+{
+    struct ql_topology *t = NULL;
+    (void)state;
+    assert_int_equal(ql_topology_new(&t), QL_OK);
+    ql_topology_advance(t, (ql_time){ 1000 * QL_NS_PER_S });
+    see(t, 1);
+    ql_topology_advance(t, (ql_time){ (1000 + 365 * 24 * HOUR_S) * QL_NS_PER_S });
+    assert_int_equal(ql_topology_forget(t, (double)HOUR_S), 0);
+    ql_topology_free(t);
+}
+
+/* A thousand new ones an hour for a thousand hours, ten times as many as there may be, though
+ * each may stay for a month: the oldest go, those of the last hour never, saved or not. */
+static void a_crowded_table_forgets_the_oldest_first(void **state)
+{
+    enum { AN_HOUR = 1000, HOURS = 1000 };
+    struct ql_topology *t = NULL;
+    struct ql_buf saved;
+    int64_t now_s = 1000000;
+    (void)state;
+    ql_buf_init(&saved, 1 << 24);
+    assert_int_equal(ql_topology_new(&t), QL_OK);
+    for (uint64_t hour = 0; hour < HOURS; hour++) {
+        hours_pass(t, &now_s, 1);
+        (void)ql_topology_forget(t, 30.0 * 24.0 * HOUR_S);
+        for (uint64_t i = 0; i < AN_HOUR; i++) {
+            see(t, 1 + hour * AN_HOUR + i);
+        }
+        assert_true(ql_topology_count(t) <= 91000);
+        assert_true(hour < 95 || ql_topology_count(t) > 30000);
+        assert_int_equal(ql_topology_name(t, E(1 + hour * AN_HOUR)).bytes > 0, 1);
+        if (hour % 97 == 96) { /* the same table, in other places */
+            ql_buf_reset(&saved);
+            const uint32_t count = ql_topology_count(t);
+            assert_int_equal(ql_topology_save(t, &saved), QL_OK);
+            ql_topology_free(t);
+            assert_int_equal(ql_topology_new(&t), QL_OK);
+            struct ql_reader in = ql_reader_of(ql_buf_view(&saved));
+            assert_int_equal(ql_topology_load(t, &in), QL_OK);
+            assert_int_equal(ql_topology_count(t), count);
+        }
+    }
+    ql_topology_free(t);
+    ql_buf_fini(&saved);
+}
+
 static void edges_from_nobody_and_to_itself_are_nothing(void **state)
 {
     (void)state;
@@ -201,6 +313,9 @@ int main(void)
         cmocka_unit_test(distances_ignore_direction),
         cmocka_unit_test(names_stay_as_first_told),
         cmocka_unit_test(edges_expire_after_a_day_but_configured_ones_never),
+        cmocka_unit_test(who_is_not_referred_to_is_forgotten),
+        cmocka_unit_test(nobody_is_forgotten_while_the_daemon_is_away),
+        cmocka_unit_test(a_crowded_table_forgets_the_oldest_first),
         cmocka_unit_test(edges_from_nobody_and_to_itself_are_nothing),
         cmocka_unit_test(a_checkpoint_gives_the_same_table),
     };
