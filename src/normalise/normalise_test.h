@@ -129,8 +129,8 @@ static inline double number_of(const char *text)
     return value;
 }
 
-static inline struct ql_span *bus_span(struct fixture *f, const char *service, uint64_t id, uint64_t parent,
-                                double start, double duration_ms)
+static inline struct ql_span *bus_span(struct fixture *f, const char *service, uint64_t id,
+                                       uint64_t parent, double start, double duration_ms)
 {
     struct ql_span *span = ql_batch_add_span(&f->bus);
     span->trace_id[0] = 1;
