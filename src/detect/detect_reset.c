@@ -231,7 +231,8 @@ static void reset_tell(struct dt_stage *d, struct ql_batch *bus, struct dt_reset
 void dt_reset_push(struct dt_stage *d, struct ql_batch *bus, const struct ql_point *point)
 {
     const uint64_t entity = ql_series_at(d->series, point->series)->entity.v;
-    if (entity == 0 || point->raw < 0.0 || point->raw > point->value / 2.0) {
+    if (entity == 0 || point->value <= 0.0 || point->raw < 0.0 ||
+        point->raw > point->value / 2.0) {
         return;
     }
     const uint64_t key = reset_key(d, point->series);

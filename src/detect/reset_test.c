@@ -15,8 +15,9 @@
 enum { STEP_S = 60, MINUTES = 240 };
 #define BEGIN_S INT64_C(1767571200)
 
-/* Processes by letter: a, b, d are pods of one service, c and e are others, n is of nobody known.
- * y and z are counters of a that are silent from minute 30 on but for their falls. */
+/* Processes by letter: a, b, d are pods of one service, c is another, n is of nobody
+ * known, g of what may be a gauge; y and z are counters of a that are silent from minute 30 on but
+ * for their falls. */
 static const struct { char process; uint64_t entity; const char *text; } counters[] = {
     { 'a', 1, "hits_total{service=\"payment\",pod=\"a\"}" },
     { 'a', 1, "bytes_total{service=\"payment\",pod=\"a\"}" },
@@ -26,6 +27,7 @@ static const struct { char process; uint64_t entity; const char *text; } counter
     { 'd', 1, "hits_total{service=\"payment\",pod=\"d\"}" },
     { 'c', 2, "hits_total{service=\"cart\",pod=\"c\"}" },
     { 'n', 0, "hits_total" },
+    { 'g', 3, "pool_count{service=\"shop\"}" },
     { '-', 9, "other{job=\"x\"}" },
 };
 enum { COUNTERS = QL_COUNT_OF(counters) };
@@ -150,7 +152,8 @@ static void world_minute(struct world *w, const char *story, uint32_t minute)
         const bool late = (process == 'y' || process == 'z') && minute >= 30;
         if (what != 0) {
             const double to = story_at(story, "half ") == minute ? 500.0 : what < 'a' ? 501.0 : 3.0;
-            world_point(w, i, at, QL_POINT_RESET, 1000.0, to);
+            world_point(w, i, at, QL_POINT_RESET, process == 'g' ? 0.0 : 1000.0,
+                        process == 'g' ? 0.0 : to);
         } else if (process == 'a' && silent) {
             if (minute == story_at(story, "silent ")) {
                 world_point(w, i, at, QL_POINT_HOLE, 0.0, NAN);
@@ -197,6 +200,7 @@ static const struct row { const char *name, *story, *want, *why, *yaml; } rows[]
     { "two services are two", "a30 c30 a40 c40 a50 c50",
       "o50=3@30 o50=3@30 c111=3@30 c111=3@30", "cart restarts again", "" },
     { "of nobody known", "n30 n40 n50", "", NULL, "" },
+    { "of what may be a gauge", "g30 g40 g50", "", NULL, "" },
     { "who falls silent did not recover", "a30 a40 a50 silent 60", "o50=3@30 l111=3@30",
       "hits_total is given up: no value for 0.85 h", "" },
     { "forgotten", "a30 a40 a50 forgotten 60", "o50=3@30 l60=3@30",

@@ -98,7 +98,7 @@ enum ql_point_kind {
 struct ql_point {
     ql_time at;
     double value;   /* finite, |value| <= 1e150. VALUE: counters already as rates; RESET: the raw
-                       value that it fell from */
+                       value that it fell from, 0 unless it is sure to be a counter */
     double raw;     /* as it arrived; what history keeps. Of a HOLE the stale marker if one came */
     uint32_t series; /* index into the shard's series table */
     enum ql_point_kind kind;

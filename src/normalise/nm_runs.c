@@ -133,6 +133,9 @@ static void sample_value(struct runs_pass *pass, struct ql_series *row, uint32_t
         point.kind = QL_POINT_RESET; /* it ended and begins anew; new rows have 0 to fall from */
         point.value = row->last_raw;
     }
+    if (point.kind == QL_POINT_RESET && (row->learn & (NM_LEARNT | NM_NAMED)) != 0) {
+        point.value = 0.0; /* it may be a gauge after all */
+    }
     point_put(pass, index, point);
     row->last_at = sample.at;
     row->last_raw = sample.value;
