@@ -6,6 +6,8 @@ seeded, so a story is the same every time.
 import json
 import math
 import random
+import subprocess
+from signal import SIGKILL
 
 from case_life import gauge
 from harness import Quell, check, seconds, wait_until
@@ -150,7 +152,8 @@ def rolled_deploy(place):
 
 def crash_loop(place):
     """Three deploys in a day, each of which restarts both pods, raise nothing. A pod in a crash loop
-    is one signal, whatever the number of its counters, and one incident; it ends an hour after."""
+    is one signal, whatever the number of its counters, and one incident; it ends an hour after. The
+    daemon is killed between the second restart and the third, and a replay finds the same."""
     quell, step = Told(place), 60
     loop = MONDAY + 26 * HOUR
     over = loop + 50 * 60
@@ -175,7 +178,10 @@ def crash_loop(place):
     quell.settled()
     check(not resets(), f"of three deploys: {resets()}")
     check(not quell.get("/api/v1/incidents")["incidents"], "an incident of a deploy")
-    quell.live(loop, over + step, step, series, chunk=step)
+    quell.live(loop, loop + 900, step, series, chunk=step)
+    quell.program.stop(SIGKILL)
+    quell.start()
+    quell.live(loop + 900, over + step, step, series, chunk=step)
     quell.settled()
     told = wait_until("the loop is told", resets)
     check(len(told) == 1 and told[0]["closed"] is None and told[0]["labels"]["pod"] == "payment-1", f"{told}")
@@ -187,7 +193,11 @@ def crash_loop(place):
     wait_until("the loop is over", lambda: [s for s in resets() if s["closed"] is not None])
     check(len(resets()) == 1 and len(quell.get("/api/v1/incidents", state="all")["incidents"]) == 1, f"{resets()}")
     check(resets()[0]["last_value"] == 6, f"{resets()}")
-    return resets()[0]["why"]
+    why = resets()[0]["why"]
+    check(quell.program.stop() == 0, "a clean end")
+    replay = subprocess.run([place.binary, "replay", quell.data], capture_output=True, text=True, timeout=300, check=False)
+    check(replay.returncode == 0, replay.stdout + replay.stderr)
+    return why
 
 
 def no_op_day(place):
