@@ -16,11 +16,12 @@ enum { STEP_S = 60, MINUTES = 240 };
 #define BEGIN_S INT64_C(1767571200)
 
 /* Processes by letter: a, b, d are pods of one service, c is another, n is of nobody
- * known, g of what may be a gauge; y and z are counters of a that are silent from minute 30 on but
- * for their falls. */
+ * known, g of what may be a gauge; x is a counter of a that falls alone, y and z are two that are
+ * silent from minute 30 on but for their falls. */
 static const struct { char process; uint64_t entity; const char *text; } counters[] = {
     { 'a', 1, "hits_total{service=\"payment\",pod=\"a\"}" },
     { 'a', 1, "bytes_total{service=\"payment\",pod=\"a\"}" },
+    { 'x', 1, "more_total{service=\"payment\",pod=\"a\"}" },
     { 'z', 1, "late_total{service=\"payment\",pod=\"a\"}" },
     { 'y', 1, "later_total{service=\"payment\",pod=\"a\"}" },
     { 'b', 1, "hits_total{service=\"payment\",pod=\"b\"}" },
@@ -162,10 +163,13 @@ static void world_minute(struct world *w, const char *story, uint32_t minute)
             world_point(w, i, at, QL_POINT_VALUE, 7.0, 1000.0);
         }
     }
-    for (uint32_t i = 0; minute == story_at(story, "forgotten ") && i < 2; i++) {
-        struct ql_retired *one = ql_batch_add_retired_one(&w->batch);
-        assert_non_null(one);
-        *one = (struct ql_retired){ .series = w->index[i], .idle_s = 7200 };
+    for (uint32_t i = 0; i < COUNTERS; i++) {
+        if ((counters[i].process == 'a' && minute == story_at(story, "forgotten ")) ||
+            (counters[i].process == 'x' && minute == story_at(story, "lost "))) {
+            struct ql_retired *one = ql_batch_add_retired_one(&w->batch);
+            assert_non_null(one);
+            *one = (struct ql_retired){ .series = w->index[i], .idle_s = 7200 };
+        }
     }
     ql_detect_stage.push(w->stage, at, &w->batch);
     ql_detect_stage.tick(w->stage, at, &w->batch);
@@ -192,11 +196,16 @@ static const struct row { const char *name, *story, *want, *why, *yaml; } rows[]
     { "twice within two minutes is once", "a30 a31 a50", "", NULL, "" },
     { "two minutes apart is twice", "a30 a32 a50", "o50=3@30 c111=3@30", NULL, "" },
     { "counters that come back later fell with the others", "a30 z35 y45", "", NULL, "" },
+    { "lives so short that only the falls come", "z35 z45 z55", "o55=3@35 c116=3@35", NULL, "" },
     { "a deploy of three pods", "a30 b35 d40", "", NULL, "" },
     { "two pods in a loop are one signal", "a30 b31 a40 b41 a50 b51 b70 b90",
       "o50=3@30 c151=3@30", NULL, "" },
     { "and who goes on when that one ended is told", "a30 a40 a50 b120 b130 b140",
       "o50=3@30 c111=3@30 o140=3@120 c201=3@120", NULL, "" },
+    { "one that ends leaves the others where they are", "c30 a85 a95 a105", "o105=3@85 c166=3@85",
+      NULL, "" },
+    { "also those that were told", "c30 a35 a45 a55 b92 b100 b110", "o55=3@35 c171=3@35", NULL,
+      "" },
     { "two services are two", "a30 c30 a40 c40 a50 c50",
       "o50=3@30 o50=3@30 c111=3@30 c111=3@30", "cart restarts again", "" },
     { "of nobody known", "n30 n40 n50", "", NULL, "" },
@@ -205,6 +214,8 @@ static const struct row { const char *name, *story, *want, *why, *yaml; } rows[]
       "hits_total is given up: no value for 0.85 h", "" },
     { "forgotten", "a30 a40 a50 forgotten 60", "o50=3@30 l60=3@30",
       "hits_total is forgotten: no sample for 2 h", "" },
+    { "the counter that fell last is forgotten", "a30 a40 a50 x60 lost 70",
+      "o50=3@30 u60=4@30 l70=4@30", "the last one at more_total", "" },
     { "forgotten before it was told", "a30 a40 forgotten 45 a50", "", NULL, "" },
     { "switched off", "a30 a40 a50 off 60", "o50=3@30 l60=3@30",
       "hits_total is not judged any more: switched off by the settings", "" },
@@ -214,6 +225,8 @@ static const struct row { const char *name, *story, *want, *why, *yaml; } rows[]
       "policies: [{name: p, match: '{}', mute: ['daily 00:45-00:55']}]\n" },
     { "muted and no loop any more", "a30 a40 a50 a109 a165", "", NULL,
       "policies: [{name: p, match: '{}', mute: ['daily 00:45-00:55']}]\n" },
+    { "a loop behind one that was muted", "a30 a40 a50 a109 a112 a115", "o115=3@109 c176=3@109",
+      NULL, "policies: [{name: p, match: '{}', mute: ['daily 00:45-00:55']}]\n" },
     { "told before a mute", "a30 a40 a50 a58", "o50=3@30 u58=4@30 c119=4@30", NULL,
       "policies: [{name: p, match: '{}', mute: ['daily 00:55-02:55']}]\n" },
     { "a policy says that none is wanted", "a30 a40 a50", "", NULL,
@@ -258,6 +271,28 @@ static void restarts_are_told_when_they_go_on(void **state)
     }
 }
 
+/* Who sends hours in bulk: no tick comes between a loop and the next. */
+static void loops_in_bulk_are_told_apart(void **state)
+{
+    static const uint32_t falls[] = { 30, 40, 50, 130, 140, 150, 300 };
+    static struct world w;
+    (void)state;
+    world_open(&w, "", 100);
+    w.index[0] = test_series_add(w.series, counters[0].text, STEP_S, 1);
+    ql_batch_reset(&w.batch);
+    for (uint32_t i = 0; i < QL_COUNT_OF(falls); i++) {
+        const ql_time at = { (BEGIN_S + (int64_t)falls[i] * STEP_S) * QL_NS_PER_S };
+        const bool last = i + 1 == QL_COUNT_OF(falls);
+        world_point(&w, 0, at, last ? QL_POINT_VALUE : QL_POINT_RESET, 1000.0, 3.0);
+    }
+    const ql_time now = { (BEGIN_S + 301 * STEP_S) * QL_NS_PER_S };
+    ql_detect_stage.push(w.stage, now, &w.batch);
+    ql_detect_stage.tick(w.stage, now, &w.batch);
+    world_take(&w, 301);
+    assert_string_equal(w.log, "o301=3@30 c301=3@30 o301=3@130 c301=3@130");
+    world_close(&w);
+}
+
 /* More processes than there is room for: those are counted, and room comes back. */
 static void what_finds_no_room_is_counted(void **state)
 {
@@ -295,6 +330,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(restarts_are_told_when_they_go_on),
+        cmocka_unit_test(loops_in_bulk_are_told_apart),
         cmocka_unit_test(what_finds_no_room_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
