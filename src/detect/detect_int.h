@@ -78,8 +78,8 @@ struct dt_stage {
     int64_t ended_next_ns;          /* no look before */
     struct dt_resets resets;
     struct ql_buf scratch;          /* label blocks and sentences, one at a time */
-    struct ql_stat_cell *points, *opened, *closed, *recurred, *resets_seen, *threshold, *absent_dropped;
-    struct ql_stat_cell *resets_dropped;
+    struct ql_stat_cell *points, *opened, *closed, *recurred, *threshold, *absent_dropped;
+    struct ql_stat_cell *resets_seen, *resets_dropped;
     struct ql_stat_cell *signals_dropped, *bands_dropped, *profiles, *together, *day, *budget;
     struct dt_tenant_cells {
         struct ql_stat_cell *budget, *day, *threshold, *raised;
