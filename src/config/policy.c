@@ -197,7 +197,7 @@ static void explain_signals(const struct ql_policy_set *set, ql_str labels,
         (void)ql_buf_text(out, "; direction, minima and range do not apply\n");
         return;
     }
-    (void)ql_buf_text(out, "  value, absence and group signals: ");
+    (void)ql_buf_text(out, "  value, absence, reset and group signals: ");
     explain_told(set, e, labels, QL_SIGNAL_LEVEL_SHIFT, out);
     if (e->low > -INFINITY || e->high < INFINITY) {
         (void)ql_buf_text(out, "\n  out of bounds: ");

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 enum { PREFETCH_POINTS = 10, BAND_EVERY = 16 };
-#define STATE_VERSION 7u
+#define STATE_VERSION 8u
 
 /* ---- life ----------------------------------------------------------------------- */
 
@@ -25,6 +25,7 @@ static void detect_close(void *stage)
     ql_dt_groups_close(&d->groups);
     free(d->absent);
     dt_ended_close(d);
+    dt_resets_close(&d->resets);
     ql_buf_fini(&d->scratch);
     free(d);
 }
@@ -54,6 +55,7 @@ static ql_err detect_open(const struct ql_stage_env *env, void **ret_stage)
     d->absent = malloc(DT_ABSENT_MAX * sizeof(*d->absent));
     ql_buf_init(&d->scratch, 64 * 1024);
     if (d->absent == NULL || dt_ended_open(d) != QL_OK ||
+        dt_resets_open(&d->resets) != QL_OK ||
         ql_dt_judge_init(&d->judge, ql_series_index_max(env->series),
                                               env->config->signals_per_day * d->shard_share) !=
                                  QL_OK ||
@@ -252,7 +254,10 @@ static void point_push(struct dt_stage *d, struct ql_batch *bus, const struct ql
             dt_absent_open(d, bus, point);
         }
         break;
-    case QL_POINT_RESET: ql_stat_add(d->resets, 1); break;
+    case QL_POINT_RESET:
+        ql_stat_add(d->resets_seen, 1);
+        dt_reset_push(d, bus, point);
+        break;
     case QL_POINT_UNJUDGED: break;
     }
 }
@@ -330,6 +335,7 @@ static void detect_tick(void *stage, ql_time now, struct ql_batch *bus)
         ql_dt_policy_sweep(&d->policy, now);
         dt_bound_sweep(d, bus);
     }
+    dt_reset_sweep(d, bus);
     dt_forget_drop(d, bus);
 }
 
@@ -377,6 +383,7 @@ static ql_err detect_save(const void *stage, struct ql_buf *out)
     (void)ql_buf_u32(out, d->absent_count);
     (void)ql_buf_put(out, d->absent, d->absent_count * sizeof(*d->absent));
     (void)ql_buf_i64(out, d->ended_next_ns);
+    (void)dt_resets_save(&d->resets, out);
     (void)ql_dt_groups_save(&d->groups, out);
     (void)ql_dt_changes_save(&d->changes, out);
     return ql_dt_policy_save(&d->policy, ql_series_count(d->series), out);
@@ -404,7 +411,8 @@ static ql_err detect_load(void *stage, uint32_t version, struct ql_reader *in)
     }
     d->absent_count = count;
     d->ended_next_ns = ql_reader_i64(in);
-    if (in->failed || ql_dt_groups_load(&d->groups, in) != QL_OK ||
+    if (in->failed || dt_resets_load(&d->resets, ql_series_count(d->series), in) != QL_OK ||
+        ql_dt_groups_load(&d->groups, in) != QL_OK ||
         ql_dt_changes_load(&d->changes, in) != QL_OK) {
         return QL_E_MALFORMED;
     }

@@ -41,7 +41,7 @@ void dt_count_cells(struct dt_stage *d)
                               "Signals by what happened to them.", "phase=\"close\"");
     d->recurred = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_detect_signals_total",
                                 "Signals by what happened to them.", "phase=\"recurred\"");
-    d->resets = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_detect_resets_total",
+    d->resets_seen = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_detect_resets_total",
                               "Counters that started again from zero.", "");
     d->threshold = ql_stats_cell(stats, QL_STAT_GAUGE, "ql_detect_threshold_millidecades",
                                  "Evidence that opens a signal of the default tenant, "
@@ -49,6 +49,7 @@ void dt_count_cells(struct dt_stage *d)
     d->profiles = ql_stats_cell(stats, QL_STAT_GAUGE, "ql_detect_profiles",
                                 "Series with a profile of the day.", "");
     d->absent_dropped = ql_stats_cell(stats, QL_STAT_COUNTER, dropped, why, "what=\"absence\"");
+    d->resets_dropped = ql_stats_cell(stats, QL_STAT_COUNTER, dropped, why, "what=\"reset\"");
     d->signals_dropped = ql_stats_cell(stats, QL_STAT_COUNTER, dropped, why, "what=\"signal\"");
     d->bands_dropped = ql_stats_cell(stats, QL_STAT_COUNTER, dropped, why, "what=\"band\"");
     d->together = ql_stats_cell(stats, QL_STAT_COUNTER, "ql_detect_together_total",

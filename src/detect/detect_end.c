@@ -79,6 +79,9 @@ void dt_end_switched(struct dt_stage *d, struct ql_batch *bus)
         return;
     }
     d->switched = false;
+    if (!d->enabled) {
+        dt_reset_off(d, bus);
+    }
     for (uint32_t i = 0; i < count; i++) {
         if (ql_series_is_live(d->series, i)) {
             dt_end_series(d, bus, i, d->now_ns, end);
@@ -103,6 +106,7 @@ void dt_forget_close(struct dt_stage *d, struct ql_batch *bus)
         const struct dt_end end = { .why = DT_END_FORGOTTEN,
                                     .hours = (double)one->idle_s / 3600.0 };
         dt_end_series(d, bus, one->series, d->now_ns, end);
+        dt_reset_forget(d, bus, one->series, end);
         for (uint32_t k = 0; k < QL_DT_GROUP_KINDS; k++) {
             struct ql_dt_group_finding f;
             if (ql_dt_groups_leave(&d->groups, (enum ql_dt_group_kind)k, one->series, d->now_ns,

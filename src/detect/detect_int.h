@@ -6,6 +6,7 @@
  *   detect_absent.c silence: a signal that the judge knows nothing of
  *   detect_ended.c  series that their sender ended: replaced, or gone
  *   detect_bound.c  valid ranges: another one
+ *   detect_reset.c  counters that start again and again: one more
  *   detect_count.c  the cells, and whether the judgement is as good as it says
  */
 #ifndef QL_DETECT_DETECT_INT_H
@@ -25,12 +26,35 @@
 
 #define DT_ABSENT_MAX 65536u
 #define DT_ENDED_MAX 4096u /* entities of series that ended, at one look */
+#define DT_RESETS_MAX 65536u /* processes that restarted within an hour */
+#define DT_RESETS_LOOP 3u    /* restarts within an hour that are told */
 #define DT_FORGET_NS (INT64_C(86400) * QL_NS_PER_S)
 
 /* Cells that shards share are told differences, against what each has told before. */
 struct dt_shown {
     struct ql_dt_observed observed;
     int64_t day, days[QL_DT_TENANTS_MAX], groups[QL_DT_GROUP_KINDS], groups_full;
+};
+
+/* A process that restarted within the hour before. */
+enum dt_reset_told { DT_RESET_UNTOLD, DT_RESET_HELD, DT_RESET_TOLD };
+struct dt_reset {
+    uint64_t key, entity;
+    int64_t times[DT_RESETS_LOOP];  /* of the newest restarts, the last one at the end */
+    int64_t alive_ns;               /* of the newest that keeps it, of its entity when it is told */
+    int64_t onset_ns;               /* HELD, TOLD: the first restart */
+    uint32_t series;                /* the counter that the signal is of */
+    uint32_t last_series;           /* the counter whose fall was counted last */
+    uint32_t count;                 /* restarts, since onset_ns when HELD or TOLD */
+    uint32_t told;                  /* enum dt_reset_told */
+};
+_Static_assert(sizeof(struct dt_reset) == 72, "saved as it is, no hidden padding");
+struct dt_resets {
+    struct dt_reset *at;
+    uint32_t count;
+    struct ql_map64 of;             /* key -> index */
+    struct ql_map64 told_of;        /* entity -> index of the one that tells of it */
+    struct ql_buf scratch;          /* the name of an entity */
 };
 
 struct dt_stage {
@@ -52,8 +76,10 @@ struct dt_stage {
     struct dt_ended *ended;         /* entities of series that their sender ended */
     struct ql_map64 ended_of;       /* entity -> index; both of one look at them */
     int64_t ended_next_ns;          /* no look before */
+    struct dt_resets resets;
     struct ql_buf scratch;          /* label blocks and sentences, one at a time */
-    struct ql_stat_cell *points, *opened, *closed, *recurred, *resets, *threshold, *absent_dropped;
+    struct ql_stat_cell *points, *opened, *closed, *recurred, *threshold, *absent_dropped;
+    struct ql_stat_cell *resets_seen, *resets_dropped;
     struct ql_stat_cell *signals_dropped, *bands_dropped, *profiles, *together, *day, *budget;
     struct dt_tenant_cells {
         struct ql_stat_cell *budget, *day, *threshold, *raised;
@@ -80,6 +106,8 @@ struct dt_finding {
     const struct ql_dt_verdict *verdict; /* its band */
     const struct ql_dt_group_finding *group; /* of a group's signal, else NULL */
     struct dt_end end;                   /* CLOSE */
+    ql_str who, seen_at;                 /* RESET: who restarts; the counter that fell last ... */
+    int64_t last_ns;                     /* ... and when */
 };
 
 /* ---- telling ---------------------------------------------------------------------- */
@@ -112,6 +140,21 @@ void dt_bound_end(struct dt_stage *d, struct ql_batch *bus, uint32_t series, dou
 bool dt_bound_push(struct dt_stage *d, struct ql_batch *bus, const struct ql_point *point);
 /* Gives up on what is silent for a day. */
 void dt_bound_sweep(struct dt_stage *d, struct ql_batch *bus);
+
+/* ---- restarts ---------------------------------------------------------------------- */
+
+QL_MUST_USE ql_err dt_resets_open(struct dt_resets *resets);
+void dt_resets_close(struct dt_resets *resets);
+/* A counter fell. */
+void dt_reset_push(struct dt_stage *d, struct ql_batch *bus, const struct ql_point *point);
+/* Ends what has not restarted for an hour. */
+void dt_reset_sweep(struct dt_stage *d, struct ql_batch *bus);
+void dt_reset_off(struct dt_stage *d, struct ql_batch *bus);
+void dt_reset_forget(struct dt_stage *d, struct ql_batch *bus, uint32_t series,
+                     struct dt_end end);
+ql_err dt_resets_save(const struct dt_resets *resets, struct ql_buf *out);
+QL_MUST_USE ql_err dt_resets_load(struct dt_resets *resets, uint32_t series_count,
+                                  struct ql_reader *in);
 
 /* ---- endings ----------------------------------------------------------------------- */
 

@@ -3,13 +3,14 @@
 
 #include "detect/dt_why.h"
 
-/* The same for every phase of a signal; absence, bound and value signals of one onset differ. */
+/* The same for every phase of a signal; signals of different sorts and one onset differ. */
 static ql_id finding_id(ql_series_id series, const struct dt_finding *f)
 {
     const uint64_t sort = f->kind == QL_SIGNAL_ABSENCE ? 1
                           : f->kind == QL_SIGNAL_BOUND ? 2
                           : f->kind == QL_SIGNAL_FUSED ? 3
                           : f->kind == QL_SIGNAL_PEER  ? 4
+                          : f->kind == QL_SIGNAL_RESET ? 5
                                                        : 0;
     const uint64_t words[4] = { series.h.high, series.h.low, (uint64_t)f->onset_ns, sort };
     return (ql_id){ ql_hash64(words, sizeof(words)) };
@@ -120,6 +121,10 @@ void dt_finding_write(struct dt_stage *d, struct ql_batch *bus,
         .upper = f->verdict->upper,
         .surprise = f->surprise,
         .silence = { (d->now_ns > f->at_ns ? d->now_ns : f->at_ns) - f->onset_ns },
+        .who = f->who,
+        .seen_at = f->seen_at,
+        .within = { f->last_ns - f->onset_ns },
+        .over = f->phase == QL_PHASE_CLOSE,
     };
     *signal = (struct ql_signal){
         .id = finding_id(row->id, f),

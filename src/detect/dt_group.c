@@ -119,8 +119,7 @@ size_t ql_dt_groups_bytes(const struct ql_dt_groups *g)
 
 /* ---- who belongs together ---------------------------------------------------------- */
 
-/* Labels that say where a replica runs, not what it is. */
-static bool label_is_place(ql_str name)
+bool ql_dt_label_is_place(ql_str name)
 {
     static const char *const places[] = {
         "instance", "pod", "pod_name", "host", "hostname", "node", "nodename", "container_id",
@@ -147,7 +146,7 @@ static uint64_t peers_key(struct ql_dt_groups *g, uint32_t series)
         return 0;
     }
     while (ql_labels_next(ql_buf_view(&g->scratch), &at, &label)) {
-        if (label_is_place(label.name)) {
+        if (ql_dt_label_is_place(label.name)) {
             placed = true;
             continue;
         }

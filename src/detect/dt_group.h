@@ -154,6 +154,9 @@ static inline uint32_t ql_dt_group_of(const struct ql_dt_groups *groups,
     return of == 0 ? QL_MAP_NONE : (of - 1) / QL_DT_GROUP_MAX;
 }
 
+/* Whether a label of that name says where a replica runs, not what it is. */
+bool ql_dt_label_is_place(ql_str name);
+
 size_t ql_dt_groups_bytes(const struct ql_dt_groups *groups); /* in use */
 
 ql_err ql_dt_groups_save(const struct ql_dt_groups *groups, struct ql_buf *out);

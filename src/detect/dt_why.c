@@ -144,8 +144,26 @@ static const char *why_phrase(enum ql_signal_kind kind)
     }
 }
 
+static void why_restarts(const struct ql_dt_reason *r, struct ql_buf *out)
+{
+    const double within_min = ql_duration_s(r->within) / 60.0;
+    (void)ql_buf_str(out, r->who);
+    (void)ql_buf_printf(out, " restarts %s: %.0f resets of its counters in ",
+                        r->over ? "no more" : "again and again", r->value);
+    if (within_min < 120.0) {
+        (void)ql_buf_printf(out, "%.0f min", within_min);
+    } else {
+        (void)ql_buf_printf(out, "%.1f h", within_min / 60.0);
+    }
+    (void)ql_buf_printf(out, ", the last one at %.*s", QL_STR_ARG(r->seen_at));
+}
+
 void ql_dt_why(const struct ql_dt_reason *r, struct ql_buf *out)
 {
+    if (r->kind == QL_SIGNAL_RESET) {
+        why_restarts(r, out);
+        return;
+    }
     (void)ql_buf_str(out, r->metric);
     (void)ql_buf_char(out, ' ');
     if (r->kind == QL_SIGNAL_ABSENCE) {

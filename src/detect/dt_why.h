@@ -17,6 +17,9 @@ struct ql_dt_reason {
     double value, expected, lower, upper;
     double surprise;
     ql_duration silence;  /* ABSENCE: how long nothing came */
+    ql_str who, seen_at;  /* RESET: who restarts; the counter that fell last */
+    ql_duration within;   /* RESET: from the first restart to the last */
+    bool over;            /* RESET: it does so no more */
 };
 void ql_dt_why(const struct ql_dt_reason *reason, struct ql_buf *out);
 /* "912 ms", "1.5 GiB", "42.1 %", "310/s" */

@@ -19,7 +19,7 @@ struct ql_point ql_counter_judge(enum ql_metric_type type, const struct ql_sampl
         return counter_point(QL_POINT_VALUE, sample, sample.value / seconds);
     }
     if (sample.value < previous->value) {
-        return counter_point(QL_POINT_RESET, sample, 0.0);
+        return counter_point(QL_POINT_RESET, sample, previous->value);
     }
     return counter_point(QL_POINT_VALUE, sample, (sample.value - previous->value) / seconds);
 }

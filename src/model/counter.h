@@ -3,7 +3,7 @@
  * Good for     one place for the rule, so that a plot shows what the detector judged.
  * Method       rate = (x - x') / dt. A fall is a reset: what was counted between the last
  *              sample and the restart is unknown, so the point is evidence and never
- *              scored; the next one is a rate again.
+ *              scored, and says what it fell from; the next one is a rate again.
  * Determinism  a pure function.
  */
 #ifndef QL_MODEL_COUNTER_H

@@ -91,13 +91,14 @@ struct ql_change_in {
 enum ql_point_kind {
     QL_POINT_VALUE,
     QL_POINT_HOLE,  /* nothing came where something should: one per silence, or a stale marker */
-    QL_POINT_RESET, /* a counter restarted: evidence, never scored */
+    QL_POINT_RESET, /* a counter fell: never scored; whether it restarted is for detect to say */
     QL_POINT_UNJUDGED /* came, but says nothing yet (a counter's first): kept, never scored */
 };
 
 struct ql_point {
     ql_time at;
-    double value;   /* finite, |value| <= 1e150, counters already as rates; VALUE only */
+    double value;   /* finite, |value| <= 1e150. VALUE: counters already as rates; RESET: the raw
+                       value that it fell from, 0 unless it is sure to be a counter */
     double raw;     /* as it arrived; what history keeps. Of a HOLE the stale marker if one came */
     uint32_t series; /* index into the shard's series table */
     enum ql_point_kind kind;
@@ -119,12 +120,12 @@ struct ql_edge { /* caller calls callee; repeats refresh it */
 
 /* ---- detect -> correlate -------------------------------------------------------- */
 
-/* Numbers are stored: append, never renumber. 9 was a kind that nothing raised. */
+/* Numbers are stored: append, never renumber. */
 #define QL_SIGNAL_KIND_MAP(X)                                                         \
     X(SPIKE, 0, "spike") X(LEVEL_SHIFT, 1, "level shift") X(RANGE, 2, "out of range") \
     X(SEASONAL, 3, "seasonal miss") X(DRIFT, 4, "drift") X(VOLATILITY, 5, "volatility") \
     X(FLATLINE, 6, "flatline") X(NEVER_SEEN, 7, "never seen") X(ABSENCE, 8, "absence") \
-    X(BOUND, 10, "out of bounds") X(BURN_RATE, 11, "burn rate")                       \
+    X(RESET, 9, "reset") X(BOUND, 10, "out of bounds") X(BURN_RATE, 11, "burn rate")  \
     X(FUSED, 12, "out of step") X(PEER, 13, "unlike its peers")                       \
     X(EXHAUSTION, 14, "exhaustion") X(DISK, 15, "failing disk")
 enum ql_signal_kind {

@@ -127,7 +127,16 @@ static void sample_value(struct runs_pass *pass, struct ql_series *row, uint32_t
                                      row->seen_count);
         nm_type_learn(row, previous.value, sample.value);
     }
-    point_put(pass, index, sample_judge(row, is_first ? NULL : &previous, sample));
+    struct ql_point point = sample_judge(row, is_first ? NULL : &previous, sample);
+    if (is_first && row->type == QL_METRIC_COUNTER && sample.value >= 0.0 &&
+        sample.value < row->last_raw) {
+        point.kind = QL_POINT_RESET; /* it ended and begins anew; new rows have 0 to fall from */
+        point.value = row->last_raw;
+    }
+    if (point.kind == QL_POINT_RESET && (row->learn & (NM_LEARNT | NM_NAMED)) != 0) {
+        point.value = 0.0; /* it may be a gauge after all */
+    }
+    point_put(pass, index, point);
     row->last_at = sample.at;
     row->last_raw = sample.value;
     row->seen_count += row->seen_count != UINT32_MAX;

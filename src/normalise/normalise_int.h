@@ -43,7 +43,7 @@ void nm_count_accepted(struct nm_counts *counts, uint32_t source, uint64_t sampl
 /* ---- nm_type.c: what a row of the series table learns from its samples ------------ */
 
 #define NM_LEARNT UINT32_C(0x1000000) /* the type was learnt here, not told */
-#define NM_MARKED UINT32_C(0x2000000) /* last_at is a stale marker's: last_raw is no value */
+#define NM_MARKED UINT32_C(0x2000000) /* last_at is a stale marker's, last_raw of the value before */
 #define NM_NAMED UINT32_C(0x4000000)  /* the type comes from a name that may mislead */
 
 /* Makes a series of unknown type a counter when its name says so. */

@@ -12,7 +12,7 @@ static void points_render(const struct ql_batch *bus, char *out, size_t out_byte
         (void)snprintf(number, sizeof(number), "%.6g ", p->value);
         (void)snprintf(out + used, out_bytes - used, "%s",
                        p->kind == QL_POINT_HOLE       ? "h "
-                       : p->kind == QL_POINT_RESET    ? "r "
+                       : p->kind == QL_POINT_RESET    ? (p->value > 0.0 ? "r " : "d ")
                        : p->kind == QL_POINT_UNJUDGED ? "u "
                                                       : number);
     }
@@ -22,7 +22,7 @@ static void points_render(const struct ql_batch *bus, char *out, size_t out_byte
 
 /* Tokens: a number; `_` nothing comes; S the stale marker; N another NaN; I infinity; B 1e200;
  * =7 the last time again; <7 one step before the last; >7 an hour ahead. Wanted: a number
- * for a value, h a hole, r a reset, u what is kept but not judged. */
+ * for a value, h a hole, r a reset, d one of a doubtful counter, u what is kept but not judged. */
 struct story {
     const char *story, *name;
     enum ql_metric_type type;
@@ -43,8 +43,11 @@ static const struct story stories[] = {
     { "a growing unknown is not judged yet", "x", QL_METRIC_UNKNOWN, "5 6 7 9", "u u u u ", NULL },
     { "_count that goes up and down is a gauge", "pool_count", QL_METRIC_UNKNOWN,
       "5 4 5 4 5 4 5 4 5 4 5 4 5 4 5 4 5 4 5 4 5 4 5 4 5 4 5 4 5 4 5 4 5 4 5 4 5",
-      "u r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r 0.1 r "
-      "0.1 r 0.1 4 5 4 5 ", NULL },
+      "u d 0.1 d 0.1 d 0.1 d 0.1 d 0.1 d 0.1 d 0.1 d 0.1 d 0.1 d 0.1 d 0.1 d 0.1 d 0.1 d 0.1 d "
+      "0.1 d 0.1 4 5 4 5 ", NULL },
+    { "_count that the sender calls a counter is one", "pool_count", QL_METRIC_COUNTER, "50 60 20",
+      "u 1 r ", NULL },
+    { "so is _total by its name", "pool_total", QL_METRIC_UNKNOWN, "50 60 20", "u 1 r ", NULL },
     { "silence of five steps is one hole", "g", QL_METRIC_GAUGE, "1 1 1 1 _ _ _ _ _ _ _ _ 2",
       "1 1 1 1 h 2 ", NULL },
     { "silence of three steps is none", "g", QL_METRIC_GAUGE, "1 1 1 1 _ _ _ 2", "1 1 1 1 2 ",
@@ -58,6 +61,11 @@ static const struct story stories[] = {
     { "a second stale marker is none", "g", QL_METRIC_GAUGE, "1 1 1 S S S 2", "1 1 1 h 2 ", NULL },
     { "after a stale marker a counter starts anew", "c", QL_METRIC_COUNTER, "10 20 30 S 40 50",
       "u 1 1 h u 1 ", NULL },
+    { "a counter that begins anew behind its marker was reset", "c", QL_METRIC_COUNTER,
+      "10 20 30 S S 4 14 S 14", "u 1 1 h r 1 h u ", NULL },
+    { "a gauge was not", "g", QL_METRIC_GAUGE, "10 S 4", "10 h 4 ", NULL },
+    { "a marker before the first value says nothing", "c", QL_METRIC_COUNTER, "S 4 14", "h u 1 ",
+      NULL },
     { "other NaN is refused", "g", QL_METRIC_GAUGE, "1 N 2", "1 2 ", "not_finite" },
     { "infinity is refused", "g", QL_METRIC_GAUGE, "1 I 2", "1 2 ", "not_finite" },
     { "what cannot be squared is refused", "g", QL_METRIC_GAUGE, "1 B 2", "1 2 ", "not_finite" },

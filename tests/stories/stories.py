@@ -7,6 +7,7 @@ import json
 import math
 import random
 import subprocess
+from signal import SIGKILL
 
 import case_capacity
 from case_life import gauge
@@ -24,7 +25,8 @@ class Told(Quell):
         super().__init__(place, config, clock="input")
 
     def live(self, begin, end, step, series, chunk=HOUR, after=None):
-        """series: (name, labels, value of a time, None for silence or ENDED). Sent once a chunk."""
+        """series: (name, labels, value of a time, None for silence or ENDED). Sent once a chunk, as
+        a gauge, or a counter where the name ends in _total."""
         for hour in range(begin, end, chunk):
             metrics = []
             for name, labels, value in series:
@@ -36,7 +38,10 @@ class Told(Quell):
                     for point in [point for point, told in zip(sent, points) if told[1] is ENDED]:
                         del point["asDouble"]
                         point["flags"] = 1 # no recorded value: a stale marker
-                    metrics += one["resourceMetrics"][0]["scopeMetrics"][0]["metrics"]
+                    metric = one["resourceMetrics"][0]["scopeMetrics"][0]["metrics"][0]
+                    if name.endswith("_total"):
+                        metric["sum"] = {**metric.pop("gauge"), "aggregationTemporality": 2, "isMonotonic": True}
+                    metrics.append(metric)
             body = json.dumps({"resourceMetrics": [{"scopeMetrics": [{"metrics": metrics}]}]}).encode()
             status, _, text = self.post("/v1/metrics", body)
             check(status == 200 and b"rejected" not in text.lower(), f"at {hour}: {status} {text[:300]!r}")
@@ -184,6 +189,56 @@ def rolled_deploy(place):
     return absent[0]["why"]
 
 
+def crash_loop(place):
+    """Three deploys in a day, each of which restarts both pods, raise nothing. A pod in a crash loop
+    is one signal, whatever the number of its counters, and one incident; it ends an hour after. The
+    daemon is killed between the second restart and the third, and a replay finds the same."""
+    quell, step = Told(place), 60
+    loop = MONDAY + 26 * HOUR
+    over = loop + 50 * 60
+    end = over + 75 * 60
+    restarts = {pod: [MONDAY + hour * HOUR + 180 * pod for hour in (4, 10, 16)] for pod in range(2)}
+    restarts[1] += range(loop, over + 1, 600)
+
+    def counter(name, pod, rate):
+        rough = noise(f"{name}-{pod}")
+
+        def value(at):
+            since = at - max([MONDAY - DAY] + [one for one in restarts[pod] if one <= at])
+            return round(max(0, rate * since + rate * 5 * max(-3, min(3, rough(at)))))
+        return (name, {"service": "payment", "pod": f"payment-{pod}"}, value)
+    series = [counter(name, pod, rate) for pod in range(2) for name, rate in
+              (("requests_total", 20), ("sent_bytes_total", 9000), ("gc_runs_total", 2))]
+    series.append(("requests_in_flight", {"service": "shop"}, lambda at, rough=noise(7): 50 + 2 * rough(at)))
+
+    def resets():
+        return [s for s in quell.signals() if s["kind"] == "reset"]
+    quell.live(MONDAY, loop, step, series)
+    quell.settled()
+    check(not resets(), f"of three deploys: {resets()}")
+    check(not quell.get("/api/v1/incidents")["incidents"], "an incident of a deploy")
+    quell.live(loop, loop + 900, step, series, chunk=step)
+    quell.program.stop(SIGKILL)
+    quell.start()
+    quell.live(loop + 900, over + step, step, series, chunk=step)
+    quell.settled()
+    told = wait_until("the loop is told", resets)
+    check(len(told) == 1 and told[0]["closed"] is None and told[0]["labels"]["pod"] == "payment-1", f"{told}")
+    check(onset(told[0]) == loop, f"{told}")
+    incidents = wait_until("the incident", lambda: quell.get("/api/v1/incidents")["incidents"])
+    check(len(incidents) == 1 and incidents[0]["entity"] == "service/payment", f"{incidents}")
+    quell.live(over + step, end, step, series, chunk=step)
+    quell.settled()
+    wait_until("the loop is over", lambda: [s for s in resets() if s["closed"] is not None])
+    check(len(resets()) == 1 and len(quell.get("/api/v1/incidents", state="all")["incidents"]) == 1, f"{resets()}")
+    check(resets()[0]["last_value"] == 6, f"{resets()}")
+    why = resets()[0]["why"]
+    check(quell.program.stop() == 0, "a clean end")
+    replay = subprocess.run([place.binary, "replay", quell.data], capture_output=True, text=True, timeout=300, check=False)
+    check(replay.returncode == 0, replay.stdout + replay.stderr)
+    return why
+
+
 def no_op_day(place):
     """Forty series of five kinds of normal life: a day without events stays in the budget of false
     signals that is in force, and no incident comes of it."""
@@ -235,4 +290,4 @@ def shift_after_deploy(place):
 
 
 CASES = [weekly_peak, rotated_disk, a_leak_is_one_signal_hours_before, stopped_service, rolled_deploy,
-         no_op_day, shift_after_deploy]
+         crash_loop, no_op_day, shift_after_deploy]
