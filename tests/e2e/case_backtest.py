@@ -74,7 +74,7 @@ def same_and_other_settings(place):
     code, out, err = backtest(place, "--config", wrong, "--data", quell.data)
     check(code == 2 and "wrong.yaml:2" in err, f"a wrong file: {code} {err}")
     code, out, err = backtest(place, "--config", same, "--data", place.path("nothing"))
-    check(code == 1 and "checkpoint" in err, f"no data: {code} {err}")
+    check(code == 2 and "checkpoint" in err, f"no data: {code} {err}")
     return f"{first['running']['signals']} signals, {len(near)} incidents of the fault"
 
 
