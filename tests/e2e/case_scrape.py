@@ -7,7 +7,7 @@ from harness import Skipped, check, fetch, free_port, need, wait_until
 CALM_S, LOAD_S, OVER_S = 100, 30, 400
 CALM_TRIES, BUSY_MOST = 3, 0.3
 LOAD_METRICS = ("node_cpu", "node_load1", "node_procs", "node_pressure_cpu", "node_context")
-SLOW_METRICS = ("node_load15",) # means over minutes: for them the load is not over yet
+SLOW_METRICS = ("node_load1", "node_load15") # means over minutes: for them the load is not over yet
 
 # A budget of a day over a life of minutes: what the default would be at a step of a minute or more.
 LIVELY = """
