@@ -161,7 +161,7 @@ static void retention_goes_on_while_the_disk_is_full(void **state)
     const struct ql_history_limits week = { .days = 7.0 };
     struct fixture f;
     (void)state;
-    disk_open(&f, "size=4m");
+    disk_open(&f, "size=16m"); /* logs of two days may stand beside their files */
     fixture_reopen(&f, &week);
     for (uint64_t i = 0; i < 100; i++) {
         samples_put(&f, i, 0, DAY_S / 4, value_wave);
