@@ -42,4 +42,21 @@ static inline void *test_stage_open(const struct ql_config *config,
     return stage;
 }
 
+/* The stage from its own checkpoint, as after a restart; the one given is gone. */
+static inline void *test_stage_again(void *stage, const struct ql_config *config,
+                                     struct ql_series_table *series, struct ql_stats *stats)
+{
+    struct ql_buf saved;
+    ql_buf_init(&saved, 64 << 20);
+    ql_err err = ql_detect_stage.save(stage, &saved);
+    QL_ASSERT(err == QL_OK);
+    ql_detect_stage.close(stage);
+    stage = test_stage_open(config, series, stats);
+    struct ql_reader in = ql_reader_of(ql_buf_view(&saved));
+    err = ql_detect_stage.load(stage, ql_detect_stage.state_version, &in);
+    QL_ASSERT(err == QL_OK && ql_reader_left(&in) == 0);
+    ql_buf_fini(&saved);
+    return stage;
+}
+
 #endif

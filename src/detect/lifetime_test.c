@@ -2,6 +2,7 @@
  *
  * A world is a few series that get a value a minute each, from Monday 2026-01-05 00:00 UTC. */
 #include "base/rng.h"
+#include "config/config_test.h"
 #include "detect/detect_test.h"
 
 #include <math.h>
@@ -40,23 +41,11 @@ struct world {
     uint32_t seen_count;
 };
 
-static struct ql_config *config_of(const char *yaml)
-{
-    struct ql_config *config;
-    struct ql_buf why;
-    ql_buf_init(&why, 65536);
-    if (ql_config_parse(ql_str_of(yaml), "row", &config, &why) != QL_OK) {
-        fail_msg("%s", why.at);
-    }
-    ql_buf_fini(&why);
-    return config;
-}
-
 static void world_open(struct world *w, const char *yaml)
 {
     *w = (struct world){ 0 };
     ql_rng_init(&w->rng, 7, "lifetime");
-    w->config = config_of(yaml);
+    w->config = test_config(yaml);
     w->config->signals_per_day = 1.0;
     w->config->series_max = 1000;
     assert_int_equal(ql_series_table_new(1000, &w->series), QL_OK);
@@ -84,24 +73,16 @@ static uint32_t world_add(struct world *w, const char *text, uint64_t entity)
 
 static void world_adopt(struct world *w, const char *yaml)
 {
-    struct ql_config *config = config_of(yaml);
+    struct ql_config *config = test_config(yaml);
     config->signals_per_day = 1.0;
     assert_int_equal(ql_detect_stage.adopt_config(w->stage, config), QL_OK);
     ql_config_free(w->config);
     w->config = config;
 }
 
-/* What a restart from a checkpoint does. */
 static void world_restart(struct world *w)
 {
-    struct ql_buf saved;
-    ql_buf_init(&saved, 64 << 20);
-    assert_int_equal(ql_detect_stage.save(w->stage, &saved), QL_OK);
-    ql_detect_stage.close(w->stage);
-    w->stage = test_stage_open(w->config, w->series, w->stats);
-    struct ql_reader in = ql_reader_of(ql_buf_view(&saved));
-    assert_int_equal(ql_detect_stage.load(w->stage, ql_detect_stage.state_version, &in), QL_OK);
-    ql_buf_fini(&saved);
+    w->stage = test_stage_again(w->stage, w->config, w->series, w->stats);
 }
 
 static uint32_t world_index_of(const struct world *w, ql_series_id id)

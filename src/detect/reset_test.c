@@ -1,6 +1,7 @@
 /* reset_test - a process that restarts again and again is one signal, and a deploy is none.
  *
  * A world is a few counters that get a rate a minute each, from Monday 2026-01-05 00:00 UTC. */
+#include "config/config_test.h"
 #include "detect/detect_test.h"
 
 #include <math.h>
@@ -43,22 +44,10 @@ struct world {
     char log[512], why[1024];
 };
 
-static struct ql_config *config_of(const char *yaml)
-{
-    struct ql_config *config;
-    struct ql_buf why;
-    ql_buf_init(&why, 65536);
-    if (ql_config_parse(ql_str_of(yaml), "row", &config, &why) != QL_OK) {
-        fail_msg("%s", why.at);
-    }
-    ql_buf_fini(&why);
-    return config;
-}
-
 static void world_open(struct world *w, const char *yaml, uint32_t series_max)
 {
     *w = (struct world){ 0 };
-    w->config = config_of(yaml);
+    w->config = test_config(yaml);
     w->config->series_max = series_max;
     assert_int_equal(ql_series_table_new(series_max, &w->series), QL_OK);
     w->stats = ql_stats_new(512);
@@ -75,18 +64,9 @@ static void world_close(struct world *w)
     ql_config_free(w->config);
 }
 
-/* What a restart from a checkpoint does. */
 static void world_restart(struct world *w)
 {
-    struct ql_buf saved;
-    ql_buf_init(&saved, 64 << 20);
-    assert_int_equal(ql_detect_stage.save(w->stage, &saved), QL_OK);
-    ql_detect_stage.close(w->stage);
-    w->stage = test_stage_open(w->config, w->series, w->stats);
-    struct ql_reader in = ql_reader_of(ql_buf_view(&saved));
-    assert_int_equal(ql_detect_stage.load(w->stage, ql_detect_stage.state_version, &in), QL_OK);
-    assert_int_equal(ql_reader_left(&in), 0);
-    ql_buf_fini(&saved);
+    w->stage = test_stage_again(w->stage, w->config, w->series, w->stats);
 }
 
 /* "o50=3@30": opened at minute 50, 3 restarts since minute 30; u, c, and l of one that lapsed. */
@@ -246,7 +226,7 @@ static void row_run(const struct row *row, uint32_t restart_every)
     }
     for (uint32_t minute = 0; minute < MINUTES; minute++) {
         if (minute == story_at(row->story, "off ")) {
-            struct ql_config *config = config_of("detect: {enabled: false}\n");
+            struct ql_config *config = test_config("detect: {enabled: false}\n");
             assert_int_equal(ql_detect_stage.adopt_config(w.stage, config), QL_OK);
             ql_config_free(w.config);
             w.config = config;

@@ -23,6 +23,25 @@ static inline struct ql_machine *machine_of(const char *yaml, struct ql_stats *s
     return machine;
 }
 
+/* What a checkpoint holds of it; the machine is gone. */
+static inline void machine_put_away(struct ql_machine *machine, struct ql_buf *ret_saved)
+{
+    ql_buf_init(ret_saved, (size_t)1 << 30);
+    assert_int_equal(ql_machine_save(machine, ret_saved), QL_OK);
+    ql_machine_close(machine);
+    free(machine);
+}
+
+/* A new machine goes on from there. */
+static inline struct ql_machine *machine_resume(struct ql_machine *machine, struct ql_buf *saved)
+{
+    struct ql_reader in = ql_reader_of(ql_buf_view(saved));
+    assert_int_equal(ql_machine_load(machine, &in), QL_OK);
+    assert_int_equal(ql_reader_left(&in), 0);
+    ql_buf_fini(saved);
+    return machine;
+}
+
 /* One sample of the series that `text` names, as a sender's run of one. */
 static inline void run_of_one(struct ql_batch *batch, const char *text, enum ql_metric_type type,
                               ql_time at, double value)

@@ -88,16 +88,8 @@ static struct ql_machine *machine_again(struct ql_machine *machine, const char *
                                         uint32_t shards, struct ql_stats *stats)
 {
     struct ql_buf saved;
-    ql_buf_init(&saved, (size_t)256 << 20);
-    assert_int_equal(ql_machine_save(machine, &saved), QL_OK);
-    ql_machine_close(machine);
-    free(machine);
-    machine = machine_open(limits, shards, stats);
-    struct ql_reader in = ql_reader_of(ql_buf_view(&saved));
-    assert_int_equal(ql_machine_load(machine, &in), QL_OK);
-    assert_int_equal(ql_reader_left(&in), 0);
-    ql_buf_fini(&saved);
-    return machine;
+    machine_put_away(machine, &saved);
+    return machine_resume(machine_open(limits, shards, stats), &saved);
 }
 
 static ql_time step_time(int step)

@@ -68,15 +68,8 @@ static struct ql_machine *machine_again(struct ql_machine *machine, uint32_t sha
                                         struct ql_stats *stats)
 {
     struct ql_buf saved;
-    ql_buf_init(&saved, (size_t)256 << 20);
-    assert_int_equal(ql_machine_save(machine, &saved), QL_OK);
-    ql_machine_close(machine);
-    free(machine);
-    machine = machine_open(shards, stats);
-    struct ql_reader in = ql_reader_of(ql_buf_view(&saved));
-    assert_int_equal(ql_machine_load(machine, &in), QL_OK);
-    ql_buf_fini(&saved);
-    return machine;
+    machine_put_away(machine, &saved);
+    return machine_resume(machine_open(shards, stats), &saved);
 }
 
 static void day_run(uint32_t shards, bool saved, struct seen *seen)
